@@ -1,0 +1,56 @@
+"""Sine waves: the smallest family of tasks on which learning to learn can be seen.
+
+The setting is section 5.1 of Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of
+Deep Networks" (2017): y = A sin(x - p), amplitude A from U[0.1, 5], phase p from U[0, pi], x from U[-5, 5].
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mlcourse.tasks.task import Examples, Task, require_count
+
+AMPLITUDE = (0.1, 5.0)
+PHASE = (0.0, np.pi)  # radians
+INPUT = (-5.0, 5.0)
+
+
+class Waves(NamedTuple):
+    """T sine waves: amplitude (T,), phase (T,) in radians."""
+
+    amplitude: np.ndarray
+    phase: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """y = A sin(x - p) for x (T, S, 1), or for x that all waves share, (S, 1): returns (T, S, 1)."""
+        amplitude, phase = (np.reshape(value, (-1, 1, 1)) for value in self)
+        return amplitude * np.sin(x - phase)
+
+
+class Sinusoids:
+    """The family of sine waves; every task is one wave seen at `k_shot` + `n_query` random points."""
+
+    def __init__(self, k_shot: int = 10, n_query: int = 10):
+        self.k_shot = require_count("k_shot", k_shot)
+        self.n_query = require_count("n_query", n_query)
+
+    def __repr__(self) -> str:
+        return f"Sinusoids(k_shot={self.k_shot}, n_query={self.n_query})"
+
+    def draw(self, n_tasks: int, rng: np.random.Generator) -> Waves:
+        """Draw the waves alone, without examples."""
+        n_tasks = require_count("n_tasks", n_tasks)
+        return Waves(rng.uniform(*AMPLITUDE, n_tasks), rng.uniform(*PHASE, n_tasks))
+
+    def examples(self, waves: Waves, rng: np.random.Generator) -> Task:
+        """Look at given waves at random points: x and y are float64 (T, k_shot, 1) and (T, n_query, 1)."""
+        x = rng.uniform(*INPUT, (len(waves.phase), self.k_shot + self.n_query, 1))
+        y = waves(x)
+        return Task(
+            Examples(x[:, : self.k_shot], y[:, : self.k_shot]),
+            Examples(x[:, self.k_shot :], y[:, self.k_shot :]),
+        )
+
+    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
+        """Draw `n_tasks` waves and look at each at random points."""
+        return self.examples(self.draw(n_tasks, rng), rng)
