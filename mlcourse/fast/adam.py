@@ -1,0 +1,54 @@
+"""Adam, to be read beside `mlcourse/reference/adam.py`: Kingma and Ba (2015), algorithm 1.
+
+Written as a function of its state rather than taken from `torch.optim`, so that a whole meta-step (the outer
+update included) is one function that can be compiled, and so that Reptile can carry moments between tasks.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from mlcourse.fast.networks import Params
+
+
+class Moments(NamedTuple):
+    """Running means of the gradient and of its square, and how many steps they hold."""
+
+    first: Params
+    second: Params
+    steps: torch.Tensor
+
+
+def init(params: Params) -> Moments:
+    """Moments before the first step: noughts of the parameters' shapes."""
+    some = next(iter(params.values()))
+    return Moments(
+        {name: torch.zeros_like(p) for name, p in params.items()},
+        {name: torch.zeros_like(p) for name, p in params.items()},
+        torch.zeros((), dtype=torch.float64, device=some.device),
+    )
+
+
+def update(
+    params: Params,
+    gradient: Params,
+    moments: Moments,
+    *,
+    lr: float | torch.Tensor,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[Params, Moments]:
+    """One step: the parameters and moments after it."""
+    steps = moments.steps + 1
+    first = {name: beta1 * moments.first[name] + (1 - beta1) * gradient[name] for name in params}
+    second = {name: beta2 * moments.second[name] + (1 - beta2) * gradient[name] ** 2 for name in params}
+    scale1, scale2 = (
+        1 / (1 - beta1**steps),
+        1 / (1 - beta2**steps),
+    )  # early means start from nought: undo that
+    params = {
+        name: params[name] - lr * (first[name] * scale1) / ((second[name] * scale2).sqrt() + epsilon)
+        for name in params
+    }
+    return params, Moments(first, second, steps)

@@ -1,0 +1,106 @@
+"""Model-agnostic meta-learning, to be read beside its twin `mlcourse/reference/maml.py`.
+
+Finn, Abbeel, Levine (2017), algorithm 1: adapt to each task by gradient descent on its support set, then move
+the starting place down the gradient of the loss that the adapted parameters have on the query set.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.func import grad, grad_and_value
+
+from mlcourse.fast.batching import over_tasks
+from mlcourse.fast.networks import Params
+from mlcourse.tasks.task import Examples, Task
+
+
+def adapt(
+    loss: Callable,
+    params: Params,
+    support: Examples,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+) -> Params:
+    """Adapted parameters of one task: `inner_steps` steps of gradient descent on its support set.
+
+    phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
+    support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
+    that d phi / d theta is the identity. Returns the keys and shapes of `params`.
+    """
+    for _ in range(inner_steps):
+        if first_order:
+            gradient = grad(loss)({name: p.detach() for name, p in params.items()}, *support)
+        else:
+            gradient = grad(loss)(params, *support)
+        params = {name: params[name] - inner_lr * gradient[name] for name in params}
+    return params
+
+
+def meta_loss(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+    batching: str = "auto",
+) -> torch.Tensor:
+    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+
+    def task_loss(support: Examples, query: Examples) -> torch.Tensor:
+        phi = adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order)
+        return loss(phi, *query)
+
+    return over_tasks(task_loss, params, *tasks, batching=batching).mean()
+
+
+def meta_loss_and_gradient(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+    batching: str = "auto",
+) -> tuple[torch.Tensor, Params]:
+    """The meta-loss and its gradient with respect to `params`, through the inner steps."""
+
+    def objective(params: Params) -> torch.Tensor:
+        return meta_loss(
+            loss,
+            params,
+            tasks,
+            inner_lr=inner_lr,
+            inner_steps=inner_steps,
+            first_order=first_order,
+            batching=batching,
+        )
+
+    gradient, value = grad_and_value(objective)(params)
+    return value, gradient
+
+
+def meta_gradient(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+    batching: str = "auto",
+) -> Params:
+    """Gradient of `meta_loss` with respect to `params`: the same keys and shapes."""
+    return meta_loss_and_gradient(
+        loss,
+        params,
+        tasks,
+        inner_lr=inner_lr,
+        inner_steps=inner_steps,
+        first_order=first_order,
+        batching=batching,
+    )[1]

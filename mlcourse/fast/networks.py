@@ -1,0 +1,92 @@
+"""Networks as functions of their parameters, to be read beside `mlcourse/reference/networks.py`.
+
+Both draw the same numbers: `init` takes a NumPy generator in either.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+Params = dict[str, torch.Tensor]
+
+
+class Network(NamedTuple):
+    """`init(rng) -> params` draws float64 parameters on the CPU; `apply(params, x) -> outputs` uses them."""
+
+    init: Callable[[np.random.Generator], Params]
+    apply: Callable[[Params, torch.Tensor], torch.Tensor]
+
+
+def mlp(sizes: Sequence[int]) -> Network:
+    """A multi-layer perceptron with ReLU between its layers.
+
+    sizes: units from input to output, e.g. (1, 40, 40, 1). Parameters `w0` (in, out), `b0` (out,), `w1`, ...
+    Both start uniform within 1 / sqrt(inputs) of nought, as `torch.nn.Linear` does: biases that differ spread
+    the kinks of the ReLUs over the inputs. `apply` maps x (n, sizes[0]) to (n, sizes[-1]).
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes is {tuple(sizes)}; give at least an input and an output size, all positive")
+    last = len(sizes) - 2
+
+    def init(rng: np.random.Generator) -> Params:
+        params: Params = {}
+        for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            bound = 1 / np.sqrt(n_in)
+            params[f"w{layer}"] = torch.as_tensor(rng.uniform(-bound, bound, (n_in, n_out)))
+            params[f"b{layer}"] = torch.as_tensor(rng.uniform(-bound, bound, n_out))
+        return params
+
+    def apply(params: Params, x: torch.Tensor) -> torch.Tensor:
+        if x.ndim != 2 or x.shape[1] != sizes[0]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; this network takes (n, {sizes[0]})")
+        h = x
+        for layer in range(last + 1):
+            h = h @ params[f"w{layer}"] + params[f"b{layer}"]
+            if layer < last:
+                h = torch.relu(h)
+        return h
+
+    return Network(init, apply)
+
+
+def conv4(n_way: int, channels: int = 64, in_channels: int = 1, size: int = 28) -> Network:
+    """Four blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max-pooling, then one linear layer.
+
+    The network of Vinyals et al. (2016) that MAML, Reptile and Prototypical Networks all use. Parameters of
+    block i: `w{i}` (channels, inputs, 3, 3), `b{i}`, and `scale{i}`, `shift{i}` of its normalisation; then
+    `w4` (features, n_way), `b4`. `apply` maps x (n, in_channels, size, size) to scores (n, n_way).
+    Normalisation uses the statistics of the very batch it is given, so scores depend on what is judged together.
+    """
+    if size < 16:
+        raise ValueError(f"size is {size}; four 2x2 poolings need images of at least 16 x 16 pixels")
+    features = channels * (size // 16) ** 2
+
+    def init(rng: np.random.Generator) -> Params:
+        params: Params = {}
+        for block in range(4):
+            n_in = in_channels if block == 0 else channels
+            scale = np.sqrt(2.0 / (9 * n_in))
+            params[f"w{block}"] = torch.as_tensor(rng.normal(0.0, scale, (channels, n_in, 3, 3)))
+            params[f"b{block}"] = torch.zeros(channels, dtype=torch.float64)
+            params[f"scale{block}"] = torch.ones(channels, dtype=torch.float64)
+            params[f"shift{block}"] = torch.zeros(channels, dtype=torch.float64)
+        params["w4"] = torch.as_tensor(rng.normal(0.0, np.sqrt(1.0 / features), (features, n_way)))
+        params["b4"] = torch.zeros(n_way, dtype=torch.float64)
+        return params
+
+    def apply(params: Params, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[1:] != (in_channels, size, size):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; this network takes (n, {in_channels}, {size}, {size})"
+            )
+        h = x
+        for block in range(4):
+            h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
+            h = F.batch_norm(h, None, None, params[f"scale{block}"], params[f"shift{block}"], training=True)
+            h = F.max_pool2d(torch.relu(h), 2)
+        return h.flatten(1) @ params["w4"] + params["b4"]
+
+    return Network(init, apply)

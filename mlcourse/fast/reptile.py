@@ -1,0 +1,105 @@
+"""Reptile, to be read beside its twin `mlcourse/reference/reptile.py`.
+
+Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms" (2018): train on one task for a few steps,
+then move the starting place a little towards where that ended.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.func import grad
+
+from mlcourse.fast import adam
+from mlcourse.fast.batching import over_tasks
+from mlcourse.fast.maml import adapt
+from mlcourse.fast.networks import Params
+from mlcourse.tasks.task import Examples, Task
+
+
+def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) -> Params:
+    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks; `adapted` has the task axis."""
+    return {name: params[name] + meta_lr * (adapted[name].mean(dim=0) - params[name]) for name in params}
+
+
+def meta_step(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int,
+    meta_lr: float | torch.Tensor,
+    batching: str = "auto",
+) -> Params:
+    """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
+
+    def adapt_one(support: Examples) -> Params:
+        return adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+
+    adapted = over_tasks(adapt_one, params, tasks.support, batching=batching)
+    return interpolate(params, adapted, meta_lr)
+
+
+def batches(
+    n_tasks: int, n_support: int, inner_steps: int, batch_size: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Which support examples each inner step sees: (T, inner_steps, batch_size) indices.
+
+    Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
+    before all have come once.
+    """
+    if not 1 <= batch_size <= n_support:
+        raise ValueError(
+            f"batch_size is {batch_size}; the support set holds {n_support} examples, give 1 to {n_support}"
+        )
+    passes = -(-inner_steps * batch_size // n_support)
+    order = rng.permuted(np.tile(np.arange(n_support), (n_tasks, passes, 1)), axis=-1)
+    picks = order.reshape(n_tasks, -1)[:, : inner_steps * batch_size].reshape(n_tasks, inner_steps, batch_size)
+    return torch.as_tensor(picks)
+
+
+def adapt_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    support: Examples,
+    picks: torch.Tensor,
+    *,
+    inner_lr: float,
+) -> tuple[Params, adam.Moments]:
+    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    for pick in picks:
+        gradient = grad(loss)(params, support.x[pick], support.y[pick])
+        params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)
+    return params, moments
+
+
+def meta_step_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    tasks: Task,
+    *,
+    rng: np.random.Generator,
+    batch_size: int,
+    inner_lr: float,
+    inner_steps: int,
+    meta_lr: float | torch.Tensor,
+    batching: str = "auto",
+) -> tuple[Params, adam.Moments]:
+    """One outer step as in the paper's own code: inner Adam whose moments live on from step to step.
+
+    Every task starts from the same `moments`; afterwards they are the mean over the tasks. Returns the new
+    parameters and moments.
+    """
+    n_tasks, n_support = tasks.support.x.shape[:2]
+    picks = batches(n_tasks, n_support, inner_steps, batch_size, rng).to(tasks.support.x.device)
+
+    def adapt_one(support: Examples, picks: torch.Tensor) -> tuple[Params, Params, Params]:
+        phi, after = adapt_adam(loss, params, moments, support, picks, inner_lr=inner_lr)
+        return phi, after.first, after.second
+
+    adapted, *carried = over_tasks(adapt_one, params, tasks.support, picks, batching=batching)
+    first, second = ({name: m.mean(dim=0) for name, m in moment.items()} for moment in carried)
+    return interpolate(params, adapted, meta_lr), adam.Moments(first, second, moments.steps + inner_steps)

@@ -1,0 +1,1 @@
+"""NumPy twins: written to be read. One task at a time, float64, never torch."""

@@ -1,0 +1,49 @@
+"""Adam, the optimiser of the outer loop: Kingma and Ba (2015), algorithm 1."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mlcourse.reference.networks import Params
+
+
+class Moments(NamedTuple):
+    """Running means of the gradient and of its square, and how many steps they hold."""
+
+    first: Params
+    second: Params
+    steps: np.ndarray
+
+
+def init(params: Params) -> Moments:
+    """Moments before the first step: noughts of the parameters' shapes."""
+    return Moments(
+        {name: np.zeros_like(p) for name, p in params.items()},
+        {name: np.zeros_like(p) for name, p in params.items()},
+        np.zeros(()),
+    )
+
+
+def update(
+    params: Params,
+    gradient: Params,
+    moments: Moments,
+    *,
+    lr: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[Params, Moments]:
+    """One step: the parameters and moments after it."""
+    steps = moments.steps + 1
+    first = {name: beta1 * moments.first[name] + (1 - beta1) * gradient[name] for name in params}
+    second = {name: beta2 * moments.second[name] + (1 - beta2) * gradient[name] ** 2 for name in params}
+    scale1, scale2 = (
+        1 / (1 - beta1**steps),
+        1 / (1 - beta2**steps),
+    )  # early means start from nought: undo that
+    params = {
+        name: params[name] - lr * (first[name] * scale1) / ((second[name] * scale2) ** 0.5 + epsilon)
+        for name in params
+    }
+    return params, Moments(first, second, steps)

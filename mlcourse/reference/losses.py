@@ -1,0 +1,45 @@
+"""Losses: how wrong a network is on some examples, as one number, a mean over examples and outputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlcourse.reference.autograd import log_softmax, mean, sum, value
+from mlcourse.reference.networks import Network, Params
+
+Loss = Callable[[Params, Any, Any], Any]  # loss(params, x, y) -> one number
+
+
+def squared_error(network: Network) -> Loss:
+    """Mean squared error of real-valued outputs; y (n, outputs)."""
+
+    def loss(params: Params, x: Any, y: Any) -> Any:
+        outputs = network.apply(params, x)
+        if value(y).shape != value(outputs).shape:  # (n,) beside (n, 1) would broadcast to (n, n) without a word
+            raise ValueError(
+                f"y has shape {value(y).shape}, the outputs {value(outputs).shape}; reshape y to match"
+            )
+        return mean((outputs - y) ** 2)
+
+    return loss
+
+
+def cross_entropy(network: Network) -> Loss:
+    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1."""
+
+    def loss(params: Params, x: Any, y: Any) -> Any:
+        scores = network.apply(params, x)
+        labels, (n, n_way) = np.asarray(y), value(scores).shape
+        if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"y has shape {labels.shape} and dtype {labels.dtype}; give {n} whole numbers, shape ({n},)"
+            )
+        if labels.min() < 0 or labels.max() >= n_way:
+            raise ValueError(
+                f"y holds labels {labels.min()} to {labels.max()}; the network scores classes 0 to {n_way - 1}"
+            )
+        chosen = np.eye(n_way)[labels]  # (n, n_way), a one where the right class stands
+        return -sum(log_softmax(scores) * chosen) * (1.0 / n)
+
+    return loss

@@ -1,0 +1,89 @@
+"""Model-agnostic meta-learning, to be read beside its twin `mlcourse/fast/maml.py`.
+
+Finn, Abbeel, Levine (2017), algorithm 1: adapt to each task by gradient descent on its support set, then move
+the starting place down the gradient of the loss that the adapted parameters have on the query set.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from mlcourse.reference.autograd import grad, stop_gradient, value_and_grad
+from mlcourse.reference.networks import Params
+from mlcourse.tasks.task import Examples, Task, each
+
+
+def adapt(
+    loss: Callable,
+    params: Params,
+    support: Examples,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+) -> Params:
+    """Adapted parameters of one task: `inner_steps` steps of gradient descent on its support set.
+
+    phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
+    support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
+    that d phi / d theta is the identity. Returns the keys and shapes of `params`.
+    """
+    for _ in range(inner_steps):
+        if first_order:
+            gradient = grad(loss)(stop_gradient(params), *support)
+        else:
+            gradient = grad(loss)(params, *support)
+        params = {name: params[name] - inner_lr * gradient[name] for name in params}
+    return params
+
+
+def meta_loss(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+) -> Any:
+    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+
+    def task_loss(task: Task) -> Any:
+        phi = adapt(
+            loss, params, task.support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
+        )
+        return loss(phi, *task.query)
+
+    losses = [task_loss(task) for task in each(tasks)]
+    return sum(losses) / len(losses)
+
+
+def meta_loss_and_gradient(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+) -> tuple[Any, Params]:
+    """The meta-loss and its gradient with respect to `params`, through the inner steps."""
+
+    def objective(params: Params) -> Any:
+        return meta_loss(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order)
+
+    return value_and_grad(objective)(params)
+
+
+def meta_gradient(
+    loss: Callable,
+    params: Params,
+    tasks: Task,
+    *,
+    inner_lr: float,
+    inner_steps: int = 1,
+    first_order: bool = False,
+) -> Params:
+    """Gradient of `meta_loss` with respect to `params`: the same keys and shapes."""
+    return meta_loss_and_gradient(
+        loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
+    )[1]

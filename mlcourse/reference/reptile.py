@@ -1,0 +1,95 @@
+"""Reptile, to be read beside its twin `mlcourse/fast/reptile.py`.
+
+Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms" (2018): train on one task for a few steps,
+then move the starting place a little towards where that ended.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlcourse.reference import adam
+from mlcourse.reference.autograd import grad
+from mlcourse.reference.maml import adapt
+from mlcourse.reference.networks import Params
+from mlcourse.tasks.task import Examples, Task, each
+
+
+def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params:
+    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks."""
+    return {
+        name: params[name] + meta_lr * (np.mean([phi[name] for phi in adapted], axis=0) - params[name])
+        for name in params
+    }
+
+
+def meta_step(
+    loss: Callable, params: Params, tasks: Task, *, inner_lr: float, inner_steps: int, meta_lr: float
+) -> Params:
+    """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
+    adapted = [
+        adapt(loss, params, task.support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+        for task in each(tasks)
+    ]
+    return interpolate(params, adapted, meta_lr)
+
+
+def batches(
+    n_tasks: int, n_support: int, inner_steps: int, batch_size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Which support examples each inner step sees: (T, inner_steps, batch_size) indices.
+
+    Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
+    before all have come once.
+    """
+    if not 1 <= batch_size <= n_support:
+        raise ValueError(
+            f"batch_size is {batch_size}; the support set holds {n_support} examples, give 1 to {n_support}"
+        )
+    passes = -(-inner_steps * batch_size // n_support)
+    order = rng.permuted(np.tile(np.arange(n_support), (n_tasks, passes, 1)), axis=-1)
+    return order.reshape(n_tasks, -1)[:, : inner_steps * batch_size].reshape(n_tasks, inner_steps, batch_size)
+
+
+def adapt_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    support: Examples,
+    picks: np.ndarray,
+    *,
+    inner_lr: float,
+) -> tuple[Params, adam.Moments]:
+    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    for pick in picks:
+        gradient = grad(loss)(params, support.x[pick], support.y[pick])
+        params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)
+    return params, moments
+
+
+def meta_step_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    tasks: Task,
+    *,
+    rng: np.random.Generator,
+    batch_size: int,
+    inner_lr: float,
+    inner_steps: int,
+    meta_lr: float,
+) -> tuple[Params, adam.Moments]:
+    """One outer step as in the paper's own code: inner Adam whose moments live on from step to step.
+
+    Every task starts from the same `moments`; afterwards they are the mean over the tasks. Returns the new
+    parameters and moments.
+    """
+    picks = batches(len(tasks.support.x), tasks.support.x.shape[1], inner_steps, batch_size, rng)
+    ends = [
+        adapt_adam(loss, params, moments, task.support, pick, inner_lr=inner_lr)
+        for task, pick in zip(each(tasks), picks, strict=True)
+    ]
+    adapted, after = zip(*ends, strict=True)
+    second = {name: np.mean([m.second[name] for m in after], axis=0) for name in params}
+    first = {name: np.mean([m.first[name] for m in after], axis=0) for name in params}
+    return interpolate(params, list(adapted), meta_lr), adam.Moments(first, second, after[0].steps)

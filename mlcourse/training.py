@@ -1,0 +1,226 @@
+"""One meta-training loop for every method: draw tasks, take a meta-step, keep the curve, save checkpoints.
+
+A `Method` says what one meta-step is; `train` repeats it. The torch twins do the work, on any device.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from mlcourse.errors import DataError
+from mlcourse.fast import adam, maml, reptile
+from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
+from mlcourse.fast.capture import capture as make_ready
+from mlcourse.fast.networks import Params
+from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
+
+
+class Method(NamedTuple):
+    """What `train` repeats. `step(params, state, tasks, done) -> params, state, loss` must be pure.
+
+    `done` is a tensor, the share of the meta-steps already taken, from 0 to 1, for rates that fall.
+    """
+
+    name: str
+    init: Callable[[Params], Any]
+    step: Callable[[Params, Any, Task, torch.Tensor], tuple[Params, Any, torch.Tensor]]
+
+
+class Trained(NamedTuple):
+    """What `train` returns.
+
+    curve holds arrays of equal length: "step" (meta-steps taken), "loss" (mean over the block that ended
+    there), and whatever the callback returned. `seconds` leaves out `compile_seconds`, the first meta-step.
+    """
+
+    params: Params
+    curve: dict[str, np.ndarray]
+    seconds: float
+    compile_seconds: float
+    capture: str
+
+
+def maml_method(
+    loss: Callable, *, inner_lr: float, inner_steps: int = 1, first_order: bool = False, meta_lr: float = 1e-3
+) -> Method:
+    """MAML with Adam in the outer loop, as in the paper; with `first_order`, first-order MAML."""
+
+    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        value, gradient = maml.meta_loss_and_gradient(
+            loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
+        )
+        return *adam.update(params, gradient, moments, lr=meta_lr), value
+
+    return Method("first-order MAML" if first_order else "MAML", adam.init, step)
+
+
+def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr: float = 1.0) -> Method:
+    """Reptile with plain gradient descent inside; `meta_lr` falls linearly to nought, as in the paper."""
+
+    def step(params: Params, state: tuple, tasks: Task, done: torch.Tensor) -> tuple:
+        lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)
+        after = reptile.meta_step(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, meta_lr=lr)
+        # the same curve as MAML's: query loss after adapting; a compiler computes the shared inner steps once
+        value = maml.meta_loss(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+        return after, state, value
+
+    return Method("Reptile", lambda params: (), step)
+
+
+def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
+    """Joint training: one network for all tasks at once, by Adam on the loss without any adaptation.
+
+    It is MAML with no inner step, on support and query together.
+    """
+
+    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        x, y = (torch.cat(pair, dim=1) for pair in zip(*tasks, strict=True))
+        both = Task(tasks.support, Examples(x, y))
+        value, gradient = maml.meta_loss_and_gradient(loss, params, both, inner_lr=0.0, inner_steps=0)
+        return *adam.update(params, gradient, moments, lr=meta_lr), value
+
+    return Method("pooled", adam.init, step)
+
+
+def train(
+    method: Method,
+    params: Params,
+    family: TaskFamily,
+    *,
+    meta_steps: int,
+    meta_batch_size: int = 25,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+    capture: str = "auto",
+    block: int = 100,
+    callback: Callable[[int, Params], dict[str, float]] | None = None,
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Meta-train from `params` for `meta_steps` steps of `meta_batch_size` tasks each.
+
+    After every `block` steps the curve gains a point, `callback(step, params)` may add figures to it (a
+    validation score), and `checkpoint` is written. Where `checkpoint` exists, training goes on from there and
+    ends, on a CPU, with the same bits as a run that was never interrupted. `seed` draws the tasks.
+
+    Raises ValueError for counts below 1, FloatingPointError when the loss is no longer finite, DataError for
+    a checkpoint that belongs to another run or cannot be read or written.
+    """
+    require_count("meta_steps", meta_steps)
+    require_count("meta_batch_size", meta_batch_size)
+    require_count("block", block)
+    device = torch.device(device) if device is not None else default_device()
+    settings = {
+        "method": method.name,
+        "seed": seed,
+        "meta_batch_size": meta_batch_size,
+        "meta_steps": meta_steps,
+    }
+    params = tensors(params, device=device, dtype=dtype)
+    run = _Run(params, method.init(params), np.random.default_rng(seed))
+    if checkpoint is not None and Path(checkpoint).exists():
+        run.load(Path(checkpoint), settings)
+
+    def draw(rng: np.random.Generator) -> Task:
+        return tensors(family.sample(meta_batch_size, rng), device=device, dtype=dtype)
+
+    step, way = make_ready(method.step, capture, device=device)
+    started = time.perf_counter()
+    if way == "compile":  # one step whose result is thrown away, so that compilation is timed apart
+        step(
+            run.params,
+            run.state,
+            draw(np.random.default_rng(0)),
+            torch.tensor(0.0, dtype=torch.float64, device=device),
+        )
+    compile_seconds, seconds = time.perf_counter() - started, 0.0
+    with tqdm(total=meta_steps, initial=run.steps, desc=method.name, disable=not progress, leave=False) as bar:
+        while run.steps < meta_steps:
+            started, size = time.perf_counter(), min(block, meta_steps - run.steps)
+            loss = run.take(step, size, meta_steps, draw)
+            seconds += time.perf_counter() - started
+            if not np.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
+                )
+            run.note({"step": run.steps, "loss": loss} | (callback(run.steps, run.params) if callback else {}))
+            bar.update(size)
+            bar.set_postfix(loss=f"{loss:.3f}")
+            if checkpoint is not None:
+                run.save(Path(checkpoint), settings)
+    return Trained(run.params, {name: np.array(v) for name, v in run.curve.items()}, seconds, compile_seconds, way)
+
+
+@dataclass
+class _Run:
+    """Everything that changes while training: what a checkpoint holds."""
+
+    params: Params
+    state: Any
+    rng: np.random.Generator
+    steps: int = 0
+    curve: dict[str, list[float]] = field(default_factory=dict)
+
+    def take(
+        self, step: Callable, size: int, meta_steps: int, draw: Callable[[np.random.Generator], Task]
+    ) -> float:
+        """Take `size` meta-steps; the mean of their losses, asked for once so that a GPU never waits for us."""
+        losses = []
+        for _ in range(size):
+            tasks = draw(self.rng)
+            done = torch.tensor(self.steps / meta_steps, dtype=torch.float64, device=tasks.support.x.device)
+            self.params, self.state, loss = step(self.params, self.state, tasks, done)
+            losses.append(loss.detach())
+            self.steps += 1
+        return float(torch.stack(losses).mean())
+
+    def note(self, point: dict[str, float]) -> None:
+        """Add one point to the curve."""
+        for name, figure in point.items():
+            self.curve.setdefault(name, []).append(figure)
+
+    def save(self, path: Path, settings: dict[str, Any]) -> None:
+        """Write a checkpoint whole or not at all: to a file beside it, then renamed."""
+        held = {
+            "settings": settings,
+            "params": self.params,
+            "state": list(leaves(self.state)),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "steps": self.steps,
+            "curve": self.curve,
+        }
+        beside = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(held, beside)
+            os.replace(beside, path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            beside.unlink(missing_ok=True)
+            raise DataError(
+                f"checkpoint {path} could not be written ({error}); the one before it is untouched"
+            ) from error
+
+    def load(self, path: Path, settings: dict[str, Any]) -> None:
+        """Go on from a checkpoint of the same run."""
+        try:
+            held = torch.load(path, map_location=next(iter(self.params.values())).device, weights_only=True)
+        except Exception as error:
+            raise DataError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
+        if held["settings"] != settings:
+            raise DataError(
+                f"checkpoint {path} belongs to another run: it has {held['settings']}, this run {settings}; "
+                "give another path, or the same settings"
+            )
+        stored = iter(held["state"])
+        self.params, self.state = held["params"], tree_map(lambda _: next(stored), self.state)
+        self.rng.bit_generator.state = json.loads(held["rng"])
+        self.steps, self.curve = held["steps"], held["curve"]
