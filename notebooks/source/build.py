@@ -1,12 +1,12 @@
 """Make notebooks/NN_name.ipynb from notebooks/source/NN_name.py (py:percent), with real outputs stored.
 
-    python notebooks/source/build.py                     run the notebooks whose code has changed, store outputs
+    python notebooks/source/build.py                     run those whose code has changed, store outputs
     python notebooks/source/build.py 05_maml_from_zero   the same for the named ones
     python notebooks/source/build.py --all               run them in any case (mlcourse/ may have changed)
-    python notebooks/source/build.py --check             write nothing, name the stale ones, exit with 1 if any
+    python notebooks/source/build.py --check             write nothing, name the stale ones, exit 1 if any
 
-A change in the words alone keeps the outputs and runs nothing. Cell ids come from the cells' sources, so that a
-change in one cell is a change of one cell in the stored notebook too.
+A change in the words alone keeps the outputs and runs nothing. Cell ids come from the cells' sources, so that
+a change in one cell is a change of one cell in the stored notebook too.
 """
 
 from __future__ import annotations
