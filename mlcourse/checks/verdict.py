@@ -43,7 +43,7 @@ from mlcourse.checks.attempt import Unanswered, explain, open_place
 
 Status = Literal["not attempted", "passed", "wrong"]
 
-# status -> (sign, words, colour of the rule at the left). Told apart without colour; the text keeps the colour
+# status -> (sign, words, colour of the rule at the left). Told apart without colour; the text keeps that
 # of the page, so that it reads in a light and in a dark theme.
 LOOKS = {
     "not attempted": ("…", "Not attempted", "#808080"),
