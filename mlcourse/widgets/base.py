@@ -1,0 +1,89 @@
+"""What all widgets share: the stored HTML that works without a kernel, and the still picture that works without scripts.
+
+A widget here is one `mount(el, model)` in a `.js` file, used twice: live, by anywidget, with the kernel's model;
+and inlined in the output's text/html with a plain object for a model, so that it plays in a published page.
+That HTML begins as an `<img>` of the present frame, which the script replaces: a notebook that nobody ran or
+trusted yet (scripts are stripped there) shows the picture and says how to bring it to life.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+from mlcourse import palette
+
+FOLDER = Path(__file__).parent
+HINT = "A still picture: run this cell, or trust the notebook, to step through it."
+_shown: Counter[str] = Counter()  # how often a page's state was shown: equal widgets still need different ids
+
+
+def style() -> str:
+    """The widgets' CSS, with the colours of `mlcourse.palette` as variables, for light and dark pages."""
+    light, dark = _variables(palette.LIGHT, palette.TASKS), _variables(palette.DARK, palette.TASKS_ON_DARK)
+    return (
+        f".mlc{{{light}}}\n@media (prefers-color-scheme:dark){{.mlc{{{dark}}}}}\n"
+        f'body[data-jp-theme-light="true"] .mlc,html[data-theme="light"] .mlc{{{light}}}\n'
+        f'body[data-jp-theme-light="false"] .mlc,html[data-theme="dark"] .mlc{{{dark}}}\n'
+        + (FOLDER / "style.css").read_text(encoding="utf-8")
+    )
+
+
+def _variables(theme: dict[str, str], tasks: list[str]) -> str:
+    colours = theme | {f"task{number}": colour for number, colour in enumerate(tasks, start=1)}
+    scheme = "light" if theme is palette.LIGHT else "dark"
+    return f"color-scheme:{scheme};" + "".join(f"--mlc-{name}:{value};" for name, value in colours.items())
+
+
+def to_script(value: Any) -> str:
+    """JSON that may stand inside a script element: no `<` is left that could end it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+class Widget(anywidget.AnyWidget):
+    """An anywidget whose output is stored as self-contained HTML beside the live view.
+
+    A subclass sets `_esm` to its script and `_css` to `style()`, tags the traits that make up its state with
+    `sync=True, stored=True`, and gives `describe()`, `still()` and a stable `__repr__`.
+    """
+
+    def describe(self) -> str:
+        """The present frame in words: the picture's alternative text."""
+        raise NotImplementedError
+
+    def still(self) -> bytes:
+        """The present frame as a PNG."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What the script needs: every trait tagged `stored`."""
+        return {name: getattr(self, name) for name in sorted(self.trait_names(stored=True))}
+
+    def to_html(self) -> str:
+        """The whole widget as HTML: a picture, then the style and the script that replace it."""
+        state = to_script(self.state())
+        digest = hashlib.sha1(state.encode()).hexdigest()[:8]
+        _shown[digest] += 1  # the same after every restart, different when one widget is shown twice
+        uid = f"mlc-{digest}-{_shown[digest]}"
+        picture = base64.b64encode(self.still()).decode()
+        script = re.sub(r"^export (default .*$)?", "", str(self._esm), flags=re.MULTILINE)
+        return (
+            f'<div id="{uid}"><img alt="{html.escape(self.describe())}" style="max-width:100%;height:auto" '
+            f'src="data:image/png;base64,{picture}"><p>{HINT}</p></div>\n<style>{style()}</style>\n'
+            f"<script>(()=>{{{script}\nconst state={state},heard={{}};\n"
+            "const model={get:k=>state[k],set:(k,v)=>{if(state[k]!==v){state[k]=v;(heard['change:'+k]||[]).forEach(f=>f());}},"
+            "save_changes:()=>{},on:(k,f)=>{(heard[k]??=[]).push(f);},off:()=>{}};\n"
+            'const box=document.createElement("div");mount(box,model);'  # if it throws, the picture stays
+            f'document.getElementById("{uid}").replaceChildren(box);}})();</script>'
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        return data | {"text/plain": repr(self), "text/html": self.to_html()}, metadata

@@ -1,0 +1,137 @@
+"""The loop stepper: inner and outer steps of four methods, in function space and in parameter space.
+
+The frames are computed by `loops.py`, drawn in the browser by `stepper.js` and as a still by `still.py`; this
+file is the widget that joins them.
+"""
+
+from typing import Any
+
+import contourpy
+import numpy as np
+import traitlets
+
+from mlcourse.widgets import base, loops, still
+
+VIEWS = ("both", "functions")
+STAGES = {"loops": 3, "task": 8}  # and how many inner steps each takes unless told
+
+
+class Stepper(base.Widget):
+    """Step through the two loops of meta-learning on f(x) = a sin(x - p), whose theta = (a, p) is a point in a plane.
+
+    method: the one shown first, of "maml", "first-order", "reptile" and "joint"; the reader can change it.
+    inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points.
+    stage: "loops" for both loops over three tasks, or "task" for the inner loop of one task.
+    view: "both", or "functions" to leave parameter space out.
+    """
+
+    _esm = base.FOLDER / "stepper.js"
+    _css = base.style()
+    data = traitlets.Dict().tag(sync=True, stored=True)
+    method = traitlets.Unicode().tag(sync=True, stored=True)
+    index = traitlets.Int(0, min=0).tag(sync=True, stored=True)
+
+    def __init__(
+        self,
+        method: str = "maml",
+        *,
+        inner_steps: int | None = None,
+        seed: int = 2,
+        stage: str = "loops",
+        view: str = "both",
+    ):
+        for name, value, known in (("method", method, loops.METHODS), ("stage", stage, STAGES), ("view", view, VIEWS)):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+        if stage == "task" and method != "maml":
+            raise ValueError(f"method is {method!r}, but stage 'task' has no outer loop; leave method out")
+        steps = STAGES[stage] if inner_steps is None else inner_steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 8:
+            raise ValueError(f"inner_steps is {inner_steps!r}; give a whole number from 1 to 8")
+        self.loops = loops.Loops.compute(seed, steps, stage)
+        self.view, self.seed = view, seed
+        super().__init__(data=self._payload(), method=method, index=0)
+
+    def __repr__(self) -> str:
+        return (
+            f"Stepper(method={self.method!r}, inner_steps={self.loops.inner_steps}, seed={self.seed}, "
+            f"stage={self.loops.stage!r}, index={self.index} of {len(self.loops) - 1})"
+        )
+
+    @property
+    def frame(self) -> loops.LoopState:
+        """The frame now shown, with its caption and its moves."""
+        return loops.LoopState(self.loops, self.method, self.index)
+
+    @traitlets.validate("index")
+    def _within(self, proposal: Any) -> int:
+        return min(proposal["value"], len(self.loops) - 1)
+
+    @traitlets.validate("method")
+    def _known(self, proposal: Any) -> str:
+        if proposal["value"] not in self.loops.runs:
+            raise ValueError(f"method is {proposal['value']!r}; give one of {', '.join(map(repr, self.loops.runs))}")
+        return proposal["value"]
+
+    def describe(self) -> str:
+        spaces = "function space" if self.view == "functions" else "function space and parameter space"
+        return f"Stepper, {loops.METHODS[self.method]}, {spaces}. {self.frame.caption}"
+
+    def still(self) -> bytes:
+        return still.draw(self.frame, self.view)
+
+    def _payload(self) -> dict[str, Any]:
+        """Everything that the script draws, as short JSON."""
+        made = self.loops
+        support = zip(made.tasks.support.x, made.tasks.support.y, made.waves, strict=True)
+        return {
+            "stage": made.stage,
+            "view": self.view,
+            "inner": made.inner_steps,
+            "outer": made.outer_steps,
+            "queries": loops.N_QUERY,
+            "window": {"p": loops.PHASES, "a": loops.AMPLITUDES},
+            "tasks": [{"a": a, "p": p, "x": short(x[:, 0]), "y": short(y[:, 0])} for x, y, (a, p) in support],
+            "surfaces": {name: contours(values) for name, values in made.surfaces.items()},
+            "methods": [
+                {
+                    "key": key,
+                    "name": loops.METHODS[key],
+                    "theta": short(run.theta),
+                    "paths": short(run.paths),
+                    "losses": short(run.losses),
+                    "captions": [loops.LoopState(made, key, index).caption for index in range(len(made))],
+                }
+                for key, run in made.runs.items()
+            ],
+        }
+
+
+def short(values: np.ndarray) -> list:
+    """Numbers for the page: three decimals are finer than a pixel."""
+    return np.round(values, 3).tolist()
+
+
+def contours(surface: np.ndarray) -> list[dict[str, Any]]:
+    """Regions below each level as SVG paths, on a window of 1000 × 1000 with its origin at the top left.
+
+    `label` is where the level's number may stand: on the right, above the bottom of the bowl.
+    """
+    rows, columns = surface.shape
+    x, y = np.linspace(0, 1000, columns), np.linspace(1000, 0, rows)
+    generator = contourpy.contour_generator(x, y, surface, fill_type="OuterOffset")
+    column = int(0.94 * columns)
+    rising = surface[surface[:, column].argmin() :, column]
+    bands = []
+    for level in loops.levels(surface):
+        outlines, offsets = generator.filled(-1.0, level)
+        rings = [ring[a:b] for ring, ends in zip(outlines, offsets, strict=True) for a, b in zip(ends, ends[1:], strict=False)]
+        crossing = np.flatnonzero((rising[:-1] < level) & (rising[1:] >= level))
+        row = rows - len(rising) + crossing[0] if len(crossing) else None
+        label = None if row is None else [round(float(x[column])), round(float(y[row]))]
+        bands.append({"level": level, "path": "".join(map(_ring, rings)), "label": label})
+    return bands
+
+
+def _ring(points: np.ndarray) -> str:
+    return "M" + "L".join(f"{x} {y}" for x, y in np.rint(points).astype(int).tolist()) + "Z"
