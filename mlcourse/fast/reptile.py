@@ -18,7 +18,7 @@ from mlcourse.tasks.task import Examples, Task
 
 
 def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) -> Params:
-    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks; `adapted` has the task axis."""
+    """theta + meta_lr * (mean of phi_i - theta): algorithm 2; each of `adapted` has the task axis."""
     return {name: params[name] + meta_lr * (adapted[name].mean(dim=0) - params[name]) for name in params}
 
 

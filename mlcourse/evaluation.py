@@ -1,0 +1,278 @@
+"""One protocol for every method and every baseline: nothing else in the course scores anything.
+
+A learner is a function from a support set and query inputs to predictions. It is judged on many fixed tasks
+that it has not met; the interval is over tasks, the spread over seeds is told apart from it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one, require_count
+
+Learner = Callable[[Examples, Array], Array]
+"""(support, query_x) -> predictions: (Q, outputs) numbers, or (Q, n_way) class scores, or (Q,) class labels.
+
+A learner may also have `along(support, query_x)` for a whole batch of tasks at once, which returns predictions
+after 0, 1, ... inner steps, (T, inner_steps + 1, Q, outputs); see `GradientLearner` of either twin.
+"""
+
+Z95 = 1.96  # half the width of a 95 % interval, in standard errors of a mean over many tasks
+CHUNK = 100  # tasks drawn at a time, so that images of 2,000 tasks never lie in memory together
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one learner, one for each task: accuracy from 0 to 1, or mean squared error."""
+
+    metric: str  # "accuracy" or "squared error"
+    scores: np.ndarray  # (n_tasks,)
+    transductive: bool
+
+    @property
+    def mean(self) -> float:
+        """Mean over tasks."""
+        return float(self.scores.mean())
+
+    @property
+    def half_width(self) -> float:
+        """Half of the 95 % interval of the mean: about how far another draw of tasks would move it."""
+        return Z95 * float(self.scores.std(ddof=1)) / len(self.scores) ** 0.5
+
+    def reaches(self, published: float) -> bool:
+        """Whether our 95 % interval includes a published figure or lies on its better side."""
+        if self.metric == "accuracy":
+            return self.mean + self.half_width >= published
+        return self.mean - self.half_width <= published
+
+    def __str__(self) -> str:
+        how = "transductive" if self.transductive else "not transductive"
+        if self.metric == "accuracy":
+            figures = f"accuracy {100 * self.mean:.1f} ± {100 * self.half_width:.1f} %"
+        else:
+            figures = f"{self.metric} {self.mean:.3f} ± {self.half_width:.3f}"
+        return f"{figures} (95 % interval over {len(self.scores)} tasks, {how})"
+
+
+@dataclass(frozen=True)
+class AdaptationCurve:
+    """Scores after 0, 1, ... inner steps on the same tasks: (n_tasks, steps + 1)."""
+
+    metric: str
+    scores: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over tasks after each number of steps, (steps + 1,)."""
+        return self.scores.mean(axis=0)
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half of the 95 % interval over tasks after each number of steps, (steps + 1,)."""
+        return Z95 * self.scores.std(axis=0, ddof=1) / len(self.scores) ** 0.5
+
+    def at(self, step: int) -> Evaluation:
+        """The evaluation after `step` inner steps."""
+        return Evaluation(self.metric, self.scores[:, step], transductive=False)
+
+    def steps_to(self, target: float) -> int | None:
+        """The first number of steps whose mean is as good as `target`, or None."""
+        good = self.mean >= target if self.metric == "accuracy" else self.mean <= target
+        return int(np.argmax(good)) if good.any() else None
+
+
+def evaluate(
+    learner: Learner,
+    family: TaskFamily,
+    *,
+    n_tasks: int = 600,
+    rng: np.random.Generator,
+    transductive: bool = False,
+) -> Evaluation:
+    """Score `learner` on `n_tasks` tasks drawn with `rng`; the same seed gives every learner the same tasks.
+
+    With `transductive=False` the first task is also judged with its other queries removed and permuted, and a
+    learner whose predictions move is refused: it looks at the query set as a whole.
+
+    Raises ValueError for that, for predictions of the wrong shape, and for fewer than two tasks.
+    """
+    scores = []
+    for tasks in _chunks(family, n_tasks, rng):
+        if not scores and not transductive:
+            _require_separate_queries(learner, one(tasks, 0))
+        scores.append(_scores(_predict(learner, tasks), tasks.query.y))
+    return Evaluation(_metric(tasks), np.concatenate(scores), transductive)
+
+
+def adaptation_curve(
+    learner: Any, family: TaskFamily, *, n_tasks: int = 600, rng: np.random.Generator
+) -> AdaptationCurve:
+    """Score a learner that has `along` after each of its inner steps, on the tasks that `evaluate` would draw."""
+    scores = []
+    for tasks in _chunks(family, n_tasks, rng):
+        predictions = learner.along(tasks.support, tasks.query.x)
+        steps = [_scores(predictions[:, step], tasks.query.y) for step in range(predictions.shape[1])]
+        scores.append(np.stack(steps, axis=1))
+    return AdaptationCurve(_metric(tasks), np.concatenate(scores))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Task generalisation gap: meta-train minus meta-test, with the 95 % half-width of the difference."""
+
+    train: Evaluation
+    test: Evaluation
+
+    @property
+    def mean(self) -> float:
+        """Mean on meta-train tasks minus mean on meta-test tasks."""
+        return self.train.mean - self.test.mean
+
+    @property
+    def half_width(self) -> float:
+        """Half of its 95 % interval; the two sets of tasks are independent."""
+        return float(np.hypot(self.train.half_width, self.test.half_width))
+
+
+def generalisation_gap(
+    learner: Learner, train: TaskFamily, test: TaskFamily, *, n_tasks: int = 600, rng: np.random.Generator
+) -> Gap:
+    """How much better `learner` does on tasks of the kind that it was meta-trained on."""
+    return Gap(
+        evaluate(learner, train, n_tasks=n_tasks, rng=rng), evaluate(learner, test, n_tasks=n_tasks, rng=rng)
+    )
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Inner steps and seconds for one task until the mean score is as good as a target; None: never."""
+
+    steps: int | None
+    seconds: float | None
+
+
+def adaptation_speed(
+    learner: Any, family: TaskFamily, *, target: float, n_tasks: int = 600, rng: np.random.Generator
+) -> Speed:
+    """How fast a learner that has `along` and `inner_steps` reaches `target`."""
+    steps = adaptation_curve(learner, family, n_tasks=n_tasks, rng=rng).steps_to(target)
+    if steps is None:
+        return Speed(None, None)
+    return Speed(steps, time_to_deploy(replace(learner, inner_steps=steps), family, rng=rng).seconds)
+
+
+def labels_saved(
+    learner: Learner,
+    rival: Learner,
+    family_at: Callable[[int], TaskFamily],
+    *,
+    k_shot: int,
+    candidates: Sequence[int],
+    n_tasks: int = 600,
+    rng: np.random.Generator,
+) -> int | None:
+    """How many labels fewer `learner` needs than `rival`, who usually trains from scratch.
+
+    `learner` gets `k_shot` labels; `rival` gets more and more of `candidates` until it does as well. The answer is
+    that number minus `k_shot`, or None when even the largest candidate is not enough.
+    """
+    ours = evaluate(learner, family_at(k_shot), n_tasks=n_tasks, rng=rng)
+    for labels in sorted(candidates):
+        theirs = evaluate(rival, family_at(labels), n_tasks=n_tasks, rng=rng)
+        if theirs.mean >= ours.mean if ours.metric == "accuracy" else theirs.mean <= ours.mean:
+            return labels - k_shot
+    return None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Seconds from receiving a support set to the first prediction: the first time, and the median afterwards."""
+
+    first_seconds: float  # compilation and other one-time work included
+    seconds: float
+
+
+def time_to_deploy(
+    learner: Learner, family: TaskFamily, *, rng: np.random.Generator, repeats: int = 20
+) -> Deployment:
+    """Time `learner` on single tasks, one query each."""
+    tasks, taken = family.sample(require_count("repeats", repeats) + 1, rng), []
+    for index in range(repeats + 1):
+        task = one(tasks, index)
+        started = time.perf_counter()
+        learner(task.support, task.query.x[:1])
+        taken.append(time.perf_counter() - started)
+    return Deployment(taken[0], float(np.median(taken[1:])))
+
+
+@dataclass(frozen=True)
+class AcrossSeeds:
+    """One method trained from several seeds: mean, and standard deviation between seeds (no interval)."""
+
+    mean: float
+    spread: float
+    n_seeds: int
+
+
+def across_seeds(evaluations: Sequence[Evaluation]) -> AcrossSeeds:
+    """How much the result depends on the luck of training. Needs at least two seeds."""
+    if len(evaluations) < 2:
+        raise ValueError(f"{len(evaluations)} evaluation given; a spread over seeds needs at least two seeds")
+    means = np.array([evaluation.mean for evaluation in evaluations])
+    return AcrossSeeds(float(means.mean()), float(means.std(ddof=1)), len(means))
+
+
+def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
+    left = require_count("n_tasks", n_tasks, least=2)
+    while left:
+        size = min(left, CHUNK)
+        yield family.sample(size, rng)
+        left -= size
+
+
+def _metric(tasks: Task) -> str:
+    return "accuracy" if np.issubdtype(np.asarray(tasks.query.y).dtype, np.integer) else "squared error"
+
+
+def _predict(learner: Learner, tasks: Task) -> np.ndarray:
+    if hasattr(learner, "along"):
+        return learner.along(tasks.support, tasks.query.x)[:, -1]
+    support, query = tasks
+    return np.stack(
+        [np.asarray(learner(Examples(support.x[i], support.y[i]), query.x[i])) for i in range(len(query.x))]
+    )
+
+
+def _scores(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """One score for each task: predictions (T, Q, ...), y (T, Q) labels or (T, Q, outputs)."""
+    if np.issubdtype(y.dtype, np.integer):
+        labels = predictions.argmax(axis=-1) if predictions.ndim == y.ndim + 1 else predictions
+        _require_shape(labels, y)
+        return (labels == y).mean(axis=1)
+    _require_shape(predictions, y)
+    return ((predictions - y) ** 2).reshape(len(y), -1).mean(axis=1)
+
+
+def _require_shape(predictions: np.ndarray, y: np.ndarray) -> None:
+    if predictions.shape != y.shape:
+        raise ValueError(
+            f"the learner's predictions have shape {predictions.shape[1:]} for a task whose query labels have shape "
+            f"{y.shape[1:]}; return one prediction for each query"
+        )
+
+
+def _require_separate_queries(learner: Learner, task: Task) -> None:
+    """Refuse a learner whose prediction for a query depends on the other queries."""
+    x = task.query.x
+    together = np.asarray(learner(task.support, x))
+    alone = np.concatenate([np.asarray(learner(task.support, x[i : i + 1])) for i in range(min(3, len(x)))])
+    backwards = np.asarray(learner(task.support, x[::-1].copy()))[::-1]
+    for other, what in ((alone, "removed"), (backwards, "permuted")):
+        if not np.allclose(together[: len(other)], other, rtol=1e-3, atol=1e-4):
+            raise ValueError(
+                f"the learner's predictions moved when the other queries were {what}: it is transductive. Pass "
+                "transductive=True and say so beside the score, or take batch statistics from the support set"
+            )
