@@ -1,0 +1,215 @@
+"""Measured tables, `data/results/*.json`: every number beside the command, seeds and hardware that made it.
+
+One file is one table. Its fields:
+
+    name, title    what it is called, and what it shows
+    command        what makes it again
+    seeds          the seeds behind it, [] where nothing is random
+    hardware       {"cpu", "cores", "gpu"}; gpu is "none" where none took part
+    versions       {"python", "torch", "numpy"}
+    wall_seconds   how long the whole command took
+    date           the day, UTC, YYYY-MM-DD
+    protocol       how it was measured, in sentences
+    rows           [{"method", "values": {column: figure}, and maybe "published": {column: figure}, "source"}]
+
+A figure is a number, a pair [mean, half-width of its 95 % interval], or a text. "published" are the numbers that
+`source`, a citation, prints for the same columns.
+"""
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlcourse.errors import DataError
+from mlcourse.paths import data_folder
+
+FIELDS = {
+    "name": str,
+    "title": str,
+    "command": str,
+    "seeds": list,
+    "hardware": dict,
+    "versions": dict,
+    "wall_seconds": int | float,
+    "date": str,
+    "protocol": str,
+    "rows": list,
+}
+
+
+def provenance(command: str, seeds: Sequence[int], started: float, *, device: str = "cpu") -> dict[str, Any]:
+    """Where a table comes from: its fields command, seeds, hardware, versions, wall_seconds and date.
+
+    started: `time.perf_counter()` when the command began. device: where the work was done ("cpu", "cuda").
+    """
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+    return {
+        "command": command,
+        "seeds": list(seeds),
+        "hardware": {"cpu": cpu_model(), "cores": cpu_cores(), "gpu": _gpu(device)},
+        "versions": {"python": platform.python_version(), **versions},
+        "wall_seconds": round(time.perf_counter() - started, 1),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        if platform.system() == "Darwin":
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, subprocess.CalledProcessError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def cpu_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpu(device: str) -> str:
+    if not str(device).startswith("cuda"):
+        return "none"
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def results_folder() -> Path:
+    """Where the course's own tables lie."""
+    return data_folder() / "results"
+
+
+def names() -> list[str]:
+    """The names of all tables that are there."""
+    return sorted(path.stem for path in results_folder().glob("*.json"))
+
+
+def save(result: dict[str, Any], path: Path | str | None = None) -> Path:
+    """Write a table whole or not at all, by default to `data/results/NAME.json`; returns the path.
+
+    Raises ValueError when a field is missing or of the wrong kind, DataError when it cannot be written.
+    """
+    validate(result)
+    path = Path(path) if path is not None else results_folder() / f"{result['name']}.json"
+    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"the table {path} could not be written ({error}); what was there is untouched") from error
+    return path
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read the table `name`, or the file at the path `name` when it ends in .json.
+
+    Raises DataError when it is not there (the message lists what is) or is no table.
+    """
+    path = Path(name) if str(name).endswith(".json") else results_folder() / f"{name}.json"
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        validate(result)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no table {name!r}; there are: {', '.join(names()) or 'none yet'}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no table of results ({error})") from error
+    return result
+
+
+def validate(result: Any) -> None:
+    """Raise a ValueError that names the first thing in which `result` is no table (see the top of this file)."""
+    if not isinstance(result, dict):
+        raise ValueError(f"a table is a dict, not {type(result).__name__}")
+    for field, kind in FIELDS.items():
+        if not isinstance(result.get(field), kind):
+            raise ValueError(f"{field} is {result.get(field)!r}; a table needs it, as {kind}")
+    if unknown := set(result) - set(FIELDS):
+        raise ValueError(f"unknown field {sorted(unknown)[0]!r}; a table has {', '.join(FIELDS)}")
+    for number, row in enumerate(result["rows"]):
+        if not isinstance(row, dict) or not isinstance(row.get("method"), str) or "values" not in row:
+            raise ValueError(f"row {number} is {row!r}; it needs a method and values")
+        if bool(row.get("published")) != bool(row.get("source")):
+            raise ValueError(f"row {number}, {row['method']!r}, has published numbers or a source, not both")
+        for figures in (row["values"], row.get("published") or {}):
+            for column, figure in figures.items():
+                _require_figure(f"row {number}, column {column!r}", figure)
+
+
+def _require_figure(where: str, figure: Any) -> None:
+    numbers = figure if isinstance(figure, list | tuple) else [figure]
+    single_or_pair = not isinstance(figure, list | tuple) or len(figure) == 2
+    plain = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+    if not isinstance(figure, str) and not (single_or_pair and plain):
+        raise ValueError(f"{where} holds {figure!r}; give a finite number, a pair [mean, half-width], or a text")
+
+
+# --- tables to read ----------------------------------------------------------------------------------------
+
+
+def table(result: dict[str, Any]) -> str:
+    """The table in Markdown: a row a method, published numbers beside ours, and below it how it was made."""
+    rows = result["rows"]
+    columns = list(dict.fromkeys(column for row in rows for column in row["values"]))
+    published = any(row.get("published") for row in rows)
+    head = ["method", *columns, *(["published", "source"] if published else [])]
+    lines = [head, ["---", *["---:"] * len(columns), *(["---:", "---"] if published else [])]]
+    for row in rows:
+        cells = [row["method"], *(_cell(row["values"].get(column)) for column in columns)]
+        if published:
+            printed = row.get("published") or {}
+            printed = [_as_printed(printed[column]) for column in columns if column in printed]
+            cells += [" / ".join(printed) or "–", row.get("source") or "–"]
+        lines.append(cells)
+    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"{body}\n\n{caption(result)}"
+
+
+def caption(result: dict[str, Any]) -> str:
+    """How a table was made, in one paragraph: protocol, seeds, hardware, time, and the command."""
+    hardware, versions = result["hardware"], result["versions"]
+    cores = f"{hardware['cores']} core{'s' if hardware['cores'] != 1 else ''}"
+    gpu = "no GPU" if hardware["gpu"] == "none" else hardware["gpu"]
+    seeds = f"seeds {', '.join(map(str, result['seeds']))}; " if result["seeds"] else ""
+    return (
+        f"{result['protocol']} Measured {result['date']} on {hardware['cpu']}, {cores}, {gpu}; {seeds}"
+        f"Python {versions['python']}, torch {versions['torch']}, NumPy {versions['numpy']}; "
+        f"{result['wall_seconds']:.0f} s in all, by `{result['command']}`."
+    )
+
+
+def _as_printed(figure: Any) -> str:
+    """Somebody else's figure, with the digits that they gave."""
+    return " ± ".join(f"{n:g}" for n in figure) if isinstance(figure, list | tuple) else f"{figure}"
+
+
+def _cell(figure: Any) -> str:
+    """A figure as text: three significant digits; a mean is rounded to the digits that its interval has."""
+    if figure is None:
+        return "–"
+    if isinstance(figure, str):
+        return figure
+    if isinstance(figure, list | tuple):
+        mean, half = figure
+        digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 2
+        return f"{mean:.{digits}f} ± {half:.{digits}f}"
+    if isinstance(figure, int) or figure == 0:
+        return f"{figure:g}" if isinstance(figure, float) else str(figure)
+    return f"{figure:.{max(0, 2 - math.floor(math.log10(abs(figure))))}f}"
