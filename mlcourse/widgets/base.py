@@ -1,4 +1,4 @@
-"""What all widgets share: the stored HTML that works without a kernel, and the still picture that works without scripts.
+"""What all widgets share: stored HTML that works without a kernel, with a still picture for pages without scripts.
 
 A widget here is one `mount(el, model)` in a `.js` file, used twice: live, by anywidget, with the kernel's model;
 and inlined in the output's text/html with a plain object for a model, so that it plays in a published page.
@@ -21,6 +21,19 @@ from mlcourse import palette
 
 FOLDER = Path(__file__).parent
 HINT = "A still picture: run this cell, or trust the notebook, to step through it."
+# What the script uses of anywidget's model, for a page without a kernel
+PLAIN_MODEL = """const heard = {};
+const model = {
+  get: (key) => state[key],
+  set: (key, value) => {
+    if (state[key] === value) return;
+    state[key] = value;
+    (heard["change:" + key] ?? []).forEach((listener) => listener());
+  },
+  on: (event, listener) => (heard[event] ??= []).push(listener),
+  off: () => {},
+  save_changes: () => {},
+};"""
 _shown: Counter[str] = Counter()  # how often a page's state was shown: equal widgets still need different ids
 
 
@@ -76,9 +89,7 @@ class Widget(anywidget.AnyWidget):
         return (
             f'<div id="{uid}"><img alt="{html.escape(self.describe())}" style="max-width:100%;height:auto" '
             f'src="data:image/png;base64,{picture}"><p>{HINT}</p></div>\n<style>{style()}</style>\n'
-            f"<script>(()=>{{{script}\nconst state={state},heard={{}};\n"
-            "const model={get:k=>state[k],set:(k,v)=>{if(state[k]!==v){state[k]=v;(heard['change:'+k]||[]).forEach(f=>f());}},"
-            "save_changes:()=>{},on:(k,f)=>{(heard[k]??=[]).push(f);},off:()=>{}};\n"
+            f"<script>(()=>{{{script}\nconst state={state};\n{PLAIN_MODEL}\n"
             'const box=document.createElement("div");mount(box,model);'  # if it throws, the picture stays
             f'document.getElementById("{uid}").replaceChildren(box);}})();</script>'
         )

@@ -15,9 +15,9 @@ from mlcourse.tasks import Examples, Sinusoids, Task, Waves, each, one
 
 METHODS = {
     "maml": "MAML",
-    "first-order": "first-order MAML",
+    "first-order": "First-order MAML",
     "reptile": "Reptile",
-    "joint": "joint training",
+    "joint": "Joint training",
 }
 WAVES = Waves(amplitude=np.array([2.0, 4.0, 3.0]), phase=np.array([0.4, 1.6, 2.8]))  # the three tasks
 START = {"a": 0.6, "p": 0.6}  # theta before any learning: a flat curve
@@ -186,6 +186,11 @@ class LoopState:
         """Inner steps taken from the present theta."""
         return self.index % (self.loops.inner_steps + 1)
 
+    @property
+    def where(self) -> str:
+        outer = f"outer step {self.outer} of {self.loops.outer_steps}, " if self.loops.outer_steps else ""
+        return f"{outer}inner step {self.inner} of {self.loops.inner_steps}"
+
     def inner_step(self) -> "LoopState":
         return replace(self, index=self.index + 1) if self.inner < self.loops.inner_steps else self
 
@@ -202,42 +207,58 @@ class LoopState:
     @property
     def caption(self) -> str:
         """The frame in one sentence."""
-        losses = self.loops.runs[self.method].losses[self.outer]
         if self.loops.stage == "task":
-            return _task_caption(self, losses)
+            return _task_caption(self)
         if self.inner:
-            return _inner_caption(self, losses)
-        if not self.outer:
-            return f"Start: θ is a flat curve, the same for all tasks; its mean loss before adapting is {losses[0]:.2f}."
-        was = self.loops.runs[self.method].losses[self.outer - 1]
-        return (
-            f"Outer step {self.outer} of {self.loops.outer_steps}: {_OUTER[self.method]}; the mean loss before adapting "
-            f"went from {was[0]:.2f} to {losses[0]:.2f}, the one after adapting from {was[-1]:.2f} to {losses[-1]:.2f}."
-        )
+            return _inner_caption(self)
+        return _outer_caption(self) if self.outer else _start_caption(self)
 
 
-_OUTER = {
+# --- the captions ------------------------------------------------------------------------------------------
+
+_MOVES = {
     "maml": "MAML moved θ down the gradient of the loss after adapting, taken through the inner steps",
-    "first-order": "first-order MAML moved θ by the gradients found at φ₁, φ₂ and φ₃, as if the inner steps were constants",
-    "reptile": "Reptile moved θ to the mean of φ₁, φ₂ and φ₃",
+    "first-order": "first-order MAML moved θ by the gradients at φ₁, φ₂, φ₃, as if φᵢ moved with θ one to one",
+    "reptile": "Reptile moved θ to the mean of φ₁, φ₂, φ₃",
     "joint": "joint training moved θ down the gradient of the mean loss at θ itself, with no inner step",
 }
 
 
-def _task_caption(state: LoopState, losses: np.ndarray) -> str:
-    if not state.inner:
-        return f"Start: the curve of θ knows nothing of this task; its loss on new points is {losses[0]:.2f}."
-    done = ", which ends at φ" if state.inner == state.loops.inner_steps else ""
+def _losses(state: LoopState, earlier: int = 0) -> np.ndarray:
+    return state.loops.runs[state.method].losses[state.outer - earlier]
+
+
+def _change(state: LoopState) -> str:
+    return f"{_losses(state)[state.inner - 1]:.2f} to {_losses(state)[state.inner]:.2f}"
+
+
+def _start_caption(state: LoopState) -> str:
+    flat = "θ is a flat curve, the same for all three tasks"
+    return f"Start: {flat}; its mean loss, before any adapting, is {_losses(state)[0]:.2f}."
+
+
+def _outer_caption(state: LoopState) -> str:
+    was, now = _losses(state, 1), _losses(state)
     return (
-        f"Inner step {state.inner} of {state.loops.inner_steps}{done}: one step down the loss on the five support points; "
-        f"the loss on new points went from {losses[state.inner - 1]:.2f} to {losses[state.inner]:.2f}."
+        f"Outer step {state.outer} of {state.loops.outer_steps}: {_MOVES[state.method]}; the mean loss at θ went from "
+        f"{was[0]:.2f} to {now[0]:.2f}, after adapting from {was[-1]:.2f} to {now[-1]:.2f}."
     )
 
 
-def _inner_caption(state: LoopState, losses: np.ndarray) -> str:
+def _inner_caption(state: LoopState) -> str:
     where = f"Inner step {state.inner} of {state.loops.inner_steps}"
-    change = f"the mean loss went from {losses[state.inner - 1]:.2f} to {losses[state.inner]:.2f}"
     if state.method == "joint":
-        return f"{where}, only to see how well this θ adapts (joint training takes no inner step): {change}."
+        only = "only to see how well this θ adapts, for joint training takes no inner step"
+        return f"{where}, {only}: the mean loss went from {_change(state)}."
     ends = " and is now φ₁, φ₂, φ₃" if state.inner == state.loops.inner_steps else ""
-    return f"{where}: each task's own copy of θ goes down the loss on its five support points{ends}; {change}."
+    copies = "each task's own copy of θ goes down the loss on its five support points"
+    return f"{where}: {copies}{ends}; the mean loss went from {_change(state)}."
+
+
+def _task_caption(state: LoopState) -> str:
+    if not state.inner:
+        return f"Start: θ's curve knows nothing of this task; its loss on new points is {_losses(state)[0]:.2f}."
+    ends = ", which ends at φ" if state.inner == state.loops.inner_steps else ""
+    where = f"Inner step {state.inner} of {state.loops.inner_steps}{ends}"
+    step = "one step down the loss on the five support points"
+    return f"{where}: {step}; the loss on new points went from {_change(state)}."

@@ -26,10 +26,11 @@ function axes(p, xTicks, yTicks, xLabel, yLabel) {
 
 const points = (p, places) => places.map(([a, phase]) => `${p.x(phase).toFixed(1)},${p.y(a).toFixed(1)}`).join(" ");
 
-function arrow(p, from, to, kind) {
-  const [x1, y1, x2, y2] = [p.x(from[1]), p.y(from[0]), p.x(to[1]), p.y(to[0])];
-  const length = Math.hypot(x2 - x1, y2 - y1);
+function arrow(p, from, to, kind, gap = 0) { // gap: how far before its end it stops
+  const [x1, y1, endX, endY] = [p.x(from[1]), p.y(from[0]), p.x(to[1]), p.y(to[0])];
+  const full = Math.hypot(endX - x1, endY - y1), length = full - gap;
   if (length < 1) return "";
+  const [x2, y2] = [x1 + ((endX - x1) * length) / full, y1 + ((endY - y1) * length) / full];
   const head = Math.min(9, Math.max(4, length * 0.6)), [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length];
   const [bx, by] = [x2 - ux * head, y2 - uy * head];
   const side = head * 0.45;
@@ -44,6 +45,18 @@ function star(x, y, radius, kind) {
   };
   return `<polygon class="${kind} star" points="${Array.from({ length: 10 }, corner).join(" ")}"/>`;
 }
+
+// Where a letter beside a dot is farthest from everything else: [x, y] of its centre.
+function freeSide(p, [a, phase], others, radius) {
+  const taken = others.map((place) => [p.x(place[1]), p.y(place[0])]);
+  const sides = Array.from({ length: 12 }, (_, i) => {
+    const angle = (i * Math.PI) / 6, x = p.x(phase) + radius * Math.cos(angle), y = p.y(a) + radius * Math.sin(angle);
+    return { x, y, room: Math.min(...taken.map(([u, v]) => Math.hypot(u - x, v - y)), y < p.top + p.h - 10 ? 60 : 0) };
+  });
+  return sides.reduce((best, side) => (side.room > best.room + 0.5 ? side : best));
+}
+
+const between = (from, to) => [0.25, 0.5, 0.75, 1].map((t) => [from[0] + t * (to[0] - from[0]), from[1] + t * (to[1] - from[1])]);
 
 // --- function space ----------------------------------------------------------------------------------------
 
@@ -80,9 +93,9 @@ const svgOpen = (p, label) =>
 
 function surface(p, bands, labelled) {
   const regions = bands.map((band) => `<path class="band" d="${band.path}"/>`).reverse().join("");
-  const near = (band, i) => bands.slice(0, i).some((b) => b.label && Math.abs(b.label[1] - band.label[1]) * p.h < 14000);
-  const texts = bands.map((band, i) => !labelled || !band.label || near(band, i) ? "" : `<text class="height" text-anchor="middle"
-    x="${p.left + (band.label[0] * p.w) / 1000}" y="${p.top + (band.label[1] * p.h) / 1000 + 4}">${band.level}</text>`);
+  const at = (band) => [p.left + (band.label[0] * p.w) / 1000, p.top + (band.label[1] * p.h) / 1000];
+  const texts = bands.filter((band) => labelled && band.label).map((band) => `<text class="height" text-anchor="middle"
+    x="${at(band)[0]}" y="${at(band)[1] + 4}">${band.level}</text>`);
   return `<g transform="translate(${p.left} ${p.top}) scale(${p.w / 1000} ${p.h / 1000})">${regions}</g>${texts.join("")}`;
 }
 
@@ -100,6 +113,9 @@ function drawParameters(data, method, outer, inner, width, which) {
     return `<text class="name task${i + 1}" text-anchor="middle" x="${p.x(end[1]) + (17 * dx) / far}"
       y="${p.y(end[0]) + (15 * dy) / far + 5}">φ${many ? SUBSCRIPTS[i + 1] : ""}</text>`;
   }).join("");
+  const drawn = [...method.theta.slice(Math.max(0, outer - 4), outer), ...(outer ? between(theta, method.theta[outer - 1]) : []),
+    ...method.paths[outer].flatMap((path) => (inner ? [...between(theta, path[1]), ...path.slice(1, inner + 1)] : []))];
+  const letter = freeSide(p, theta, drawn.length ? drawn : [[9, 9]], 16);
   return [
     svgOpen(p, `Loss contours, the path of θ${inner ? " and the inner steps" : ""}`),
     `<clipPath id="${clip}"><rect x="${p.left}" y="${p.top}" width="${p.w}" height="${p.h}"/></clipPath>`,
@@ -111,9 +127,9 @@ function drawParameters(data, method, outer, inner, width, which) {
       `<text class="name task${i + 1}" x="${p.x(task.p) + 16}" y="${p.y(task.a) + 5}" text-anchor="middle">${i + 1}</text>`) : []),
     `<polyline class="trail" points="${points(p, method.theta.slice(0, outer + 1))}"/>`,
     ...method.theta.slice(0, outer).map(([a, phase]) => `<circle class="was" cx="${p.x(phase)}" cy="${p.y(a)}" r="2.5"/>`),
-    ghosts, steps, outer && !inner ? arrow(p, method.theta[outer - 1], theta, "outer") : "",
+    ghosts, steps, outer && !inner ? arrow(p, method.theta[outer - 1], theta, "outer", 6) : "",
     `<circle class="now" cx="${p.x(theta[1])}" cy="${p.y(theta[0])}" r="5.5"/>`, names,
-    `<text class="name now" x="${p.x(theta[1]) - 12}" y="${p.y(theta[0]) + 16}" text-anchor="middle">θ</text>`,
+    `<text class="name now" x="${letter.x}" y="${letter.y + 5}" text-anchor="middle">θ</text>`,
     `</g><rect class="frame" x="${p.left}" y="${p.top}" width="${p.w}" height="${p.h}"/></svg>`,
   ].join("");
 }
@@ -123,7 +139,8 @@ function drawSmall(data, method, outer) {
   return `<svg viewBox="0 0 150 84" aria-hidden="true">${surface(p, data.surfaces.before, false)}${data.tasks.map((task, i) =>
     star(p.x(task.p), p.y(task.a), 6, `task${i + 1}`)).join("")}
     <polyline class="trail" points="${points(p, method.theta.slice(0, outer + 1))}"/>
-    <circle class="now" cx="${p.x(theta[1])}" cy="${p.y(theta[0])}" r="4"/></svg>`;
+    <circle class="now" cx="${p.x(theta[1])}" cy="${p.y(theta[0])}" r="4"/>
+    <rect class="frame" x="0.5" y="0.5" width="149" height="83"/></svg>`;
 }
 
 // --- the page around them ----------------------------------------------------------------------------------
@@ -177,7 +194,7 @@ function page(data) {
     <div class="controls">${button("inner main", "Inner step")}${outer}${button("back", "Back")}${button("restart", "Restart")}
     ${button("play", "Play")}<label class="slide"><span class="where"></span><input type="range" min="0"
     max="${data.methods[0].captions.length - 1}" step="1" aria-label="Frame"></label></div>
-    <p class="caption" aria-live="polite"></p><ol class="losses" aria-label="Loss after each inner step"></ol>${note(data)}`;
+    <ol class="losses" aria-label="Loss after each inner step"></ol><p class="caption" aria-live="polite"></p>${note(data)}`;
 }
 
 export function mount(el, model) {

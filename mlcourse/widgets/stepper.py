@@ -4,6 +4,7 @@ The frames are computed by `loops.py`, drawn in the browser by `stepper.js` and 
 file is the widget that joins them.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import contourpy
@@ -17,7 +18,7 @@ STAGES = {"loops": 3, "task": 8}  # and how many inner steps each takes unless t
 
 
 class Stepper(base.Widget):
-    """Step through the two loops of meta-learning on f(x) = a sin(x - p), whose theta = (a, p) is a point in a plane.
+    """Step through the two loops of meta-learning on f(x) = a sin(x - p), whose theta = (a, p) is a point.
 
     method: the one shown first, of "maml", "first-order", "reptile" and "joint"; the reader can change it.
     inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points.
@@ -40,9 +41,9 @@ class Stepper(base.Widget):
         stage: str = "loops",
         view: str = "both",
     ):
-        for name, value, known in (("method", method, loops.METHODS), ("stage", stage, STAGES), ("view", view, VIEWS)):
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+        _require_one_of("method", method, loops.METHODS)
+        _require_one_of("stage", stage, STAGES)
+        _require_one_of("view", view, VIEWS)
         if stage == "task" and method != "maml":
             raise ValueError(f"method is {method!r}, but stage 'task' has no outer loop; leave method out")
         steps = STAGES[stage] if inner_steps is None else inner_steps
@@ -69,9 +70,7 @@ class Stepper(base.Widget):
 
     @traitlets.validate("method")
     def _known(self, proposal: Any) -> str:
-        if proposal["value"] not in self.loops.runs:
-            raise ValueError(f"method is {proposal['value']!r}; give one of {', '.join(map(repr, self.loops.runs))}")
-        return proposal["value"]
+        return _require_one_of("method", proposal["value"], self.loops.runs)
 
     def describe(self) -> str:
         spaces = "function space" if self.view == "functions" else "function space and parameter space"
@@ -107,6 +106,12 @@ class Stepper(base.Widget):
         }
 
 
+def _require_one_of(name: str, value: str, known: Iterable[str]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+    return value
+
+
 def short(values: np.ndarray) -> list:
     """Numbers for the page: three decimals are finer than a pixel."""
     return np.round(values, 3).tolist()
@@ -115,23 +120,31 @@ def short(values: np.ndarray) -> list:
 def contours(surface: np.ndarray) -> list[dict[str, Any]]:
     """Regions below each level as SVG paths, on a window of 1000 × 1000 with its origin at the top left.
 
-    `label` is where the level's number may stand: on the right, above the bottom of the bowl.
+    `label` is where the level's number may stand: the line's rightmost point that is well inside the window,
+    unless another number stands too near.
     """
     rows, columns = surface.shape
     x, y = np.linspace(0, 1000, columns), np.linspace(1000, 0, rows)
     generator = contourpy.contour_generator(x, y, surface, fill_type="OuterOffset")
-    column = int(0.94 * columns)
-    rising = surface[surface[:, column].argmin() :, column]
-    bands = []
+    bands: list[dict[str, Any]] = []
     for level in loops.levels(surface):
         outlines, offsets = generator.filled(-1.0, level)
-        rings = [ring[a:b] for ring, ends in zip(outlines, offsets, strict=True) for a, b in zip(ends, ends[1:], strict=False)]
-        crossing = np.flatnonzero((rising[:-1] < level) & (rising[1:] >= level))
-        row = rows - len(rising) + crossing[0] if len(crossing) else None
-        label = None if row is None else [round(float(x[column])), round(float(y[row]))]
+        rings = [
+            ring[start:end]
+            for ring, ends in zip(outlines, offsets, strict=True)
+            for start, end in zip(ends[:-1], ends[1:], strict=True)
+        ]
+        taken = [band["label"] for band in bands if band["label"]]
+        label = _label(np.concatenate(rings), taken)
         bands.append({"level": level, "path": "".join(map(_ring, rings)), "label": label})
     return bands
 
 
 def _ring(points: np.ndarray) -> str:
     return "M" + "L".join(f"{x} {y}" for x, y in np.rint(points).astype(int).tolist()) + "Z"
+
+
+def _label(points: np.ndarray, taken: list[list[int]]) -> list[int] | None:
+    inside = points[((points > 40) & (points < 960)).all(axis=1)]
+    free = [p for p in inside.tolist() if all(abs(p[0] - u) > 70 or abs(p[1] - v) > 60 for u, v in taken)]
+    return np.rint(max(free)).astype(int).tolist() if free else None

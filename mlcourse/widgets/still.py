@@ -15,10 +15,11 @@ def draw(frame: loops.LoopState, view: str) -> bytes:
     from matplotlib.figure import Figure
 
     spaces = [_functions] if view == "functions" else [_functions, _parameters]
-    figure = Figure(figsize=(4.2 * len(spaces), 3.5), dpi=90, layout="constrained")
+    figure = Figure(figsize=(4.2 * len(spaces), 3.7), dpi=90, layout="constrained")
     for axes, space in zip(figure.subplots(1, len(spaces), squeeze=False)[0], spaces, strict=True):
         space(axes, frame)
         axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{loops.METHODS[frame.method]}, {frame.where}" if frame.loops.outer_steps else frame.where)
     return _compress(figure)
 
 
@@ -39,7 +40,8 @@ def _functions(axes, frame: loops.LoopState) -> None:
 def _parameters(axes, frame: loops.LoopState) -> None:
     run, ink = frame.loops.runs[frame.method], palette.LIGHT["ink"]
     surface = frame.loops.surfaces["before"]
-    axes.contour(loops.GRID[1], loops.GRID[0], surface, loops.levels(surface), colors=palette.LIGHT["line"], linewidths=1)
+    amplitudes, phases = loops.GRID
+    axes.contour(phases, amplitudes, surface, loops.levels(surface), colors=palette.LIGHT["line"], linewidths=1)
     for number, (a, p) in enumerate(frame.loops.waves):
         path = run.paths[frame.outer, number, : frame.inner + 1]
         axes.plot(path[:, 1], path[:, 0], ".-", color=palette.TASKS[number], linewidth=2)
