@@ -1,0 +1,184 @@
+"""Few-shot tasks from sets of images: choose some classes, some images of each, and give the classes new labels."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mlcourse.tasks.task import Examples, Task, require_count
+
+QUARTER_TURNS = 4  # with rotations as classes, each class counts as four: turned by 0, 90, 180 and 270 degrees
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """Images of C classes, M of each, with the alphabet that each class comes from.
+
+    Attributes:
+        name: what the set is called in messages.
+        images: uint8 (C, M, H, W); 255 is ink, 0 is paper.
+        alphabet: (C,) whole numbers, an index into `alphabet_names`.
+        alphabet_names: (A,) names.
+        class_names: (C,) names.
+    """
+
+    name: str
+    images: np.ndarray
+    alphabet: np.ndarray
+    alphabet_names: np.ndarray
+    class_names: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise ValueError(
+                f"images has shape {self.images.shape} and type {self.images.dtype}; "
+                "give uint8 of shape (classes, images per class, height, width)"
+            )
+        for name in ("alphabet", "class_names"):
+            if getattr(self, name).shape != self.images.shape[:1]:
+                raise ValueError(
+                    f"{name} has shape {getattr(self, name).shape}; images holds {len(self.images)} classes, "
+                    f"so give shape ({len(self.images)},)"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        classes, per_class, height, width = self.images.shape
+        alphabets = len(np.unique(self.alphabet))
+        return (
+            f"ImageSet({self.name}: {classes} classes of {alphabets} alphabets, "
+            f"{per_class} images each, {height}x{width})"
+        )
+
+    def take(self, classes: np.ndarray) -> "ImageSet":
+        """The set with only these classes: whole numbers (n,), or a mask (C,)."""
+        return ImageSet(
+            self.name, self.images[classes], self.alphabet[classes], self.alphabet_names, self.class_names[classes]
+        )
+
+
+class Splits(NamedTuple):
+    """Three sets that share no class: for meta-training, for choosing settings, and for the final score."""
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+
+
+def split_at_random(image_set: ImageSet, sizes: tuple[int, int, int], rng: np.random.Generator) -> Splits:
+    """Shuffle the classes, then cut: `sizes` are the numbers of classes in train, val and test (val may be 0).
+
+    The last `sizes[2]` classes of the shuffle are the test set, so it does not depend on how the others are cut.
+    """
+    if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) > len(image_set):
+        raise ValueError(
+            f"sizes is {sizes!r}; give three numbers of classes, none negative, that add up to at most "
+            f"{len(image_set)}, the classes of {image_set.name}"
+        )
+    order = rng.permutation(len(image_set))
+    n_train, n_val, n_test = sizes
+    parts = (order[:n_train], order[n_train : n_train + n_val], order[len(order) - n_test :])
+    return Splits(*(image_set.take(np.sort(part)) for part in parts))
+
+
+def split_by_alphabet(image_set: ImageSet, val: Iterable[int], test: Iterable[int]) -> Splits:
+    """Cut by whole alphabets, given by their numbers; every alphabet not named is for training.
+
+    Raises:
+        ValueError: an alphabet is in both, or does not exist.
+    """
+    val, test = set(map(int, val)), set(map(int, test))
+    unknown = (val | test) - set(range(len(image_set.alphabet_names)))
+    if val & test or unknown:
+        raise ValueError(
+            f"val and test share alphabets {sorted(val & test)} and name unknown ones {sorted(unknown)}; give "
+            f"two groups without overlap, of numbers below {len(image_set.alphabet_names)}"
+        )
+    in_val, in_test = (np.isin(image_set.alphabet, sorted(group)) for group in (val, test))
+    return Splits(image_set.take(~in_val & ~in_test), image_set.take(in_val), image_set.take(in_test))
+
+
+def choose(rng: np.random.Generator, rows: int, size: int, population: int) -> np.ndarray:
+    """For each of `rows` rows choose `size` of `population` numbers without replacement, in random order.
+
+    Floyd's method (Bentley and Floyd, 1987) for all rows at once: its cost does not grow with the population.
+    Returns int64 (rows, size).
+    """
+    chosen = np.empty((rows, size), np.int64)
+    for column in range(size):
+        last = population - size + column
+        draw = rng.integers(0, last + 1, rows)
+        taken = (chosen[:, :column] == draw[:, None]).any(axis=1)
+        chosen[:, column] = np.where(taken, last, draw)
+    return rng.permuted(chosen, axis=1)
+
+
+class Episodes:
+    """The family of N-way K-shot tasks from an image set; see `sample` for the shapes."""
+
+    def __init__(
+        self, image_set: ImageSet, n_way: int = 5, k_shot: int = 1, n_query: int = 5, rotations: bool = False
+    ):
+        """`n_query` is per class. With `rotations`, each class counts as four, one per quarter turn.
+
+        Raises:
+            ValueError: fewer classes than `n_way`, or fewer images per class than `k_shot + n_query`.
+        """
+        self.n_way = require_count("n_way", n_way)
+        self.k_shot = require_count("k_shot", k_shot)
+        self.n_query = require_count("n_query", n_query)
+        self.image_set = image_set
+        self.rotations = bool(rotations)
+        self.turns = QUARTER_TURNS if rotations else 1
+        classes, per_class, height, width = image_set.images.shape
+        if n_way > classes * self.turns:
+            raise ValueError(
+                f"n_way is {n_way}, but {image_set!r} has only {classes * self.turns} classes"
+                f"{' (four rotations of each counted)' if rotations else ''}; lower n_way or use a larger set"
+            )
+        if k_shot + n_query > per_class:
+            raise ValueError(
+                f"k_shot + n_query is {k_shot} + {n_query} = {k_shot + n_query}, but {image_set!r} has only "
+                f"{per_class} images per class; lower k_shot or n_query"
+            )
+        if rotations and height != width:
+            raise ValueError(f"rotations needs square images; these are {height}x{width}")
+
+    def __repr__(self) -> str:
+        return (
+            f"Episodes({self.image_set!r}, n_way={self.n_way}, k_shot={self.k_shot}, n_query={self.n_query}, "
+            f"rotations={self.rotations})"
+        )
+
+    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
+        """Draw T = `n_tasks` tasks; the same generator state gives the same tasks.
+
+        Returns:
+            support x float32 (T, n_way * k_shot, 1, H, W) in [0, 1] with ink = 1, y int64 (T, n_way * k_shot);
+            query likewise with n_query. Examples stand in the order of their labels 0 ... n_way - 1; which
+            class gets which label is drawn anew for each task. No image occurs twice in a task.
+        """
+        n_tasks = require_count("n_tasks", n_tasks)
+        if not isinstance(rng, np.random.Generator):
+            raise ValueError(f"rng is {rng!r}; give a NumPy generator, for example np.random.default_rng(0)")
+        classes, per_class, height, width = self.image_set.images.shape
+        chosen = choose(rng, n_tasks, self.n_way, classes * self.turns)
+        shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, per_class)
+        shown = shown.reshape(n_tasks, self.n_way, -1)
+        pixels = self.image_set.images[(chosen % classes)[..., None], shown]  # (T, n_way, K + Q, H, W)
+        turns = chosen // classes
+        for turn in range(1, self.turns):
+            turned = turns == turn
+            pixels[turned] = np.rot90(pixels[turned], turn, axes=(-2, -1))
+        parts = (pixels[:, :, : self.k_shot], pixels[:, :, self.k_shot :])
+        return Task(*(self._examples(part) for part in parts))
+
+    def _examples(self, pixels: np.ndarray) -> Examples:
+        """uint8 (T, n_way, n, H, W) to examples, grouped by label."""
+        n_tasks, n_way, each_class, height, width = pixels.shape
+        x = (pixels / np.float32(255)).reshape(n_tasks, n_way * each_class, 1, height, width)
+        y = np.tile(np.repeat(np.arange(n_way), each_class), (n_tasks, 1))
+        return Examples(x, y)
