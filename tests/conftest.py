@@ -109,8 +109,8 @@ def chromium() -> str:
     path = find_browser()
     if path is None:
         reason = (
-            "no Chromium or Chrome found. Debian: sudo apt install chromium. Elsewhere install Chrome as usual; "
-            "it must be on PATH as one of " + ", ".join(BROWSERS)
+            "no Chromium or Chrome found. Debian: sudo apt install chromium. Elsewhere: install Chrome. "
+            "It must be on PATH as one of " + ", ".join(BROWSERS)
         )
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     return path
