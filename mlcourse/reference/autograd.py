@@ -80,6 +80,8 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 def power(x: Any, exponent: float) -> Any:
+    if exponent == 0:  # a constant; the rule below would make its derivative 0 * x**-1, not a number at nought
+        return np.ones_like(value(x))
     return _result(value(x) ** exponent, (x, lambda g: g * (exponent * power(x, exponent - 1))))
 
 
