@@ -184,14 +184,14 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG of at most 64 colours: the same bytes each time, small enough for a notebook."""
+    """Return a figure as a PNG of at most 256 colours: the same bytes each time, small enough for a notebook."""
     from PIL import Image
 
     raw, small = io.BytesIO(), io.BytesIO()
     with style():
         figure.savefig(raw, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.06)
     image = (
-        Image.open(raw).convert("RGB").quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        Image.open(raw).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     )
     image.save(small, format="png", optimize=True)
     return small.getvalue()
