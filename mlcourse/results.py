@@ -10,6 +10,7 @@ One file is one table. Its fields:
     wall_seconds   how long the whole command took
     date           the day, UTC, YYYY-MM-DD
     protocol       how it was measured, in sentences
+    details        optional: what somebody who doubts the table would ask for (settings, sweeps, curves)
     rows           [{"method", "values": {column: figure}, and maybe "published": {column: figure}, "source"}]
 
 A figure is a number, a pair [mean, half-width of its 95 % interval], or a text. "published" are the numbers that
@@ -141,7 +142,7 @@ def validate(result: Any) -> None:
     for field, kind in FIELDS.items():
         if not isinstance(result.get(field), kind):
             raise ValueError(f"{field} is {result.get(field)!r}; a table needs it, as {kind}")
-    if unknown := set(result) - set(FIELDS):
+    if unknown := set(result) - set(FIELDS) - {"details"}:
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}; a table has {', '.join(FIELDS)}")
     for number, row in enumerate(result["rows"]):
         if not isinstance(row, dict) or not isinstance(row.get("method"), str) or "values" not in row:

@@ -54,3 +54,15 @@ class Sinusoids:
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
         """Draw `n_tasks` waves and look at each at random points."""
         return self.examples(self.draw(n_tasks, rng), rng)
+
+
+def five_points() -> tuple[Task, Waves]:
+    """The running example of notebooks 00 to 06: five points of one wave, and the wave itself.
+
+    The points lie in the right half, so the left half must be inferred. The query is a grid of 201 points.
+    One task, without the task axis: support x, y (5, 1), query x, y (201, 1).
+    """
+    wave = Waves(np.array([3.0]), np.array([0.9]))
+    seen = np.array([[-0.6], [0.7], [1.9], [3.1], [4.4]])
+    everywhere = np.linspace(*INPUT, 201)[:, None]
+    return Task(Examples(seen, wave(seen)[0]), Examples(everywhere, wave(everywhere)[0])), wave

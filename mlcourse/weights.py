@@ -1,0 +1,40 @@
+"""Small trained models that lessons start from: `data/weights/NAME.npz`, each with the run that made it in NAME.json."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcourse.errors import DataError
+from mlcourse.paths import data_folder
+
+
+def load(name: str) -> dict[str, np.ndarray]:
+    """The parameters called `name`, as float64 NumPy arrays. DataError when they are missing or damaged."""
+    path = data_folder() / "weights" / f"{name}.npz"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.npz"))) or "none"
+        raise DataError(f"no weights called {name!r} in {path.parent}; there are: {there}")
+    try:
+        with np.load(path) as stored:
+            return {key: stored[key].astype(np.float64) for key in stored.files}
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"weights {path} cannot be read ({error}); restore the file, e.g. git checkout {path}"
+        ) from error
+
+
+def save(name: str, params: dict[str, np.ndarray], provenance: dict[str, Any], folder: Path | None = None) -> Path:
+    """Store parameters as float32, with how they were made; whole or not at all. Returns the file's path."""
+    folder = folder or data_folder() / "weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    path, beside = folder / f"{name}.npz", folder / f".{name}.part.npz"
+    try:
+        np.savez(beside, **{key: np.asarray(value, dtype=np.float32) for key, value in params.items()})
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    return path
