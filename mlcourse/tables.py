@@ -47,9 +47,10 @@ class Table:
 
     def _cell(self, kind: str, text: str, column: int, scope: str = "") -> str:
         side = "right" if self.right[column] else "left"
+        wrap = "white-space: nowrap; " if self.right[column] and kind == "td" else ""
         weight = "600" if scope.endswith('col"') else "400"
         return (
-            f'<{kind}{scope} style="text-align: {side}; font-weight: {weight}; padding: 0.3em 0.8em; '
+            f'<{kind}{scope} style="text-align: {side}; {wrap}font-weight: {weight}; padding: 0.3em 0.8em; '
             f'border-bottom: 1px solid rgba(128, 128, 128, 0.45)">{html.escape(text)}</{kind}>'
         )
 
