@@ -58,7 +58,7 @@ def test_the_closed_form(inner_steps, first_order):
 
 
 def test_one_step_in_plain_numbers():
-    """Task 1 at theta = 1: phi = 1 - 0.1 * 2 * 2 * (2 - 3) = 1.4; slope (1 - 0.8) * 2 * 0.5 * (0.7 - 1) = -0.06."""
+    """Task 1 at theta = 1: phi = 1 - 0.1 * 2 * 2 * (2 - 3) = 1.4, slope (1 - 0.8) * (0.7 - 1) = -0.06."""
     first = Task(*(Examples(part.x[:1], part.y[:1]) for part in line_tasks()))
     params = {"theta": np.array(1.0)}
     phi = maml.adapt(squared_distance, params, one(first, 0).support, inner_lr=0.1)
@@ -79,11 +79,8 @@ def test_nothing_is_changed_in_place():
 
 def test_the_meta_loss_is_a_mean_over_tasks():
     tasks, params = line_tasks(), {"theta": np.array(0.7)}
-    separate = [
-        maml.meta_loss(squared_distance, params, Task(*(Examples(p.x[i : i + 1], p.y[i : i + 1]) for p in tasks)),
-                       inner_lr=ALPHA)
-        for i in range(2)
-    ]  # fmt: skip
+    alone = [Task(*(Examples(part.x[[i]], part.y[[i]]) for part in tasks)) for i in range(2)]
+    separate = [maml.meta_loss(squared_distance, params, task, inner_lr=ALPHA) for task in alone]
     together = maml.meta_loss(squared_distance, params, tasks, inner_lr=ALPHA)
     np.testing.assert_allclose(together, np.mean(separate), rtol=1e-14)
 
