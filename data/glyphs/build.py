@@ -38,6 +38,10 @@ ALIKE_ACROSS = 0.92  # the same for letters of two scripts
 
 # Looked at first, so that of two look-alikes the better-known script keeps the letter.
 FIRST = ("Latn", "Grek", "Cyrl")
+# Of these only the everyday letters: phonetic and historical ones far outnumber them.
+EVERYDAY = {"Latn": range(0x41, 0x7B), "Grek": range(0x391, 0x3CA), "Cyrl": range(0x410, 0x450)}
+# Letters that look like one of another of the three; the comparison of drawings below is for all the rest.
+LOOK_ALIKES = set("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγηικνορςτυχω" "АВЕКМНОРСТУХЬавегикмнопрстухь" "ГЛПФлпф")
 # No pen strokes: logographic or pictorial scripts, and tones set as letters.
 LEFT_OUT = {"Zyyy", "Hani", "Tang", "Egyp", "Hluw", "Nshu", "Xsux", "Dupl", "Zinh"}
 UNWANTED_FONTS = ("Display", "Slanted", "Mono", "UI", "Rashi", "Unjoined", "Looped", "Traditional")
@@ -60,9 +64,11 @@ def fonts_by_script() -> dict[str, tuple[Path, list[int]]]:
             continue
         letters: dict[str, list[int]] = {}
         for codepoint in sorted(TTFont(path, lazy=True).getBestCmap()):
-            character = chr(codepoint)
-            if unicodedata.category(character) in ("Lo", "Ll", "Lu") and not unicodedata.decomposition(character):
-                letters.setdefault(scripts_of.script(character), []).append(codepoint)
+            character, script = chr(codepoint), scripts_of.script(chr(codepoint))
+            if unicodedata.category(character) not in ("Lo", "Ll", "Lu") or unicodedata.decomposition(character):
+                continue
+            if codepoint in EVERYDAY.get(script, (codepoint,)) and character not in LOOK_ALIKES:
+                letters.setdefault(script, []).append(codepoint)
         for script, codepoints in letters.items():
             rank = (len(codepoints), "Sans" in path.name)
             if script not in best or rank > best[script][0]:

@@ -1,6 +1,25 @@
 """Task families: one file each. A family has `sample(n_tasks, rng) -> Task`."""
 
+from mlcourse.tasks import glyphs, omniglot
+from mlcourse.tasks.images import Episodes, ImageSet, Splits
+from mlcourse.tasks.lessons import characters
 from mlcourse.tasks.sinusoids import Sinusoids, Waves, five_points
 from mlcourse.tasks.task import Examples, Task, TaskFamily, each, one, stack
 
-__all__ = ["Examples", "Sinusoids", "Task", "TaskFamily", "Waves", "each", "five_points", "one", "stack"]
+__all__ = [
+    "Episodes",
+    "Examples",
+    "ImageSet",
+    "Sinusoids",
+    "Splits",
+    "Task",
+    "TaskFamily",
+    "Waves",
+    "characters",
+    "each",
+    "five_points",
+    "glyphs",
+    "omniglot",
+    "one",
+    "stack",
+]
