@@ -22,7 +22,7 @@ from mlcourse.tasks.images import ImageSet, Splits, split_by_alphabet
 
 SOURCE = store.DataSet(
     name="glyphs",
-    about="letters of 132 scripts, rendered from OFL Noto fonts, 20 simulated drawers (embedded)",
+    about="letters of 133 scripts, rendered from OFL Noto fonts, 20 simulated drawers (embedded)",
     licence="MIT; rendered from Noto fonts (SIL Open Font License 1.1)",
     home="data/glyphs/README.md",
     packed="strokes.npz",
@@ -35,10 +35,11 @@ SIDE = 28  # pixels of an image
 FINE = 3  # the pen draws on a canvas this many times finer
 CANVAS = SIDE * FINE
 SEED = 20_260_101
-IMAGES_SHA256 = "e5e0c90e115c83181ec8e3e62f636ea7f8d5442c5fcba23a2d0e104a29851d22"  # of all pixels as drawn; whoever changes strokes or drawers changes it (a test says to what)
+# SHA-256 of all pixels as drawn; whoever changes the strokes or the drawers changes it (a test says to what).
+IMAGES_SHA256 = "e5e0c90e115c83181ec8e3e62f636ea7f8d5442c5fcba23a2d0e104a29851d22"
 STEPS = 8  # dots of the pen between two stored points: never further apart than the pen is wide
 
-# How far drawers stray, as standard deviations; tuned until nearest class mean on raw pixels is as good as on Omniglot.
+# How far drawers stray, as standard deviations: tuned until nearest class mean on raw pixels scores as on Omniglot.
 SIZE = 24.0  # half a letter's longer side, in canvas pixels
 SIZE_SPREAD = 0.12
 STYLE = 0.07  # slant and proportions, one draw for each drawer and script
@@ -102,7 +103,7 @@ def read_strokes() -> Strokes:
         names = arrays["codepoint"], arrays["script_name"]
         return Strokes(points[:, 0], points[:, 1], stroke, letter, middle, segment, script, *names)
     except (KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{path} does not hold strokes ({error}); restore it with `git checkout data/glyphs`") from error
+        raise DataError(f"{path} holds no strokes ({error}); restore it with `git checkout data/glyphs`") from error
 
 
 def move_strokes(s: Strokes, bits: Bits) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,9 @@ def move_strokes(s: Strokes, bits: Bits) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def bend(x: np.ndarray, y: np.ndarray, letter: np.ndarray, n_letters: int, bits: Bits) -> tuple[np.ndarray, np.ndarray]:
+def bend(
+    x: np.ndarray, y: np.ndarray, letter: np.ndarray, n_letters: int, bits: Bits
+) -> tuple[np.ndarray, np.ndarray]:
     """Bend every letter by a random polynomial of third degree, one draw each."""
     a = WARP * bits.bell(10, n_letters)
     a = a[:, letter]

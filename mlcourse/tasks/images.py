@@ -1,4 +1,4 @@
-"""Few-shot tasks from sets of images: choose some classes, some images of each, and give the classes new labels."""
+"""Few-shot tasks from sets of images: choose classes, choose images of each, give the classes new labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

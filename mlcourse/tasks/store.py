@@ -93,7 +93,7 @@ def cached_path(data: DataSet) -> Path:
 
 
 def locate(data: DataSet) -> Place | None:
-    """Where the data set is on this machine (shipped, cache, mirror), or None. Reads nothing and downloads nothing."""
+    """Where the data set is on this machine (shipped, cache, mirror), or None. Nothing is read or downloaded."""
     if data.embedded:
         return Place("embedded", (paths.data_folder() / data.embedded,))
     if cached_path(data).is_file():
@@ -116,7 +116,7 @@ def _in_mirror(data: DataSet) -> Place | None:
 
 
 def load(data: DataSet, *, progress: bool = True) -> Arrays:
-    """The data set's arrays: from the cache, else the mirror, else a download. What was not in the cache is put there.
+    """The data set's arrays: from the cache, else the mirror, else a download, and then into the cache.
 
     Raises:
         DataError: it cannot be had or is not what it should be; the message says what to do. The cache is
@@ -168,13 +168,14 @@ def _checked(data: DataSet, arrays: Arrays, source: str, fix: str) -> Arrays:
     found = digest_of(arrays)
     if found != data.digest:
         raise DataError(
-            f"{data.name} from {source} has contents with checksum {found}, not {data.digest}; nothing was kept: {fix}"
+            f"{data.name} from {source} has contents with checksum {found}, not {data.digest}; "
+            f"nothing was kept: {fix}"
         )
     return arrays
 
 
 def derived(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """A uint8 array that takes seconds to make: read from `path` in the cache, else made and kept there; read-only.
+    """A uint8 array that takes seconds to make: read from `path` in the cache, else made and kept; read-only.
 
     It is only a copy: a damaged one is made again, and a disk without room for it stops nobody.
     """
@@ -249,7 +250,7 @@ def zip_entries(path: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_ENTRIES:
-                raise DataError(f"{path} holds {len(entries):,} entries, more than {MOST_ENTRIES:,}; it is not used")
+                raise DataError(f"{path} has {len(entries):,} entries, more than {MOST_ENTRIES:,}; it is not used")
             for entry in entries:
                 _refuse_hostile(path, entry)
             for entry in entries:
@@ -264,10 +265,11 @@ def zip_entries(path: Path) -> Iterator[tuple[str, bytes]]:
 def _refuse_hostile(path: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.orig_filename
     if name.startswith(("/", "\\")) or "\\" in name or ":" in name or ".." in PurePosixPath(name).parts:
-        raise DataError(f"{path} has an entry named {name!r}, which climbs out of its folder; the archive is not used")
+        raise DataError(f"{path} has an entry {name!r}, which climbs out of its folder; the archive is not used")
     if entry.file_size > LARGEST_ENTRY:
         raise DataError(
-            f"{path} has an entry {name!r} of {entry.file_size:,} bytes, more than {LARGEST_ENTRY:,}; the archive is not used"
+            f"{path} has an entry {name!r} of {entry.file_size:,} bytes, more than {LARGEST_ENTRY:,}; "
+            "the archive is not used"
         )
 
 
@@ -325,7 +327,7 @@ def download(data: DataSet, archive: Archive, folder: Path, progress: bool = Tru
     except ValueError as error:  # how pooch reports a wrong checksum
         raise DataError(
             f"{data.base_url}{archive.name} does not have the published SHA-256 {archive.sha256}, in "
-            f"{RETRIES + 1} downloads; it was not kept. A proxy may have changed it: try another network, or a mirror"
+            f"{RETRIES + 1} downloads; it was not kept. A proxy may change it: try another network, or a mirror"
         ) from error
 
 
