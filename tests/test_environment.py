@@ -19,7 +19,6 @@ from packaging.utils import canonicalize_name
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 # Imported as itself, and installed as a requirement of the declared package on the right
 COMES_WITH = {
-    "click": "typer",
     "contourpy": "matplotlib",
     "fonttools": "matplotlib",
     "ipython": "ipywidgets",
