@@ -41,7 +41,7 @@ FIRST = ("Latn", "Grek", "Cyrl")
 # Of these only the everyday letters: phonetic and historical ones far outnumber them.
 EVERYDAY = {"Latn": range(0x41, 0x7B), "Grek": range(0x391, 0x3CA), "Cyrl": range(0x410, 0x450)}
 # Letters that look like one of another of the three; the comparison of drawings below is for all the rest.
-LOOK_ALIKES = set("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγηικνορςτυχω" "АВЕКМНОРСТУХЬавегикмнопрстухь" "ГЛПФлпф")
+LOOK_ALIKES = set("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγηικνορςτυχωАВЕКМНОРСТУХЬавегикмнопрстухьГЛПФлпф")
 # No pen strokes: logographic or pictorial scripts, and tones set as letters.
 LEFT_OUT = {"Zyyy", "Hani", "Tang", "Egyp", "Hluw", "Nshu", "Xsux", "Dupl", "Zinh"}
 UNWANTED_FONTS = ("Display", "Slanted", "Mono", "UI", "Rashi", "Unjoined", "Looped", "Traditional")

@@ -39,7 +39,7 @@ SEED = 20_260_101
 IMAGES_SHA256 = "e5e0c90e115c83181ec8e3e62f636ea7f8d5442c5fcba23a2d0e104a29851d22"
 STEPS = 8  # dots of the pen between two stored points: never further apart than the pen is wide
 
-# How far drawers stray, as standard deviations: tuned until nearest class mean on raw pixels scores as on Omniglot.
+# How far drawers stray, as standard deviations: tuned until nearest class mean on raw pixels does as on Omniglot.
 SIZE = 24.0  # half a letter's longer side, in canvas pixels
 SIZE_SPREAD = 0.12
 STYLE = 0.07  # slant and proportions, one draw for each drawer and script
@@ -103,7 +103,9 @@ def read_strokes() -> Strokes:
         names = arrays["codepoint"], arrays["script_name"]
         return Strokes(points[:, 0], points[:, 1], stroke, letter, middle, segment, script, *names)
     except (KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{path} holds no strokes ({error}); restore it with `git checkout data/glyphs`") from error
+        raise DataError(
+            f"{path} holds no strokes ({error}); restore it with `git checkout data/glyphs`"
+        ) from error
 
 
 def move_strokes(s: Strokes, bits: Bits) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,167 @@
+"""The laws of few-shot tasks from image sets: what is never repeated, never shared, and always the same."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlcourse.tasks import each
+from mlcourse.tasks.images import Episodes, ImageSet, choose, split_at_random, split_by_alphabet
+
+
+def labelled_set(classes: int, per_class: int, alphabets: int = 3) -> ImageSet:
+    """Images that say what they are: the top row reads class, drawer, 255; turned images read it elsewhere."""
+    images = np.zeros((classes, per_class, 4, 4), np.uint8)
+    images[:, :, 0, 0] = np.arange(classes)[:, None]
+    images[:, :, 0, 1] = np.arange(per_class)
+    images[:, :, 0, 2] = 255
+    alphabet = np.arange(classes) % alphabets
+    names = np.array([f"class {index}" for index in range(classes)])
+    return ImageSet("labelled", images, alphabet, np.array(["a", "b", "c"][:alphabets]), names)
+
+
+def read(x: np.ndarray) -> list[tuple[int, int, int]]:
+    """(class, drawer, quarter turns) of images (n, 1, 4, 4)."""
+    found = []
+    for image in np.rint(x[:, 0] * 255).astype(int):
+        turns = next(k for k in range(4) if np.rot90(image, -k)[0, 2] == 255)
+        top = np.rot90(image, -turns)[0]
+        found.append((top[0], top[1], turns))
+    return found
+
+
+sizes = st.tuples(
+    st.integers(2, 12), st.integers(2, 9), st.integers(1, 8), st.integers(1, 4), st.integers(1, 4), st.booleans()
+).filter(lambda s: s[3] + s[4] <= s[1] and s[2] <= s[0] * (4 if s[5] else 1))
+
+
+@given(size=sizes, n_tasks=st.integers(1, 4), seed=st.integers(0, 2**32))
+def test_every_task_keeps_the_rules(size, n_tasks, seed):
+    classes, per_class, n_way, k_shot, n_query, rotations = size
+    family = Episodes(labelled_set(classes, per_class), n_way, k_shot, n_query, rotations)
+    tasks = family.sample(n_tasks, np.random.default_rng(seed))
+    assert tasks.support.x.shape == (n_tasks, n_way * k_shot, 1, 4, 4)
+    assert tasks.query.x.shape == (n_tasks, n_way * n_query, 1, 4, 4)
+    assert tasks.support.x.dtype == np.float32 and tasks.support.y.dtype == np.int64
+    assert tasks.support.x.min() >= 0 and tasks.support.x.max() == 1
+    for task in each(tasks):
+        np.testing.assert_array_equal(task.support.y, np.repeat(np.arange(n_way), k_shot))
+        np.testing.assert_array_equal(task.query.y, np.repeat(np.arange(n_way), n_query))
+        shown = read(task.support.x) + read(task.query.x)
+        assert len(set(shown)) == len(shown), "no image occurs twice in a task"
+        of_label: dict[int, set] = {}
+        for (character, _, turns), label in zip(shown, [*task.support.y, *task.query.y], strict=True):
+            of_label.setdefault(int(label), set()).add((character, turns))
+        assert all(len(group) == 1 for group in of_label.values()), "a label is one class, in support and query"
+        assert len(set.union(*of_label.values())) == n_way, "two labels are never one class"
+
+
+def test_the_same_seed_gives_the_same_tasks_and_another_seed_others():
+    family = Episodes(labelled_set(12, 8), n_way=4, k_shot=2, n_query=3, rotations=True)
+    first, again, other = (family.sample(6, np.random.default_rng(seed)) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first.support.x, again.support.x)
+    np.testing.assert_array_equal(first.query.x, again.query.x)
+    assert not np.array_equal(first.support.x, other.support.x)
+
+
+def test_labels_are_dealt_anew_for_each_task():
+    tasks = Episodes(labelled_set(3, 4), n_way=3, k_shot=1, n_query=1).sample(600, np.random.default_rng(0))
+    orders = [tuple(character for character, _, _ in read(task.support.x)) for task in each(tasks)]
+    counts = [orders.count(order) for order in sorted(set(orders))]
+    assert len(counts) == 6 and min(counts) > 70, "all six orders of three classes come up, about 100 times each"
+
+
+def test_rotations_are_classes_of_their_own():
+    family = Episodes(labelled_set(2, 2), n_way=8, k_shot=1, n_query=1, rotations=True)
+    task = next(each(family.sample(1, np.random.default_rng(0))))
+    assert {(c, t) for c, _, t in read(task.support.x)} == {(c, t) for c in range(2) for t in range(4)}
+
+
+@given(rows=st.integers(1, 5), population=st.integers(1, 40), share=st.floats(0, 1), seed=st.integers(0, 2**32))
+def test_choose_never_repeats(rows, population, share, seed):
+    size = max(1, round(share * population))
+    chosen = choose(np.random.default_rng(seed), rows, size, population)
+    assert chosen.shape == (rows, size) and chosen.min() >= 0 and chosen.max() < population
+    assert all(len(set(row)) == size for row in chosen.tolist())
+
+
+def test_choose_is_uniform_over_ordered_choices():
+    """All 5 * 4 * 3 = 60 ordered choices of 3 from 5; chi-square with 59 degrees of freedom, 0.1 % point 98."""
+    chosen = choose(np.random.default_rng(1), 30_000, 3, 5)
+    counts = np.bincount(chosen @ [25, 5, 1], minlength=125)
+    counts = counts[counts > 0]
+    assert len(counts) == 60
+    assert ((counts - 500) ** 2 / 500).sum() < 98
+
+
+def names(part: ImageSet) -> set[str]:
+    return set(part.class_names.tolist())
+
+
+@given(classes=st.integers(3, 30), cut=st.tuples(st.integers(0, 10), st.integers(0, 10), st.integers(0, 10)))
+def test_random_splits_share_no_class(classes, cut):
+    whole = labelled_set(classes, 1)
+    if sum(cut) > classes:
+        with pytest.raises(ValueError, match="sizes"):
+            split_at_random(whole, cut, np.random.default_rng(0))
+        return
+    parts = split_at_random(whole, cut, np.random.default_rng(0))
+    assert tuple(len(part) for part in parts) == cut
+    assert len(names(parts.train) | names(parts.val) | names(parts.test)) == sum(cut)
+
+
+def test_the_random_test_set_does_not_depend_on_val():
+    whole = labelled_set(20, 1)
+    with_val = split_at_random(whole, (10, 4, 6), np.random.default_rng(3))
+    without = split_at_random(whole, (14, 0, 6), np.random.default_rng(3))
+    assert names(with_val.test) == names(without.test)
+    assert names(with_val.train) | names(with_val.val) == names(without.train)
+
+
+@given(val=st.sets(st.integers(0, 2)), test=st.sets(st.integers(0, 2)))
+def test_splits_by_alphabet_share_no_alphabet(val, test):
+    whole = labelled_set(11, 1)
+    if val & test:
+        with pytest.raises(ValueError, match="share alphabets"):
+            split_by_alphabet(whole, val, test)
+        return
+    parts = split_by_alphabet(whole, val, test)
+    assert set(parts.val.alphabet) == val and set(parts.test.alphabet) == test
+    assert set(parts.train.alphabet) == {0, 1, 2} - val - test
+    assert sum(map(len, parts)) == 11
+
+
+def test_unknown_alphabets_are_named():
+    with pytest.raises(ValueError, match=r"unknown ones \[9\]"):
+        split_by_alphabet(labelled_set(6, 1), [0], [9])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"n_way": 7}, "n_way is 7, but .* only 6 classes.*lower n_way"),
+        ({"n_way": 25, "rotations": True}, "only 24 classes.*four rotations"),
+        ({"k_shot": 3, "n_query": 3}, r"k_shot \+ n_query is 3 \+ 3 = 6, but .* only 5 images per class"),
+        ({"n_way": 0}, "n_way is 0"),
+        ({"k_shot": 1.5}, "k_shot is 1.5"),
+        ({"n_query": 0}, "n_query is 0"),
+    ],
+)
+def test_impossible_tasks_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        Episodes(labelled_set(6, 5), **{"n_way": 5, "k_shot": 1, "n_query": 1, **arguments})
+
+
+def test_a_seed_is_not_a_generator():
+    with pytest.raises(ValueError, match=r"rng is 0; give a NumPy generator"):
+        Episodes(labelled_set(6, 5), n_query=1).sample(1, 0)
+
+
+def test_image_sets_check_their_arrays():
+    with pytest.raises(ValueError, match=r"images has shape \(2, 3\)"):
+        ImageSet("bad", np.zeros((2, 3), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
+    with pytest.raises(ValueError, match=r"alphabet has shape \(3,\)"):
+        ImageSet("bad", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(3), np.array(["a"]), np.array(["x", "y"]))
+    with pytest.raises(ValueError, match="square"):
+        wide = ImageSet("wide", np.zeros((2, 2, 4, 5), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
+        Episodes(wide, n_way=2, k_shot=1, n_query=1, rotations=True)
