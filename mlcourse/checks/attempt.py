@@ -20,6 +20,7 @@ USUALLY = [
     (r"TypeError.*NoneType", "Something here is None: usually a function without `return`."),
     (r"TypeError.*(positional|keyword) argument", "Compare the arguments with those in the stub."),
     (r"KeyError", "Print the dictionary's keys beside the one that you ask for."),
+    (r"ValueError: vmap.*size", "What all tasks share must not be split: give None for it in `in_dims`."),
     (r"(ValueError|RuntimeError|IndexError).*(shape|broadcast|mismatch|dimension|size)",
      "Print the shapes of both sides of this line."),
     (r"RecursionError", "The function calls itself without an end."),
