@@ -14,6 +14,7 @@ import pytest
 import rattler
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
@@ -66,7 +67,8 @@ def imported_packages(paths: Iterable[pathlib.Path]) -> dict[str, str]:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module]
-            for module in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"mlcourse", "tests"}:
+            modules = {name.split(".")[0] for name in names}
+            for module in modules - sys.stdlib_module_names - {"mlcourse", "tests"}:
                 name = canonicalize_name(packages.get(module, [module])[0])
                 found.setdefault(COMES_WITH.get(name, name), str(path))
     return found
@@ -74,20 +76,19 @@ def imported_packages(paths: Iterable[pathlib.Path]) -> dict[str, str]:
 
 def course_files(root: pathlib.Path) -> list[pathlib.Path]:
     """What runs on a learner's machine."""
-    return [*sorted((root / "mlcourse").rglob("*.py")), *sorted((root / "notebooks/source").glob("[0-9]*.py"))]
+    return [*(root / "mlcourse").rglob("*.py"), *(root / "notebooks/source").glob("[0-9]*.py")]
 
 
 def author_files(root: pathlib.Path) -> list[pathlib.Path]:
     """What runs on an author's machine only."""
-    return [*(root / "tests").rglob("*.py"), root / "notebooks/source/build.py", *(root / "data").rglob("*.py")]
+    builders = [root / "notebooks/source/build.py", *(root / "data").rglob("*.py")]
+    return [*builders, *(root / "tests").rglob("*.py")]
 
 
 def test_conda_and_pip_ask_for_the_same(root: pathlib.Path) -> None:
     ours = {CONDA_NAMES.get(name, name): line.specifier for name, line in run_time(root).items()}
     theirs = {name: spec for name, spec in conda_specs(root).items() if name not in {"python", "pip"}}
-    assert theirs.keys() == ours.keys()
-    different = [name for name, spec in theirs.items() if set(spec.split(",")) != set(str(ours[name]).split(","))]
-    assert different == []
+    assert {name: SpecifierSet(spec) for name, spec in theirs.items()} == ours
     assert conda_specs(root)["python"] == project(root)["requires-python"]
 
 

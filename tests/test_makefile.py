@@ -1,6 +1,6 @@
 """`make` sets the environment up once, again when it must, and never takes a half-made one for a ready one.
 
-A pretended Python stands in for the real one, so that no test takes time: it writes down what pip was asked for.
+A pretended Python stands in for the real one, so that no test takes long. It writes down what pip is asked.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def test_second_call_does_nothing(project: pathlib.Path, make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_a_change_installs_again_into_the_same_environment(name: str, project: pathlib.Path, make: Make) -> None:
+def test_a_change_installs_into_the_same_environment(name: str, project: pathlib.Path, make: Make) -> None:
     make(".venv/ready")
     age(project / ".venv/ready", 10)
     age(project / name, -10)

@@ -52,7 +52,8 @@ def book(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     jupyter_book = pathlib.Path(sys.executable).with_name("jupyter-book")
     command = [str(jupyter_book), "build", ".", "-W", "--keep-going", "-n"]
     command += ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "out"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
+    colourless = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env=colourless)
     assert done.returncode == 0, f"the book does not build:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     yield home / "out" / "_build" / "html"
 
