@@ -163,5 +163,7 @@ def test_image_sets_check_their_arrays():
     with pytest.raises(ValueError, match=r"alphabet has shape \(3,\)"):
         ImageSet("bad", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(3), np.array(["a"]), np.array(["x", "y"]))
     with pytest.raises(ValueError, match="square"):
-        wide = ImageSet("wide", np.zeros((2, 2, 4, 5), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
+        wide = ImageSet(
+            "wide", np.zeros((2, 2, 4, 5), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"])
+        )
         Episodes(wide, n_way=2, k_shot=1, n_query=1, rotations=True)
