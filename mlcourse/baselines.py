@@ -38,6 +38,11 @@ def nearest_class_mean(embed: Embedding = flatten) -> Learner:
         labels, points = np.asarray(support.y), embed(support.x)
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"support.y has dtype {labels.dtype}; class means need whole-number labels")
+        missing = np.setdiff1d(np.arange(labels.max() + 1), labels)
+        if len(missing):
+            raise ValueError(
+                f"support.y has no example of label {missing[0]}; give one or more of each of 0 ... {labels.max()}"
+            )
         means = np.stack([points[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
         return -_squared_distances(embed(query_x), means)
 

@@ -259,8 +259,8 @@ def _scores(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _require_shape(predictions: np.ndarray, y: np.ndarray) -> None:
     if predictions.shape != y.shape:
         raise ValueError(
-            f"the learner's predictions have shape {predictions.shape[1:]} for a task whose query labels have shape "
-            f"{y.shape[1:]}; return one prediction for each query"
+            f"the learner's predictions have shape {predictions.shape[1:]} for a task whose query labels have "
+            f"shape {y.shape[1:]}; return one prediction for each query"
         )
 
 
@@ -271,7 +271,8 @@ def _require_separate_queries(learner: Learner, task: Task) -> None:
     alone = np.concatenate([np.asarray(learner(task.support, x[i : i + 1])) for i in range(min(3, len(x)))])
     backwards = np.asarray(learner(task.support, x[::-1].copy()))[::-1]
     for other, what in ((alone, "removed"), (backwards, "permuted")):
-        if not np.allclose(together[: len(other)], other, rtol=1e-3, atol=1e-4):
+        # numbers that are not finite stay equal: a learner that diverged is bad, not transductive
+        if not np.allclose(together[: len(other)], other, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise ValueError(
                 f"the learner's predictions moved when the other queries were {what}: it is transductive. Pass "
                 "transductive=True and say so beside the score, or take batch statistics from the support set"

@@ -1,0 +1,369 @@
+"""The protocol: what ± is, who is refused, what every measure means, and that other queries move nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mlcourse import baselines, evaluation
+from mlcourse.evaluation import (
+    AdaptationCurve,
+    Evaluation,
+    Gap,
+    across_seeds,
+    adaptation_curve,
+    adaptation_speed,
+    evaluate,
+    generalisation_gap,
+    labels_saved,
+    time_to_deploy,
+)
+from mlcourse.fast import learners as fast_learners
+from mlcourse.fast import losses as fast_losses
+from mlcourse.fast import networks as fast_networks
+from mlcourse.fast.arrays import tensors
+from mlcourse.reference import learners, losses, networks
+from mlcourse.tasks import Examples, Sinusoids, Task, one, stack
+
+SINES = Sinusoids(k_shot=5, n_query=12)
+NETWORK = networks.mlp((1, 8, 1))
+START = NETWORK.init(np.random.default_rng(0))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+class Blobs:
+    """Classes as points in the plane; examples lie around them. Labels in order, as in image episodes."""
+
+    def __init__(self, n_way: int = 5, k_shot: int = 1, n_query: int = 3, noise: float = 0.5):
+        self.n_way, self.k_shot, self.n_query, self.noise = n_way, k_shot, n_query, noise
+
+    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
+        centres = rng.normal(size=(n_tasks, self.n_way, 1, 2))
+        parts = []
+        for n in (self.k_shot, self.n_query):
+            x = centres + self.noise * rng.normal(size=(n_tasks, self.n_way, n, 2))
+            y = np.tile(np.repeat(np.arange(self.n_way), n), (n_tasks, 1))
+            parts.append(Examples(x.reshape(n_tasks, -1, 2), y))
+        return Task(*parts)
+
+
+def gradient_learner(inner_lr: float = 0.02, inner_steps: int = 3) -> learners.GradientLearner:
+    return learners.GradientLearner(NETWORK, losses.squared_error(NETWORK), START, inner_lr, inner_steps)
+
+
+def zero(support: Examples, query_x: np.ndarray) -> np.ndarray:
+    """Predict nought everywhere."""
+    return np.zeros((len(query_x), 1))
+
+
+# ---- what ± is ------------------------------------------------------------------------------------------------
+
+SCORES = arrays.arrays(float, st.integers(2, 50), elements=st.floats(0, 100, width=32))
+
+
+def test_the_interval_by_hand():
+    """Scores 1, 2, 3, 4: mean 2.5, squared deviations add up to 5, so sd = sqrt(5/3), half = 1.96 sd / 2."""
+    found = Evaluation("squared error", np.array([1.0, 2.0, 3.0, 4.0]), False)
+    assert found.mean == 2.5
+    assert found.half_width == pytest.approx(1.96 * math.sqrt(5 / 3) / 2, rel=1e-12)
+
+
+@given(SCORES, st.floats(-10, 10), st.floats(0.1, 10))
+def test_the_interval_moves_with_the_scores(scores, shift, scale):
+    one_way, other = (Evaluation("squared error", s, False) for s in (scores, scale * scores + shift))
+    assert other.mean == pytest.approx(scale * one_way.mean + shift, rel=1e-6, abs=1e-6)
+    assert other.half_width == pytest.approx(scale * one_way.half_width, rel=1e-5, abs=1e-5)
+
+
+@given(SCORES, st.randoms(use_true_random=False))
+def test_the_order_of_the_tasks_does_not_matter(scores, random):
+    shuffled = scores.copy()
+    random.shuffle(shuffled)
+    one_way, other = (Evaluation("accuracy", s, False) for s in (scores, shuffled))
+    assert (one_way.mean, one_way.half_width) == pytest.approx((other.mean, other.half_width))
+
+
+def test_four_times_as_many_tasks_halve_the_interval():
+    scores = rng().normal(size=100)
+    few, many = (Evaluation("squared error", np.tile(scores, n), False) for n in (1, 4))
+    assert many.half_width == pytest.approx(few.half_width / 2, rel=0.01)
+
+
+def test_the_interval_holds_the_truth_95_times_in_100():
+    draws = rng().normal(3.0, 2.0, size=(4000, 100))
+    hits = [abs(e.mean - 3.0) <= e.half_width for e in (Evaluation("squared error", d, False) for d in draws)]
+    assert 0.935 < np.mean(hits) < 0.96
+
+
+def test_reaching_a_published_number_is_including_it_or_being_better():
+    scores = np.array([0.4, 0.6] * 50)  # 0.5 ± 0.02
+    accuracy, error = Evaluation("accuracy", scores, False), Evaluation("squared error", scores, False)
+    assert accuracy.reaches(0.51) and accuracy.reaches(0.1) and not accuracy.reaches(0.53)
+    assert error.reaches(0.49) and error.reaches(0.9) and not error.reaches(0.47)
+
+
+def test_an_evaluation_says_what_its_figures_are():
+    scores = np.array([0.4, 0.6] * 50)
+    assert str(Evaluation("accuracy", scores, True)) == (
+        "accuracy 50.0 ± 2.0 % (95 % interval over 100 tasks, transductive)"
+    )
+    assert str(Evaluation("squared error", scores, False)) == (
+        "squared error 0.500 ± 0.020 (95 % interval over 100 tasks, not transductive)"
+    )
+
+
+def test_a_spread_over_seeds_is_a_standard_deviation_of_their_means():
+    found = across_seeds([Evaluation("accuracy", np.array([m, m]), False) for m in (0.5, 0.6, 0.7)])
+    assert (found.mean, found.spread, found.n_seeds) == (pytest.approx(0.6), pytest.approx(0.1), 3)
+    with pytest.raises(ValueError, match="1 evaluation given.*two seeds"):
+        across_seeds([Evaluation("accuracy", np.zeros(2), False)])
+
+
+# ---- the score ------------------------------------------------------------------------------------------------
+
+
+def test_the_score_is_the_mean_squared_error_of_each_task():
+    tasks = SINES.sample(7, rng(3))
+    found = evaluate(zero, SINES, n_tasks=7, rng=rng(3))
+    np.testing.assert_allclose(found.scores, (tasks.query.y**2).mean(axis=(1, 2)))
+    assert found.metric == "squared error" and not found.transductive
+
+
+def test_the_score_is_the_share_of_right_labels_from_labels_or_from_class_scores():
+    nearest = baselines.nearest_neighbour()
+    labels = evaluate(nearest, Blobs(), n_tasks=20, rng=rng())
+    scores = evaluate(baselines.nearest_class_mean(), Blobs(), n_tasks=20, rng=rng())
+    np.testing.assert_array_equal(labels.scores, scores.scores)  # with one shot they are the same learner
+    assert labels.metric == "accuracy" and 0.2 < labels.mean < 1
+    task = one(Blobs().sample(20, rng()), 4)
+    assert labels.scores[4] == np.mean(nearest(task.support, task.query.x) == task.query.y)
+
+
+@pytest.mark.parametrize("n_tasks", [2, 99, 100, 101, 250])
+def test_there_are_as_many_scores_as_tasks(n_tasks):
+    assert evaluate(zero, SINES, n_tasks=n_tasks, rng=rng()).scores.shape == (n_tasks,)
+
+
+def test_the_same_seed_gives_every_learner_the_same_tasks():
+    seen = {0: [], 1: []}
+
+    def spy(number):
+        def learner(support, query_x):
+            seen[number].append(support.x)
+            return zero(support, query_x)
+
+        return learner
+
+    for number in seen:
+        evaluate(spy(number), SINES, n_tasks=130, rng=rng(8))
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_a_learner_with_along_scores_as_it_does_one_task_at_a_time():
+    learner = gradient_learner()
+    together = evaluate(learner, SINES, n_tasks=5, rng=rng(1))
+    singly = evaluate(lambda support, x: learner(support, x), SINES, n_tasks=5, rng=rng(1))
+    np.testing.assert_allclose(together.scores, singly.scores)
+
+
+@pytest.mark.parametrize(
+    ("learner", "shape"),
+    [
+        (lambda support, x: np.zeros(len(x)), r"\(12,\).*\(12, 1\)"),
+        (lambda support, x: np.zeros((len(x), 2)), r"\(12, 2\).*\(12, 1\)"),
+    ],
+)
+def test_predictions_of_the_wrong_shape_are_refused(learner, shape):
+    with pytest.raises(ValueError, match=f"predictions have shape {shape}.*one prediction for each query"):
+        evaluate(learner, SINES, n_tasks=2, rng=rng())
+
+
+@pytest.mark.parametrize("n_tasks", [1, 0, 2.5, True])
+def test_an_interval_needs_two_tasks(n_tasks):
+    with pytest.raises(ValueError, match=f"n_tasks is {n_tasks!r}; give a whole number of at least 2"):
+        evaluate(zero, SINES, n_tasks=n_tasks, rng=rng())
+
+
+def test_a_learner_that_diverges_scores_badly_and_is_not_called_transductive():
+    def diverged(support, query_x):
+        return np.full((len(query_x), 1), np.nan)
+
+    assert np.isnan(evaluate(diverged, SINES, n_tasks=2, rng=rng()).mean)
+
+
+# ---- transductive ---------------------------------------------------------------------------------------------
+
+
+def centred(support: Examples, query_x: np.ndarray) -> np.ndarray:
+    """Nearest neighbour after subtracting means, of the queries too: batch statistics of the query set."""
+    return baselines.nearest_neighbour(lambda x: x - x.mean(axis=0))(support, query_x)
+
+
+def in_order(support: Examples, query_x: np.ndarray) -> np.ndarray:
+    """Look at nothing: queries come grouped by label, so the place in the row gives the label away."""
+    return np.arange(len(query_x)) * (support.y.max() + 1) // len(query_x)
+
+
+@pytest.mark.parametrize(("learner", "what"), [(centred, "removed"), (in_order, "permuted")])
+def test_a_learner_that_judges_queries_together_is_refused(learner, what):
+    with pytest.raises(ValueError, match=f"moved when the other queries were {what}: it is transductive"):
+        evaluate(learner, Blobs(), n_tasks=4, rng=rng())
+
+
+def test_it_is_scored_when_that_is_said_beside_the_score():
+    found = evaluate(in_order, Blobs(), n_tasks=4, rng=rng(), transductive=True)
+    assert found.mean == 1.0 and found.transductive and "(95 % interval over 4 tasks, transductive)" in str(found)
+
+
+def fast_learner() -> fast_learners.GradientLearner:
+    network = fast_networks.mlp((1, 8, 1))
+    params = tensors(START, device="cpu", dtype=None)
+    return fast_learners.GradientLearner(network, fast_losses.squared_error(network), params, 0.02, 3)
+
+
+def hidden(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x @ START["w0"] + START["b0"], 0)
+
+
+ON_SINES = {
+    "GradientLearner, reference": gradient_learner,
+    "GradientLearner, fast": fast_learner,
+    "nearest neighbour": baselines.nearest_neighbour,
+    "linear probe": lambda: baselines.linear_probe(0.1),
+    "linear probe on features": lambda: baselines.linear_probe(0.1, hidden),
+}
+ON_CLASSES = {
+    "nearest neighbour": baselines.nearest_neighbour,
+    "nearest class mean": baselines.nearest_class_mean,
+    "linear probe": lambda: baselines.linear_probe(0.1),
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "family"),
+    [pytest.param(make, SINES, id=f"sines, {name}") for name, make in ON_SINES.items()]
+    + [pytest.param(make, Blobs(k_shot=2), id=f"classes, {name}") for name, make in ON_CLASSES.items()],
+)
+def test_removing_and_permuting_the_other_queries_moves_no_prediction(make, family):
+    learner = make()
+    for seed in range(5):
+        task = one(family.sample(1, rng(seed)), 0)
+        x = task.query.x
+        together = learner(task.support, x)
+        order = rng(seed).permutation(len(x))
+        np.testing.assert_allclose(learner(task.support, x[order]), together[order], rtol=1e-6, atol=1e-6)
+        for i in range(len(x)):
+            alone = learner(task.support, x[i : i + 1])
+            np.testing.assert_allclose(alone[0], together[i], rtol=1e-6, atol=1e-6)
+        others = x + rng(seed).normal(size=x.shape)
+        others[0] = x[0]
+        np.testing.assert_allclose(learner(task.support, others)[0], together[0], rtol=1e-6, atol=1e-6)
+
+
+# ---- adaptation -----------------------------------------------------------------------------------------------
+
+
+def test_the_adaptation_curve_holds_what_evaluate_gives_after_each_number_of_steps():
+    curve = adaptation_curve(gradient_learner(inner_steps=3), SINES, n_tasks=6, rng=rng(2))
+    assert curve.scores.shape == (6, 4)
+    for steps in range(4):
+        single = evaluate(gradient_learner(inner_steps=steps), SINES, n_tasks=6, rng=rng(2))
+        np.testing.assert_allclose(curve.at(steps).scores, single.scores)
+        assert curve.half_width[steps] == pytest.approx(single.half_width)
+        assert curve.mean[steps] == pytest.approx(single.mean)
+
+
+def test_steps_to_a_target_is_the_first_that_is_as_good():
+    means = np.array([3.0, 1.0, 0.5, 0.7, 0.4])
+    error, accuracy = (AdaptationCurve(m, np.stack([means, means])) for m in ("squared error", "accuracy"))
+    assert error.steps_to(1.0) == 1
+    assert error.steps_to(0.5) == 2
+    assert error.steps_to(5.0) == 0
+    assert error.steps_to(0.1) is None
+    assert accuracy.steps_to(3.0) == 0
+    assert accuracy.steps_to(3.1) is None
+
+
+@given(arrays.arrays(float, (3, 6), elements=st.floats(0, 10)), st.floats(0, 10), st.floats(0, 5))
+def test_an_easier_target_never_takes_more_steps(scores, target, easier):
+    curve = AdaptationCurve("squared error", scores)
+    hard, easy = curve.steps_to(target), curve.steps_to(target + easier)
+    assert hard is None or (easy is not None and easy <= hard)
+
+
+def test_adaptation_speed_gives_steps_and_seconds_or_neither():
+    start = adaptation_curve(gradient_learner(inner_steps=0), SINES, n_tasks=20, rng=rng(1)).mean[0]
+    reached = adaptation_speed(gradient_learner(), SINES, target=0.999 * start, n_tasks=20, rng=rng(1))
+    assert 1 <= reached.steps <= 3 and reached.seconds > 0
+    never = adaptation_speed(gradient_learner(), SINES, target=-1.0, n_tasks=2, rng=rng())
+    assert (never.steps, never.seconds) == (None, None)
+
+
+def test_the_gap_is_meta_train_minus_meta_test():
+    class Tall(Sinusoids):
+        def draw(self, n_tasks, rng):
+            waves = super().draw(n_tasks, rng)
+            return waves._replace(amplitude=waves.amplitude + 5)
+
+    gap = generalisation_gap(zero, SINES, Tall(5, 12), n_tasks=50, rng=rng())
+    assert gap.mean == gap.train.mean - gap.test.mean < -10  # a larger error on meta-test tasks
+
+
+def test_the_interval_of_a_gap_adds_the_squares():
+    train, test = (Evaluation("accuracy", rng(seed).random(60), False) for seed in (0, 1))
+    assert Gap(train, test).half_width**2 == pytest.approx(train.half_width**2 + test.half_width**2)
+
+
+def test_labels_saved_are_what_the_rival_needs_on_top():
+    families = []
+
+    def family_at(labels):
+        families.append(labels)
+        return Blobs(k_shot=labels, n_query=5, noise=1.0)
+
+    ours = baselines.nearest_class_mean()
+
+    def blind(support, query_x):
+        return np.zeros(len(query_x), int)
+
+    how = {"k_shot": 4, "n_tasks": 100}
+    assert labels_saved(ours, blind, family_at, candidates=(8, 4), rng=rng(), **how) is None
+    assert families == [4, 4, 8]  # ours first, then the rival with more and more
+    assert labels_saved(blind, ours, family_at, candidates=(8, 2, 4), rng=rng(), **how) == -2
+
+    def wasteful(support, query_x):
+        return ours(Examples(support.x[::2], support.y[::2]), query_x)
+
+    assert 0 < labels_saved(ours, wasteful, family_at, candidates=range(4, 13), rng=rng(), **how) <= 8
+
+
+def test_deploying_is_timed_on_one_task_with_one_query_and_the_first_time_apart():
+    calls = []
+
+    def learner(support, query_x):
+        calls.append((support.x.shape, query_x.shape))
+        if len(calls) == 1:
+            evaluation.time.sleep(0.05)
+        return zero(support, query_x)
+
+    found = time_to_deploy(learner, SINES, rng=rng(), repeats=4)
+    assert calls == [((5, 1), (1, 1))] * 5
+    assert found.first_seconds > 0.04 > found.seconds > 0
+
+
+def test_tasks_that_were_stacked_can_be_scored():
+    class Fixed:
+        """Always the same two tasks."""
+
+        def sample(self, n_tasks, rng):
+            tasks = SINES.sample(2, np.random.default_rng(0))
+            return stack([one(tasks, i % 2) for i in range(n_tasks)])
+
+    found = evaluate(zero, Fixed(), n_tasks=4, rng=rng())
+    np.testing.assert_array_equal(found.scores[:2], found.scores[2:])
