@@ -52,6 +52,16 @@ def mlp(sizes: Sequence[int]) -> Network:
     return Network(init, apply)
 
 
+def batch_norm(h: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Batch normalisation of h (n, channels, height, width) by the statistics of this very batch.
+
+    Written out in plain operations: torch 2.13's own `F.batch_norm` has a wrong second derivative under `vmap`,
+    without a word (its saved mean and variance count as constants there), and MAML needs the second derivative.
+    """
+    variance, mean = torch.var_mean(h, dim=(0, 2, 3), correction=0, keepdim=True)
+    return (h - mean) * (scale[:, None, None] * torch.rsqrt(variance + 1e-5)) + shift[:, None, None]
+
+
 def conv4(n_way: int, channels: int = 64, in_channels: int = 1, size: int = 28) -> Network:
     """Four blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max-pooling, then one linear layer.
 
@@ -85,7 +95,7 @@ def conv4(n_way: int, channels: int = 64, in_channels: int = 1, size: int = 28) 
         h = x
         for block in range(4):
             h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
-            h = F.batch_norm(h, None, None, params[f"scale{block}"], params[f"shift{block}"], training=True)
+            h = batch_norm(h, params[f"scale{block}"], params[f"shift{block}"])
             h = F.max_pool2d(torch.relu(h), 2)
         return h.flatten(1) @ params["w4"] + params["b4"]
 
