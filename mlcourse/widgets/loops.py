@@ -239,10 +239,10 @@ def _start_caption(state: LoopState) -> str:
 
 def _outer_caption(state: LoopState) -> str:
     was, now = _losses(state, 1), _losses(state)
-    return (
-        f"Outer step {state.outer} of {state.loops.outer_steps}: {_MOVES[state.method]}; the mean loss at θ went from "
-        f"{was[0]:.2f} to {now[0]:.2f}, after adapting from {was[-1]:.2f} to {now[-1]:.2f}."
-    )
+    at_theta, adapted = f"{was[0]:.2f} to {now[0]:.2f}", f"{was[-1]:.2f} to {now[-1]:.2f}"
+    where = f"Outer step {state.outer} of {state.loops.outer_steps}"
+    change = f"the mean loss at θ went from {at_theta}, after adapting from {adapted}"
+    return f"{where}: {_MOVES[state.method]}; {change}."
 
 
 def _inner_caption(state: LoopState) -> str:
