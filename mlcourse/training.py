@@ -6,7 +6,7 @@ A `Method` says what one meta-step is; `train` repeats it. The torch twins do th
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +26,14 @@ from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
 class Method(NamedTuple):
     """What `train` repeats. `step(params, state, tasks, done) -> params, state, loss` must be pure.
 
-    `done` is a tensor, the share of the meta-steps already taken, from 0 to 1, for rates that fall.
+    `done` is a tensor, the share of the meta-steps already taken, from 0 to 1, for rates that fall. `settings`
+    are the method's own numbers: a checkpoint made with others is refused.
     """
 
     name: str
     init: Callable[[Params], Any]
     step: Callable[[Params, Any, Task, torch.Tensor], tuple[Params, Any, torch.Tensor]]
+    settings: Mapping[str, float] = {}
 
 
 class Trained(NamedTuple):
@@ -59,7 +61,8 @@ def maml_method(
         )
         return *adam.update(params, gradient, moments, lr=meta_lr), value
 
-    return Method("first-order MAML" if first_order else "MAML", adam.init, step)
+    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
+    return Method("first-order MAML" if first_order else "MAML", adam.init, step, settings)
 
 
 def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr: float = 1.0) -> Method:
@@ -72,7 +75,8 @@ def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr
         value = maml.meta_loss(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
         return after, state, value
 
-    return Method("Reptile", lambda params: (), step)
+    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
+    return Method("Reptile", lambda params: (), step, settings)
 
 
 def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
@@ -87,7 +91,7 @@ def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
         value, gradient = maml.meta_loss_and_gradient(loss, params, both, inner_lr=0.0, inner_steps=0)
         return *adam.update(params, gradient, moments, lr=meta_lr), value
 
-    return Method("pooled", adam.init, step)
+    return Method("pooled", adam.init, step, {"meta_lr": meta_lr})
 
 
 def train(
@@ -119,13 +123,8 @@ def train(
     require_count("meta_batch_size", meta_batch_size)
     require_count("block", block)
     device = torch.device(device) if device is not None else default_device()
-    settings = {
-        "method": method.name,
-        "seed": seed,
-        "meta_batch_size": meta_batch_size,
-        "meta_steps": meta_steps,
-    }
     params = tensors(params, device=device, dtype=dtype)
+    settings = _identity(method, params, seed, meta_batch_size, meta_steps)
     run = _Run(params, method.init(params), np.random.default_rng(seed))
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), settings)
@@ -135,13 +134,9 @@ def train(
 
     step, way = make_ready(method.step, capture, device=device)
     started = time.perf_counter()
-    if way == "compile":  # one step whose result is thrown away, so that compilation is timed apart
-        step(
-            run.params,
-            run.state,
-            draw(np.random.default_rng(0)),
-            torch.tensor(0.0, dtype=torch.float64, device=device),
-        )
+    if way == "compile" and run.steps < meta_steps:  # its result is thrown away: compilation is timed apart
+        nought = torch.tensor(0.0, dtype=torch.float64, device=device)
+        step(run.params, run.state, draw(np.random.default_rng(0)), nought)
     compile_seconds, seconds = time.perf_counter() - started, 0.0
     with tqdm(total=meta_steps, initial=run.steps, desc=method.name, disable=not progress, leave=False) as bar:
         while run.steps < meta_steps:
@@ -158,6 +153,20 @@ def train(
             if checkpoint is not None:
                 run.save(Path(checkpoint), settings)
     return Trained(run.params, {name: np.array(v) for name, v in run.curve.items()}, seconds, compile_seconds, way)
+
+
+def _identity(
+    method: Method, params: Params, seed: int, meta_batch_size: int, meta_steps: int
+) -> dict[str, Any]:
+    """What a checkpoint must have in common with the run that goes on from it."""
+    return {
+        "method": method.name,
+        **{name: float(number) for name, number in method.settings.items()},
+        "seed": int(seed),
+        "meta_batch_size": int(meta_batch_size),
+        "meta_steps": int(meta_steps),
+        "params": {name: f"{p.dtype} {tuple(p.shape)}" for name, p in params.items()},
+    }
 
 
 @dataclass
@@ -186,6 +195,7 @@ class _Run:
     def note(self, point: dict[str, float]) -> None:
         """Add one point to the curve."""
         for name, figure in point.items():
+            figure = figure if isinstance(figure, int) else float(figure)  # a checkpoint holds plain numbers only
             self.curve.setdefault(name, []).append(figure)
 
     def save(self, path: Path, settings: dict[str, Any]) -> None:
@@ -213,11 +223,14 @@ class _Run:
         """Go on from a checkpoint of the same run."""
         try:
             held = torch.load(path, map_location=next(iter(self.params.values())).device, weights_only=True)
+            theirs = held["settings"]
         except Exception as error:
-            raise DataError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
-        if held["settings"] != settings:
+            reason = type(error).__name__  # torch's own text advises to load the file unsafely
+            raise DataError(f"checkpoint {path} cannot be read ({reason}); delete it to start again") from error
+        if differing := [name for name in settings if theirs.get(name) != settings[name]]:
+            it_has, this_has = (", ".join(f"{n}={one.get(n)}" for n in differing) for one in (theirs, settings))
             raise DataError(
-                f"checkpoint {path} belongs to another run: it has {held['settings']}, this run {settings}; "
+                f"checkpoint {path} belongs to another run: it has {it_has}, this run {this_has}; "
                 "give another path, or the same settings"
             )
         stored = iter(held["state"])

@@ -1,0 +1,227 @@
+"""The training loop: it learns, it can be stopped and resumed to the bit, and it says what went wrong."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from mlcourse import training
+from mlcourse.errors import DataError
+from mlcourse.fast import losses, maml, networks, reptile
+from mlcourse.fast.arrays import tensors
+from mlcourse.tasks import Sinusoids
+
+NETWORK = networks.mlp((1, 16, 1))
+LOSS = losses.squared_error(NETWORK)
+METHODS = {
+    "MAML": training.maml_method(LOSS, inner_lr=0.02),
+    "first-order MAML": training.maml_method(LOSS, inner_lr=0.02, first_order=True),
+    "Reptile": training.reptile_method(LOSS, inner_lr=0.02, inner_steps=3, meta_lr=0.5),
+    "pooled": training.pooled_method(LOSS),
+}
+each_method = pytest.mark.parametrize("name", METHODS)
+
+
+def train(method, *, meta_steps=12, block=3, **how):
+    how = {"meta_batch_size": 4, "device": "cpu", "capture": "eager", "progress": False} | how
+    params = how.pop("params", None) or NETWORK.init(np.random.default_rng(0))
+    return training.train(method, params, Sinusoids(5, 5), meta_steps=meta_steps, block=block, **how)
+
+
+def assert_bit_identical(left, right):
+    assert all(torch.equal(left.params[name], right.params[name]) for name in left.params)
+    assert left.curve.keys() == right.curve.keys()
+    for name in left.curve:
+        np.testing.assert_array_equal(left.curve[name], right.curve[name])
+
+
+def stop_at(step):
+    def callback(steps, params):
+        if steps == step:
+            raise KeyboardInterrupt
+        return {"size": np.sqrt(sum(float((p**2).sum()) for p in params.values()))}
+
+    return callback
+
+
+def measure(steps, params):
+    return stop_at(None)(steps, params)
+
+
+# --- learning ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "inner_steps"),
+    [
+        (training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01), 1),
+        (training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01, first_order=True), 1),
+        (training.reptile_method(LOSS, inner_lr=0.02, inner_steps=5), 5),
+        (training.pooled_method(LOSS, meta_lr=0.01), 0),
+    ],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_each_method_lowers_the_loss(method, inner_steps):
+    """On 200 tasks that were not trained on, after the inner steps that the method reckons with."""
+    before, tasks = NETWORK.init(np.random.default_rng(0)), Sinusoids(5, 20).sample(200, np.random.default_rng(9))
+    trained = train(method, params=before, meta_steps=200, block=50, meta_batch_size=10, dtype=torch.float64)
+    start, end = (
+        maml.meta_loss(LOSS, params, tensors(tasks), inner_lr=0.02, inner_steps=inner_steps)
+        for params in (before, trained.params)
+    )
+    assert end < 0.95 * start
+    assert list(trained.curve["step"]) == [50, 100, 150, 200]
+    assert trained.capture == "eager" and trained.compile_seconds < 1 and trained.seconds > 0
+
+
+def test_numbers_are_float32_unless_asked_otherwise():
+    assert {p.dtype for p in train(METHODS["MAML"]).params.values()} == {torch.float32}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
+    first, again, other = (train(METHODS["MAML"], seed=seed) for seed in (3, 3, 4))
+    assert_bit_identical(first, again)
+    assert not torch.equal(first.params["w0"], other.params["w0"])
+
+
+def test_one_step_is_one_meta_gradient_and_one_step_of_adam():
+    """Adam's first step has length meta_lr in every entry, against the sign of the gradient."""
+    params = NETWORK.init(np.random.default_rng(0))
+    method = training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01)
+    trained = train(method, meta_steps=1, params=params, seed=5, dtype=torch.float64)
+    tasks = tensors(Sinusoids(5, 5).sample(4, np.random.default_rng(5)))
+    value, gradient = maml.meta_loss_and_gradient(LOSS, params, tasks, inner_lr=0.02)
+    assert trained.curve["loss"][0] == value
+    for name in params:
+        expected = params[name] - 0.01 * gradient[name] / (gradient[name].abs() + 1e-8)
+        torch.testing.assert_close(trained.params[name], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_pooled_training_does_not_adapt():
+    params = NETWORK.init(np.random.default_rng(0))
+    trained = train(METHODS["pooled"], meta_steps=1, params=params, seed=5, dtype=torch.float64)
+    tasks = tensors(Sinusoids(5, 5).sample(4, np.random.default_rng(5)))
+    x, y = (torch.cat(pair, dim=1).reshape(-1, 1) for pair in zip(*tasks, strict=True))
+    assert trained.curve["loss"][0] == pytest.approx(LOSS(params, x, y).item(), rel=1e-12)
+
+
+def test_reptiles_rate_falls_to_nought(monkeypatch):
+    rates, step = [], reptile.meta_step
+
+    def watched(*arguments, meta_lr, **how):
+        rates.append(float(meta_lr))
+        return step(*arguments, meta_lr=meta_lr, **how)
+
+    monkeypatch.setattr(reptile, "meta_step", watched)
+    train(METHODS["Reptile"], meta_steps=10)
+    np.testing.assert_allclose(rates, 0.5 * (1 - np.arange(10) / 10), rtol=1e-6)
+
+
+def test_the_callbacks_figures_join_the_curve():
+    trained = train(METHODS["MAML"], meta_steps=7, callback=measure)
+    assert list(trained.curve["step"]) == [3, 6, 7]
+    assert len(trained.curve["size"]) == len(trained.curve["loss"]) == 3
+
+
+def test_nothing_is_drawn_without_progress(capfd):
+    train(METHODS["MAML"])
+    assert capfd.readouterr() == ("", "")
+    train(METHODS["MAML"], progress=True)
+    assert "MAML" in capfd.readouterr().err
+
+
+# --- checkpoints -------------------------------------------------------------------------------------------
+
+
+@each_method
+def test_an_interrupted_run_ends_with_the_same_bits(name, tmp_path):
+    path = tmp_path / "deep" / "run.pt"
+    whole = train(METHODS[name], callback=measure)
+    for stop in (6, 9, 12):  # interrupted three times
+        with pytest.raises(KeyboardInterrupt):
+            train(METHODS[name], callback=stop_at(stop), checkpoint=path)
+    resumed = train(METHODS[name], callback=measure, checkpoint=path)
+    assert_bit_identical(whole, resumed)
+    assert os.listdir(path.parent) == ["run.pt"]
+
+
+def test_a_finished_run_is_only_read_again(tmp_path):
+    path = tmp_path / "run.pt"
+    first = train(METHODS["MAML"], checkpoint=path)
+    written = path.stat().st_mtime_ns
+    assert_bit_identical(first, train(METHODS["MAML"], checkpoint=path))
+    assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed=0, this run seed=1"),
+        ({"meta_steps": 13}, "meta_steps=12, this run meta_steps=13"),
+        ({"meta_batch_size": 5}, "meta_batch_size=4, this run meta_batch_size=5"),
+        ({"dtype": torch.float64}, "params=.*torch.float32.*torch.float64"),
+        ({"params": networks.mlp((1, 8, 1)).init(np.random.default_rng(0))}, r"params=.*\(1, 16\).*\(1, 8\)"),
+        ({"method": METHODS["first-order MAML"]}, "method=MAML, this run method=first-order MAML"),
+        ({"method": training.maml_method(LOSS, inner_lr=0.5)}, "inner_lr=0.02, this run inner_lr=0.5"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, named):
+    path = tmp_path / "run.pt"
+    train(METHODS["MAML"], checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="belongs to another run: it has .*" + named):
+        train(**{"method": METHODS["MAML"], "checkpoint": path} | change)
+    assert path.read_bytes() == before
+
+
+def test_a_corrupt_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    train(METHODS["MAML"], checkpoint=path)
+    torch.save({"something": "else"}, tmp_path / "other.pt")
+    for damaged in (path.read_bytes()[:-100], b"", b"no checkpoint", (tmp_path / "other.pt").read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"run.pt cannot be read \(\w+\); delete it to start again"):
+            train(METHODS["MAML"], checkpoint=path)
+        assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), RuntimeError("file write failed")])
+def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch, failure):
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(METHODS["MAML"], callback=stop_at(6), checkpoint=path)
+    before = path.read_bytes()
+
+    def fill_up(held, beside):
+        beside.write_bytes(b"half a checkpoint")
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", fill_up)
+        with pytest.raises(DataError, match="run.pt could not be written .*; the one before it is untouched"):
+            train(METHODS["MAML"], callback=measure, checkpoint=path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["run.pt"]
+    whole, resumed = (train(METHODS["MAML"], callback=measure, **how) for how in ({}, {"checkpoint": path}))
+    assert_bit_identical(whole, resumed)
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_explodes_stops_the_run(tmp_path):
+    method = training.maml_method(LOSS, inner_lr=1e3, inner_steps=20)
+    with pytest.raises(FloatingPointError, match="loss of MAML is (nan|inf) after 3 meta-steps; lower inner_lr"):
+        train(method, checkpoint=tmp_path / "run.pt")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["meta_steps", "meta_batch_size", "block"])
+def test_counts_are_checked(name):
+    with pytest.raises(ValueError, match=f"{name} is 0"):
+        train(METHODS["MAML"], **{name: 0})
+
+
+def test_an_unknown_capture_is_refused():
+    with pytest.raises(ValueError, match="capture is 'quickly'"):
+        train(METHODS["MAML"], capture="quickly")
