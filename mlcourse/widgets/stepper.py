@@ -146,5 +146,5 @@ def _ring(points: np.ndarray) -> str:
 
 def _label(points: np.ndarray, taken: list[list[int]]) -> list[int] | None:
     inside = points[((points > 40) & (points < 960)).all(axis=1)]
-    free = [p for p in inside.tolist() if all(abs(p[0] - u) > 110 or abs(p[1] - v) > 75 for u, v in taken)]
+    free = [p for p in inside.tolist() if all(abs(p[0] - u) > 130 or abs(p[1] - v) > 95 for u, v in taken)]
     return np.rint(max(free)).astype(int).tolist() if free else None
