@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from mlcourse.errors import DataError
 from mlcourse.fast import adam, maml, reptile
 from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
+from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
 from mlcourse.fast.networks import Params
 from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
@@ -70,10 +71,10 @@ def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr
 
     def step(params: Params, state: tuple, tasks: Task, done: torch.Tensor) -> tuple:
         lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)
-        after = reptile.meta_step(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, meta_lr=lr)
-        # the same curve as MAML's: query loss after adapting; a compiler computes the shared inner steps once
-        value = maml.meta_loss(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
-        return after, state, value
+        adapted = reptile.adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
+        # only for the curve, so that it can be laid beside MAML's: Reptile itself never asks the query set
+        value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
+        return reptile.interpolate(params, adapted, lr), state, value
 
     settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
     return Method("Reptile", lambda params: (), step, settings)
@@ -155,9 +156,7 @@ def train(
     return Trained(run.params, {name: np.array(v) for name, v in run.curve.items()}, seconds, compile_seconds, way)
 
 
-def _identity(
-    method: Method, params: Params, seed: int, meta_batch_size: int, meta_steps: int
-) -> dict[str, Any]:
+def _identity(method: Method, params: Params, seed: int, meta_batch_size: int, meta_steps: int) -> dict[str, Any]:
     """What a checkpoint must have in common with the run that goes on from it."""
     return {
         "method": method.name,

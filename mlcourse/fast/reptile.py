@@ -22,6 +22,23 @@ def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) 
     return {name: params[name] + meta_lr * (adapted[name].mean(dim=0) - params[name]) for name in params}
 
 
+def adapt_each(
+    loss: Callable,
+    params: Params,
+    support: Examples,
+    *,
+    inner_lr: float,
+    inner_steps: int,
+    batching: str = "auto",
+) -> Params:
+    """Adapted parameters of every task of a batch of support sets; each array has the task axis in front."""
+
+    def adapt_one(support: Examples) -> Params:
+        return adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+
+    return over_tasks(adapt_one, params, support, batching=batching)
+
+
 def meta_step(
     loss: Callable,
     params: Params,
@@ -34,10 +51,9 @@ def meta_step(
 ) -> Params:
     """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
 
-    def adapt_one(support: Examples) -> Params:
-        return adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
-
-    adapted = over_tasks(adapt_one, params, tasks.support, batching=batching)
+    adapted = adapt_each(
+        loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps, batching=batching
+    )
     return interpolate(params, adapted, meta_lr)
 
 

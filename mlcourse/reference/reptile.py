@@ -23,14 +23,21 @@ def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params
     }
 
 
+def adapt_each(
+    loss: Callable, params: Params, support: Examples, *, inner_lr: float, inner_steps: int
+) -> list[Params]:
+    """Adapted parameters of every task of a batch of support sets, x (T, S, *features)."""
+    return [
+        adapt(loss, params, Examples(x, y), inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+        for x, y in zip(*support, strict=True)
+    ]
+
+
 def meta_step(
     loss: Callable, params: Params, tasks: Task, *, inner_lr: float, inner_steps: int, meta_lr: float
 ) -> Params:
     """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
-    adapted = [
-        adapt(loss, params, task.support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
-        for task in each(tasks)
-    ]
+    adapted = adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
     return interpolate(params, adapted, meta_lr)
 
 

@@ -48,8 +48,8 @@ class Settings:
     k_shot: int = 5
     inner_lr: float = 0.01
     meta_lr: float = 1e-3
-    reptile_inner_lr: float = 0.01
-    reptile_inner_steps: int = 10
+    reptile_inner_lr: float = 0.02
+    reptile_inner_steps: int = 5
     n_tasks: int = 600
     n_val_tasks: int = 200
 
