@@ -23,7 +23,7 @@ COMES_WITH = {
     "contourpy": "matplotlib",
     "fonttools": "matplotlib",
     "ipython": "ipywidgets",
-    "packaging": "pytest",
+    "packaging": "pooch",
     "requests": "pooch",
     "traitlets": "ipywidgets",
 }

@@ -1,0 +1,208 @@
+"""The command line, `python -m mlcourse`: thin; each command calls a module and prints what it returns.
+
+What a command is asked for goes to stdout, as text for people or, with `--json`, as data. Progress and errors go to
+stderr; an error is one line and exit code 1. Heavy modules are imported when a command needs them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mlcourse.errors import DataError
+
+
+class OneLineErrors(TyperGroup):
+    """Errors that people can mend are told in one line, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DataError, ValueError, ModuleNotFoundError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    help="A course on meta-learning: check the set-up, fetch data, make its tables again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+data_app = typer.Typer(help="Data sets: what there is, fetch it, verify it.", no_args_is_help=True)
+reproduce_app = typer.Typer(help="Make a published table again.", no_args_is_help=True)
+results_app = typer.Typer(help="Measured tables, as they are stored.", no_args_is_help=True)
+bench_app = typer.Typer(help="How long things take on this machine.", no_args_is_help=True)
+for group, name in (
+    (data_app, "data"),
+    (reproduce_app, "reproduce"),
+    (results_app, "results"),
+    (bench_app, "bench"),
+):
+    app.add_typer(group, name=name)
+
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+Out = Annotated[Path | None, typer.Option(help="Also store the table in this JSON file.")]
+
+
+def print_json(value: Any) -> None:
+    """Data on stdout."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def say(line: str) -> None:
+    """A line for people while they wait, on stderr."""
+    typer.echo(line, err=True)
+
+
+def print_grid(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Rows for people, wrapped to the width of the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        grid.add_row(*row)
+    Console(file=sys.stdout, highlight=False, markup=False).print(grid)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check that everything is there, and say how to mend what is not."""
+    from mlcourse import doctor
+
+    findings = doctor.examine()
+    if as_json:
+        print_json({"healthy": doctor.healthy(findings), "findings": [finding._asdict() for finding in findings]})
+    else:
+        rows = [(f.status, f.name, f"{f.found}\n-> {f.fix}" if f.fix else f.found) for f in findings]
+        print_grid(("", "what", "found"), rows)
+    raise typer.Exit(0 if doctor.healthy(findings) else 1)
+
+
+# --- data --------------------------------------------------------------------------------------------------
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the data sets, and where each was found."""
+    from mlcourse.tasks import store
+
+    sets = store.listing()
+    if as_json:
+        return print_json(sets)
+    rows = [(d["name"], d["where"], f"{d['bytes'] / 1e6:.1f}", f"{d['about']} {d['licence']}.") for d in sets]
+    print_grid(("name", "where", "MB", "what it is"), rows)
+
+
+@data_app.command("fetch")
+def data_fetch(name: str, as_json: Json = False) -> None:
+    """Bring a data set into the cache: from the mirror, else by download; checked."""
+    from mlcourse.tasks import store
+
+    found = store.fetch(name)
+    print_json(found) if as_json else typer.echo(f"{found['name']}: {found['where']}, {found['path']}")
+
+
+@data_app.command("verify")
+def data_verify(
+    name: Annotated[str | None, typer.Argument(help="One data set; without it, all that are here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare what is here with the published checksums."""
+    from mlcourse.tasks import store
+
+    names = [name] if name else [found["name"] for found in store.listing() if found["where"] != "absent"]
+    reports = [store.verify(each) for each in names]
+    if as_json:
+        print_json(reports)
+    else:
+        print_grid(("", "name", "detail"), [("ok" if r["ok"] else "bad", r["name"], r["detail"]) for r in reports])
+    raise typer.Exit(0 if all(report["ok"] for report in reports) else 1)
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def print_table(table: dict[str, Any], as_json: bool) -> None:
+    """A table of results: data, or Markdown to paste."""
+    from mlcourse import results
+
+    print_json(table) if as_json else typer.echo(f"**{table['title']}**\n\n{results.table(table)}")
+
+
+@results_app.command("table")
+def results_table(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or JSON files; without them, all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print stored tables in Markdown, published numbers beside ours."""
+    from mlcourse import results
+
+    tables = [results.load(name) for name in names or results.names()]
+    if as_json:
+        return print_json(tables)
+    for number, table in enumerate(tables):
+        if number:
+            typer.echo()
+        print_table(table, as_json=False)
+
+
+@reproduce_app.callback()
+def reproduce() -> None:
+    """Make a published table again."""
+
+
+@reproduce_app.command("sinusoid")
+def reproduce_sinusoid(
+    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
+    meta_steps: Annotated[int, typer.Option(help="Meta-steps of each run.")] = 70_000,
+    n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 600,
+    out: Out = None,
+    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The sinusoid table of the MAML paper, with tuned baselines: minutes."""
+    from mlcourse.reproduce import sinusoid
+
+    table = sinusoid.run(
+        seeds=tuple(seeds),
+        meta_steps=meta_steps,
+        n_tasks=n_tasks,
+        out=out,
+        weights_folder=weights_folder,
+        progress=True,
+    )
+    print_table(table, as_json)
+
+
+@bench_app.callback()
+def bench() -> None:
+    """How long things take on this machine."""
+
+
+@bench_app.command("meta-gradient")
+def bench_meta_gradient(
+    inner_steps: Annotated[list[int], typer.Option(help="Inner steps; repeat for several.")] = (1, 5),
+    repeats: Annotated[int, typer.Option(help="Rounds in which every contender runs in turn.")] = 40,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of weights and tasks.")] = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """One meta-gradient: ours in torch and NumPy, `higher`, and a plain loop over tasks."""
+    from mlcourse import bench, results
+
+    table = bench.meta_gradient(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed, say=say)
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
+def main() -> None:
+    """What `python -m mlcourse` runs."""
+    app(prog_name="python -m mlcourse")
