@@ -148,19 +148,19 @@ function drawSmall(data, method, outer) {
 function cards(data) {
   if (data.methods.length < 2) return "";
   const name = `mlc-${Math.random().toString(36).slice(2)}`;
-  const card = (method) => `<label class="card"><input type="radio" name="${name}" value="${method.key}">
-    <span class="title">${method.name}</span>${data.view === "both" ? '<span class="small"></span>' : ""}
-    <span class="change"></span></label>`;
-  return `<fieldset class="methods"><legend>Method: choose one to step through. Under each, its mean loss at θ, then after
-    ${data.inner} inner step${data.inner > 1 ? "s" : ""}</legend><div class="cards">${data.methods.map(card).join("")}</div></fieldset>`;
+  const card = (method) => `<label class="mlc-card"><input type="radio" name="${name}" value="${method.key}">
+    <span class="mlc-title">${method.name}</span>${data.view === "both" ? '<span class="mlc-small"></span>' : ""}
+    <span class="mlc-change"></span></label>`;
+  return `<fieldset class="mlc-methods"><legend>Method: choose one to step through. Under each, its mean loss at θ, then after
+    ${data.inner} inner step${data.inner > 1 ? "s" : ""}</legend><div class="mlc-cards">${data.methods.map(card).join("")}</div></fieldset>`;
 }
 
 function contourChoice(data) {
-  if (!data.surfaces.after) return `<span class="of">contours: loss on the five support points</span>`;
+  if (!data.surfaces.after) return `<span class="mlc-of">contours: loss on the five support points</span>`;
   const name = `mlc-${Math.random().toString(36).slice(2)}`;
   const option = (which, text) => `<label><input type="radio" name="${name}" value="${which}"${
     which === "before" ? " checked" : ""}> ${text}</label>`;
-  return `<span class="of" role="radiogroup" aria-label="Contours of the mean loss">contours: mean loss
+  return `<span class="mlc-of" role="radiogroup" aria-label="Contours of the mean loss">contours: mean loss
     ${option("before", "at θ")}${option("after", "after adapting")}</span>`;
 }
 
@@ -170,7 +170,7 @@ function legend(data) {
   const many = data.tasks.length > 1, first = many ? "" : " task1";
   const tasks = many ? data.tasks.map((_, i) => key(`point task${i + 1}`, '<circle class="@" cx="11" cy="7" r="5"/>',
     `task ${i + 1}`)).join("") : key("point task1", '<circle class="@" cx="11" cy="7" r="5"/>', "support points");
-  return `<p class="legend">${tasks}${key(`truth${first}`, line, "true sine")}${key("theta", line, "θ")}${
+  return `<p class="mlc-legend">${tasks}${key(`truth${first}`, line, "true sine")}${key("theta", line, "θ")}${
     key(`copy${first}`, line, many ? "a task's copy of θ, at last φᵢ" : "the copy of θ, at last φ")}${
     data.view === "both" ? `<span><svg width="22" height="14" aria-hidden="true">${star(11, 7, 7, first.trim())}</svg>the task itself</span>` : ""}</p>`;
 }
@@ -178,23 +178,23 @@ function legend(data) {
 function note(data) {
   const points = `${data.queries} query points${data.tasks.length > 1 ? " of each of the three tasks" : " that are not drawn"}`;
   const exact = data.view === "both" ? " With just these two parameters the plane is the whole parameter space: the picture is exact, nothing is projected." : "";
-  return `<p class="note">The model is f(x) = a sin(x − p), θ = (a, p).${exact} Loss: mean squared error on
+  return `<p class="mlc-note">The model is f(x) = a sin(x − p), θ = (a, p).${exact} Loss: mean squared error on
     ${points}, in squared units of y.</p>`;
 }
 
 function page(data) {
-  const button = (kind, text) => `<button type="button" class="${kind}">${text}</button>`;
-  const outer = data.outer ? button("outer main", "Outer step") : "";
-  const parameters = data.view === "both" ? `<figure class="panel parameters"><figcaption><b>Parameter space</b>
-    ${contourChoice(data)}</figcaption><div class="canvas"></div></figure>` : "";
+  const button = (kind, text) => `<button type="button" class="mlc-${kind}">${text}</button>`;
+  const outer = data.outer ? button("outer mlc-main", "Outer step") : "";
+  const parameters = data.view === "both" ? `<figure class="mlc-panel mlc-parameters"><figcaption><b>Parameter space</b>
+    ${contourChoice(data)}</figcaption><div class="mlc-canvas"></div></figure>` : "";
   return `${cards(data)}
-    <div class="panels"><figure class="panel functions"><figcaption><b>Function space</b>
-    <span class="of">curves and support points</span></figcaption><div class="canvas"></div></figure>${parameters}</div>
+    <div class="mlc-panels"><figure class="mlc-panel mlc-functions"><figcaption><b>Function space</b>
+    <span class="mlc-of">curves and support points</span></figcaption><div class="mlc-canvas"></div></figure>${parameters}</div>
     ${legend(data)}
-    <div class="controls">${button("inner main", "Inner step")}${outer}${button("back", "Back")}${button("restart", "Restart")}
-    ${button("play", "Play")}<label class="slide"><span class="where"></span><input type="range" min="0"
+    <div class="mlc-controls">${button("inner mlc-main", "Inner step")}${outer}${button("back", "Back")}${button("restart", "Restart")}
+    ${button("play", "Play")}<label class="mlc-slide"><span class="mlc-where"></span><input type="range" min="0"
     max="${data.methods[0].captions.length - 1}" step="1" aria-label="Frame"></label></div>
-    <ol class="losses" aria-label="Loss after each inner step"></ol><p class="caption" aria-live="polite"></p>${note(data)}`;
+    <ol class="mlc-losses" aria-label="Loss after each inner step"></ol><p class="mlc-caption" aria-live="polite"></p>${note(data)}`;
 }
 
 export function mount(el, model) {
@@ -205,7 +205,7 @@ export function mount(el, model) {
   root.setAttribute("aria-label", "Stepper through the inner and the outer loop");
   root.innerHTML = page(data);
   el.appendChild(root);
-  const $ = (selector) => root.querySelector(selector), caption = $(".caption");
+  const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption");
   let timer = null, which = "before";
 
   const index = () => Math.min(last, model.get("index"));
@@ -215,34 +215,34 @@ export function mount(el, model) {
 
   const draw = () => {
     const i = index(), outer = Math.floor(i / size), inner = i % size, method = chosen();
-    const wide = (panel) => Math.max(280, Math.floor($(`${panel} .canvas`).clientWidth) || 420);
-    $(".functions .canvas").innerHTML = drawFunctions(data, method, outer, inner, wide(".functions"));
+    const wide = (panel) => Math.max(280, Math.floor($(`${panel} .mlc-canvas`).clientWidth) || 420);
+    $(".mlc-functions .mlc-canvas").innerHTML = drawFunctions(data, method, outer, inner, wide(".mlc-functions"));
     if (data.view === "both") {
-      $(".parameters .canvas").innerHTML = drawParameters(data, method, outer, inner, wide(".parameters"), which);
+      $(".mlc-parameters .mlc-canvas").innerHTML = drawParameters(data, method, outer, inner, wide(".mlc-parameters"), which);
     }
   };
-  const showCards = (outer, method) => root.querySelectorAll(".card").forEach((card, k) => {
+  const showCards = (outer, method) => root.querySelectorAll(".mlc-card").forEach((card, k) => {
     const one = data.methods[k], losses = one.losses[outer];
     card.querySelector("input").checked = one === method;
-    if (data.view === "both") card.querySelector(".small").innerHTML = drawSmall(data, one, outer);
-    card.querySelector(".change").textContent = `${fixed(losses[0])} → ${fixed(losses[data.inner])}`;
+    if (data.view === "both") card.querySelector(".mlc-small").innerHTML = drawSmall(data, one, outer);
+    card.querySelector(".mlc-change").textContent = `${fixed(losses[0])} → ${fixed(losses[data.inner])}`;
   });
   const show = () => {
     const i = index(), outer = Math.floor(i / size), inner = i % size, method = chosen();
     const where = `${data.outer ? `outer step ${outer} of ${data.outer}, ` : ""}inner step ${inner} of ${data.inner}`;
     root.dataset.index = i;
     root.dataset.method = method.key;
-    $(".slide input").value = i;
-    $(".slide input").setAttribute("aria-valuetext", where);
-    $(".where").textContent = where;
+    $(".mlc-slide input").value = i;
+    $(".mlc-slide input").setAttribute("aria-valuetext", where);
+    $(".mlc-where").textContent = where;
     caption.textContent = method.captions[i];
-    $(".losses").innerHTML = method.losses[outer].map((value, k) => `<li${k === inner ? ' class="at" aria-current="step"' : ""}>
+    $(".mlc-losses").innerHTML = method.losses[outer].map((value, k) => `<li${k === inner ? ' class="mlc-at" aria-current="step"' : ""}>
       <span>${k ? `after ${k}` : "at θ"}</span> <b>${k <= inner ? fixed(value) : "·"}</b></li>`).join("");
     const off = (kind, yes) => $(kind)?.setAttribute("aria-disabled", yes);
-    off(".inner", inner === data.inner);
-    off(".outer", outer === data.outer);
-    off(".back", i === 0);
-    off(".restart", i === 0);
+    off(".mlc-inner", inner === data.inner);
+    off(".mlc-outer", outer === data.outer);
+    off(".mlc-back", i === 0);
+    off(".mlc-restart", i === 0);
     showCards(outer, method);
     draw();
   };
@@ -250,34 +250,34 @@ export function mount(el, model) {
   const stop = () => {
     clearInterval(timer);
     timer = null;
-    $(".play").textContent = "Play";
+    $(".mlc-play").textContent = "Play";
     caption.setAttribute("aria-live", "polite");
   };
   const onClick = (kind, act) => $(kind)?.addEventListener("click", () => { stop(); act(Math.floor(index() / size), index() % size); });
-  onClick(".inner", (outer, inner) => {
+  onClick(".mlc-inner", (outer, inner) => {
     if (inner < data.inner) go(index() + 1);
     else caption.textContent = outer < data.outer ? "The inner loop is done: now take an outer step." : "The inner loop is done: go back, or restart.";
   });
-  onClick(".outer", (outer) => {
+  onClick(".mlc-outer", (outer) => {
     if (outer < data.outer) go((outer + 1) * size);
     else caption.textContent = "That was the last outer step: look at the inner steps, or restart.";
   });
-  onClick(".back", () => go(index() - 1));
-  onClick(".restart", () => go(0));
-  $(".play").addEventListener("click", () => {
+  onClick(".mlc-back", () => go(index() - 1));
+  onClick(".mlc-restart", () => go(0));
+  $(".mlc-play").addEventListener("click", () => {
     if (timer) return stop();
     if (index() === last) go(0);
-    $(".play").textContent = "Pause";
+    $(".mlc-play").textContent = "Pause";
     caption.setAttribute("aria-live", "off"); // a caption a second would never let a screen reader finish
     timer = setInterval(() => { if (!root.isConnected || index() >= last) stop(); else go(index() + 1); }, 900);
   });
-  $(".slide input").addEventListener("input", (event) => { stop(); go(Number(event.target.value)); });
-  root.querySelectorAll(".card input").forEach((input) => input.addEventListener("change", () => set("method", input.value)));
-  root.querySelectorAll(".of input").forEach((input) => input.addEventListener("change", () => { which = input.value; draw(); }));
+  $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(Number(event.target.value)); });
+  root.querySelectorAll(".mlc-card input").forEach((input) => input.addEventListener("change", () => set("method", input.value)));
+  root.querySelectorAll(".mlc-of input").forEach((input) => input.addEventListener("change", () => { which = input.value; draw(); }));
 
   let width = 0; // panels are drawn anew when they get another width, and when they first get one
-  const watch = new ResizeObserver(() => { if (width !== $(".canvas").clientWidth) { width = $(".canvas").clientWidth; draw(); } });
-  watch.observe($(".panels"));
+  const watch = new ResizeObserver(() => { if (width !== $(".mlc-canvas").clientWidth) { width = $(".mlc-canvas").clientWidth; draw(); } });
+  watch.observe($(".mlc-panels"));
   model.on("change:index", show);
   model.on("change:method", show);
   show();

@@ -36,7 +36,7 @@ def index(page) -> int:
 
 
 def caption(page) -> str:
-    return page.locator(".caption").first.text_content()
+    return page.locator(".mlc-caption").first.text_content()
 
 
 def test_by_mouse(site, browser_page):
@@ -80,7 +80,7 @@ def test_by_keyboard(site, browser_page):
     page.get_by_role("radio", name=re.compile("^MAML")).focus()
     page.keyboard.press("ArrowDown")
     assert page.locator(".mlc-stepper").get_attribute("data-method") == "first-order"
-    outline = page.locator(".card").nth(1).evaluate("card => getComputedStyle(card).outlineStyle")
+    outline = page.locator(".mlc-card").nth(1).evaluate("card => getComputedStyle(card).outlineStyle")
     assert outline == "solid"  # where the focus is can be seen
     assert browser_page.complaints() == []
 
@@ -102,10 +102,10 @@ def test_play_goes_on_and_pauses(site, browser_page):
 def test_the_contours_can_be_those_after_adapting(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}loops.html")
-    contours = page.locator(".parameters .band").first
+    contours = page.locator(".mlc-parameters .band").first
     before = contours.get_attribute("d")
     page.get_by_role("radio", name="after adapting").check()
-    assert page.locator(".parameters .band").first.get_attribute("d") != before
+    assert page.locator(".mlc-parameters .band").first.get_attribute("d") != before
     assert browser_page.complaints() == []
 
 
@@ -114,7 +114,7 @@ def test_all_methods_show_their_losses_side_by_side(site, browser_page):
     page.goto(f"{site}loops.html")
     page.get_by_role("slider").focus()
     page.keyboard.press("End")
-    shown = page.locator(".change").all_text_contents()
+    shown = page.locator(".mlc-change").all_text_contents()
     runs = Stepper().loops.runs.values()
     assert shown == [f"{run.losses[-1, 0]:.2f} → {run.losses[-1, -1]:.2f}" for run in runs]
 
@@ -126,8 +126,16 @@ def test_one_task_and_functions_alone(site, browser_page):
     page.get_by_role("button", name="Inner step").click()
     assert caption(page).startswith("Inner step 1 of 8")
     page.goto(f"{site}functions.html")
-    assert page.locator(".parameters").count() == 0 and page.locator(".functions svg").count() == 1
+    assert page.locator(".mlc-parameters").count() == 0 and page.locator(".mlc-functions svg").count() == 1
     assert browser_page.complaints() == []
+
+
+def test_no_class_that_a_page_s_own_style_may_know(site, browser_page):
+    """Bootstrap, which the book brings, has a .card and a .small of its own."""
+    page = browser_page.page
+    page.goto(f"{site}loops.html")
+    classes = "[...document.querySelectorAll('.mlc :not(svg, svg *)')].flatMap(element => [...element.classList])"
+    assert [name for name in page.evaluate(classes) if not name.startswith("mlc-")] == []
 
 
 def test_two_equal_steppers_on_a_page_are_apart(site, browser_page):
@@ -158,9 +166,9 @@ def test_it_fits_every_page(site, open_page, width, scheme):
     page.goto(f"{site}loops.html")
     page.get_by_role("button", name="Outer step").click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    small = page.locator(".mlc button, .mlc .card, .mlc .of label, .mlc .slide input")
+    small = page.locator(".mlc button, .mlc .mlc-card, .mlc .mlc-of label, .mlc .mlc-slide input")
     assert min(box["height"] for box in (one.bounding_box() for one in small.all())) >= 40
-    cut = """() => [...document.querySelectorAll('.panel svg text')].filter(text => {
+    cut = """() => [...document.querySelectorAll('.mlc-panel svg text')].filter(text => {
         const [t, s] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
         return t.left < s.left - 1 || t.right > s.right + 1 || t.top < s.top - 1 || t.bottom > s.bottom + 1;
     }).map(text => text.textContent)"""
