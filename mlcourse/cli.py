@@ -1,7 +1,7 @@
 """The command line, `python -m mlcourse`: thin; each command calls a module and prints what it returns.
 
-What a command is asked for goes to stdout, as text for people or, with `--json`, as data. Progress and errors go to
-stderr; an error is one line and exit code 1. Heavy modules are imported when a command needs them.
+What a command is asked for goes to stdout, as text for people or, with `--json`, as data. Progress and errors
+go to stderr; an error is one line and exit code 1. Heavy modules are imported when a command needs them.
 """
 
 import json
@@ -37,13 +37,10 @@ data_app = typer.Typer(help="Data sets: what there is, fetch it, verify it.", no
 reproduce_app = typer.Typer(help="Make a published table again.", no_args_is_help=True)
 results_app = typer.Typer(help="Measured tables, as they are stored.", no_args_is_help=True)
 bench_app = typer.Typer(help="How long things take on this machine.", no_args_is_help=True)
-for group, name in (
-    (data_app, "data"),
-    (reproduce_app, "reproduce"),
-    (results_app, "results"),
-    (bench_app, "bench"),
-):
-    app.add_typer(group, name=name)
+app.add_typer(data_app, name="data")
+app.add_typer(reproduce_app, name="reproduce")
+app.add_typer(results_app, name="results")
+app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Out = Annotated[Path | None, typer.Option(help="Also store the table in this JSON file.")]
@@ -95,7 +92,7 @@ def data_list(as_json: Json = False) -> None:
     sets = store.listing()
     if as_json:
         return print_json(sets)
-    rows = [(d["name"], d["where"], f"{d['bytes'] / 1e6:.1f}", f"{d['about']} {d['licence']}.") for d in sets]
+    rows = [(d["name"], d["where"], f"{d['bytes'] / 1e6:.1f}", f"{d['about']}\n{d['licence']}") for d in sets]
     print_grid(("name", "where", "MB", "what it is"), rows)
 
 

@@ -1,7 +1,7 @@
 """Is everything there that the course needs? Looks, changes nothing, and says how to mend what is not.
 
-`examine` returns plain data; `python -m mlcourse doctor` prints it. A "problem" stops parts of the course, a "note"
-only tells what goes more slowly or is left out.
+`examine` returns plain data; `python -m mlcourse doctor` prints it. A "problem" stops parts of the course, a
+"note" only tells what goes more slowly or is left out.
 """
 
 import importlib

@@ -1,0 +1,189 @@
+"""The command line: text for people, data with --json, one line and exit code 1 for errors."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from mlcourse import bench, cli, doctor, results
+from mlcourse.errors import DataError
+from mlcourse.reproduce import sinusoid
+from mlcourse.tasks import store
+
+TABLE = {
+    "name": "example",
+    "title": "An example",
+    "command": "python -m mlcourse example",
+    "seeds": [0],
+    "hardware": {"cpu": "a processor", "cores": 2, "gpu": "none"},
+    "versions": {"python": "3.11", "torch": "2.13", "numpy": "2.4"},
+    "wall_seconds": 1.0,
+    "date": "2026-01-01",
+    "protocol": "Invented for a test.",
+    "rows": [
+        {"method": "MAML", "values": {"1 step": [0.63, 0.05]}, "published": {"1 step": 0.67}, "source": "T2"},
+    ],
+}
+GLYPHS = {"name": "glyphs", "where": "embedded", "path": "/x.npz", "bytes": 2e6, "about": "A", "licence": "OFL"}
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a command line; gives exit code, stdout and stderr apart."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_it(*words):
+        return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+    return run_it
+
+
+def forbid_traceback(result, *, says):
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith("Error: ") and says in result.stderr and result.stderr.count("\n") == 1
+
+
+# --- light, and as documented ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modules", ["mlcourse", "mlcourse.cli", "mlcourse.results, mlcourse.doctor"])
+def test_importing_is_light(modules):
+    heavy = "{'torch', 'matplotlib', 'IPython', 'pooch', 'PIL'}"
+    script = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_help_is_light_and_names_every_command():
+    words = [sys.executable, "-X", "importtime", "-m", "mlcourse", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    for command in ("doctor", "data", "reproduce", "results", "bench"):
+        assert command in done.stdout
+    assert "torch" not in done.stderr and "matplotlib" not in done.stderr
+
+
+COMMANDS = (
+    "doctor",
+    "data list",
+    "data fetch",
+    "data verify",
+    "reproduce sinusoid",
+    "results table",
+    "bench meta-gradient",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_json(run, command):
+    shown = run(*command.split(), "--help")
+    assert shown.exit_code == 0 and "--json" in shown.stdout
+
+
+def test_flags_use_the_courses_words(run):
+    shown = run("reproduce", "sinusoid", "--help").stdout
+    for flag in ("--seeds", "--meta-steps", "--n-tasks", "--out"):
+        assert flag in shown
+
+
+def test_an_unknown_command_is_a_usage_error(run):
+    assert run("dance").exit_code == 2
+
+
+# --- doctor ------------------------------------------------------------------------------------------------
+
+
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(run, monkeypatch):
+    findings = [doctor.Finding("torch", "ok", "2.13"), doctor.Finding("disk", "problem", "full", "free some")]
+    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    shown = run("doctor")
+    assert shown.exit_code == 1 and "full" in shown.stdout and "-> free some" in shown.stdout
+    data = json.loads(run("doctor", "--json").stdout)
+    assert data["healthy"] is False
+    assert data["findings"][1] == {"name": "disk", "status": "problem", "found": "full", "fix": "free some"}
+    monkeypatch.setattr(doctor, "examine", lambda: findings[:1])
+    assert run("doctor").exit_code == 0
+
+
+# --- data --------------------------------------------------------------------------------------------------
+
+
+def test_data_list(run, monkeypatch):
+    monkeypatch.setattr(store, "listing", lambda: [GLYPHS])
+    shown = run("data", "list")
+    assert shown.exit_code == 0 and all(word in shown.stdout for word in ("glyphs", "embedded", "2.0", "OFL"))
+    assert json.loads(run("data", "list", "--json").stdout) == [GLYPHS]
+
+
+def test_data_fetch(run, monkeypatch):
+    monkeypatch.setattr(store, "fetch", lambda name: GLYPHS | {"name": name})
+    assert run("data", "fetch", "omniglot").stdout == "omniglot: embedded, /x.npz\n"
+    assert json.loads(run("data", "fetch", "omniglot", "--json").stdout)["name"] == "omniglot"
+
+
+def test_data_verify(run, monkeypatch):
+    here, absent = GLYPHS, GLYPHS | {"name": "omniglot", "where": "absent"}
+    monkeypatch.setattr(store, "listing", lambda: [here, absent])
+    monkeypatch.setattr(store, "verify", lambda name: {"name": name, "ok": name == "glyphs", "detail": "seen"})
+    assert run("data", "verify").exit_code == 0 and "omniglot" not in run("data", "verify").stdout
+    bad = run("data", "verify", "omniglot", "--json")
+    assert bad.exit_code == 1 and json.loads(bad.stdout)[0]["ok"] is False
+
+
+def test_the_real_listing_is_printed(run):
+    assert {found["name"] for found in json.loads(run("data", "list", "--json").stdout)} >= {"glyphs", "omniglot"}
+
+
+@pytest.mark.parametrize("error", [DataError("no network; try later"), ValueError("no network; try later")])
+def test_errors_are_one_line_on_stderr(run, monkeypatch, error):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(store, "fetch", fail)
+    forbid_traceback(run("data", "fetch", "omniglot"), says="no network; try later")
+    forbid_traceback(run("data", "fetch", "omniglot", "--json"), says="no network; try later")
+
+
+def test_an_unknown_data_set_is_named(run):
+    forbid_traceback(run("data", "fetch", "omniglott"), says="omniglott")
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def test_results_table(run, tmp_path):
+    path = results.save(TABLE, tmp_path / "example.json")
+    shown = run("results", "table", path).stdout
+    assert shown.startswith("**An example**\n\n| method | 1 step | published | source |")
+    assert "| MAML | 0.630 ± 0.050 | 0.67 | T2 |" in shown
+    assert json.loads(run("results", "table", path, "--json").stdout) == [TABLE]
+    assert run("results", "table", path, path).stdout.count("**An example**") == 2
+
+
+def test_results_table_prints_all_that_are_stored(run):
+    assert len(json.loads(run("results", "table", "--json").stdout)) == len(results.names())
+    forbid_traceback(run("results", "table", "nonsense"), says="there is no table 'nonsense'")
+
+
+def test_reproduce_sinusoid_passes_its_flags_on(run, monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr(sinusoid, "run", lambda **how: seen.update(how) or TABLE)
+    shown = run("reproduce", "sinusoid")
+    assert "| MAML |" in shown.stdout
+    assert (seen["seeds"], seen["meta_steps"], seen["n_tasks"], seen["out"]) == ((0, 1, 2), 70_000, 600, None)
+    out = tmp_path / "table.json"
+    small = ("--meta-steps", 10, "--n-tasks", 5)
+    run("reproduce", "sinusoid", "--seeds", 3, "--seeds", 4, *small, "--out", out, "--json")
+    assert (seen["seeds"], seen["meta_steps"], seen["n_tasks"], seen["out"]) == ((3, 4), 10, 5, out)
+
+
+def test_bench_stores_and_prints(run, monkeypatch, tmp_path):
+    def measure(*, inner_steps, say, **how):
+        say("measuring")
+        return TABLE | {"protocol": f"{list(inner_steps)} {how['repeats']} {how['threads']} {how['seed']}"}
+
+    monkeypatch.setattr(bench, "meta_gradient", measure)
+    shown = run("bench", "meta-gradient", "--out", tmp_path / "b.json", "--json")
+    assert shown.stderr == "measuring\n" and json.loads(shown.stdout)["protocol"] == "[1, 5] 40 1 0"
+    assert results.load(str(tmp_path / "b.json"))["seeds"] == [0]
+    assert "**An example**" in run("bench", "meta-gradient", "--inner-steps", 2).stdout
