@@ -33,6 +33,7 @@ PUBLISHED = {  # table 2
 SOURCE = "Finn et al. 2017, table 2"
 SCRATCH = "from scratch"
 TRAINED = ("MAML", "first-order MAML", "Reptile", "pooled, fine-tuned")
+STORED = {"MAML": "sinusoid_maml", "Reptile": "sinusoid_reptile", "pooled, fine-tuned": "sinusoid_pooled"}
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)  # tried for every baseline
 MAX_STEPS = 100  # inner steps that a baseline may take when its number of steps is tuned, too
 TEST_SEED, VAL_SEED = 2_000_001, 1_000_001  # far from the training seeds 0, 1, 2, ...
@@ -176,15 +177,8 @@ def run(
     runs = train_all(tuple(seeds), settings, progress)
     by_method = {name: [r["params"] for r in runs if r["method"] == name] for name in TRAINED}
     random = [arrays(NETWORK.init(np.random.default_rng(seed))) for seed in seeds]
-    curves, rows, sweeps = {}, [], {}
-    for name in ("MAML", "first-order MAML", "Reptile"):
-        along = [
-            curve_of(p, family, settings, inner_lr=settings.inner_lr, inner_steps=STEPS[-1])
-            for p in by_method[name]
-        ]
-        rows.append(row(name, {column(step): [curve.at(step) for curve in along] for step in STEPS}))
-        mean = AdaptationCurve("squared error", np.mean([curve.scores for curve in along], axis=0))
-        curves[name] = {"mean": mean.mean.round(4).tolist(), "half_width": mean.half_width.round(4).tolist()}
+    rows, curves = meta_learned(by_method, family, settings)
+    sweeps: dict[str, Any] = {}
     for name, starts in (("pooled, fine-tuned", by_method["pooled, fine-tuned"]), (SCRATCH, random)):
         columns, sweeps[name] = tuned(starts, family, settings)
         rows.append(row(name, columns))
@@ -199,14 +193,25 @@ def run(
     if out is not None:
         results.save(table, out)
     if weights_folder is not None:
-        made_by = {key: table[key] for key in ("command", "seeds", "hardware", "versions", "date")}
-        for name, file in (
-            ("MAML", "sinusoid_maml"),
-            ("pooled, fine-tuned", "sinusoid_pooled"),
-            ("Reptile", "sinusoid_reptile"),
-        ):
-            weights.save(file, by_method[name][0], made_by | {"method": name, "seeds": [seeds[0]]}, weights_folder)
+        made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
+        for name, file in STORED.items():
+            provenance = made_by | {"method": name, "seeds": [seeds[0]]}
+            weights.save(file, by_method[name][0], provenance, weights_folder)
     return table
+
+
+def meta_learned(
+    by_method: dict[str, list[dict[str, np.ndarray]]], family: Sinusoids, settings: Settings
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows of the three meta-learners, each with the rate it was trained with, and their adaptation curves."""
+    rows, curves = [], {}
+    for name in ("MAML", "first-order MAML", "Reptile"):
+        rate = settings.reptile_inner_lr if name == "Reptile" else settings.inner_lr
+        along = [curve_of(p, family, settings, inner_lr=rate, inner_steps=STEPS[-1]) for p in by_method[name]]
+        rows.append(row(name, {column(step): [curve.at(step) for curve in along] for step in STEPS}))
+        mean = AdaptationCurve("squared error", np.mean([curve.scores for curve in along], axis=0))
+        curves[name] = {"mean": mean.mean.round(4).tolist(), "half_width": mean.half_width.round(4).tolist()}
+    return rows, curves
 
 
 def without_steps(
@@ -258,7 +263,8 @@ def results_table(
             f"{settings.n_tasks} meta-test tasks, 5 support points each, squared error on 100 further points of "
             f"[-5, 5]; mean over {len(seeds)} seeds, ± half of the 95 % interval over tasks; not transductive. "
             f"Meta-training: {settings.meta_steps:,} steps of {settings.meta_batch_size} tasks with 10 + 10 points. "
-            f"Baselines: rate tuned for each column on {settings.n_val_tasks} meta-validation tasks; "
+            f"MAML adapts with rate {settings.inner_lr}, Reptile with {settings.reptile_inner_lr}; "
+            f"baselines: rate tuned for each column on {settings.n_val_tasks} meta-validation tasks; "
             f"“tuned steps” tunes the number of steps, too (up to {MAX_STEPS})."
         ),
         "rows": rows,
