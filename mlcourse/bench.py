@@ -113,6 +113,7 @@ def interleaved_medians(contenders: dict[str, Callable], repeats: int) -> dict[s
         calls[name] = int(np.clip(0.02 / _seconds(contender, 3), 1, 50))
     times: dict[str, list[float]] = {name: [] for name in contenders}
     gc.collect()
+    gc.freeze()  # what is there now need not be looked at again
     gc.disable()  # a collection would fall on whoever runs just then
     try:
         for _ in range(repeats):
@@ -122,6 +123,7 @@ def interleaved_medians(contenders: dict[str, Callable], repeats: int) -> dict[s
             gc.collect()
     finally:
         gc.enable()
+        gc.unfreeze()
     return {name: float(np.median(seconds)) for name, seconds in times.items()}
 
 
