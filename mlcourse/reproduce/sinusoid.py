@@ -53,6 +53,7 @@ class Settings:
     reptile_inner_steps: int = 5
     n_tasks: int = 600
     n_val_tasks: int = 200
+    capture: str = "auto"
 
 
 def method(name: str, settings: Settings) -> training.Method:
@@ -81,6 +82,7 @@ def train_one(job: tuple[str, int, Settings]) -> dict[str, Any]:
         meta_batch_size=settings.meta_batch_size,
         seed=seed,
         device="cpu",
+        capture=settings.capture,
         block=min(1000, settings.meta_steps),
         progress=False,
     )
@@ -167,12 +169,13 @@ def run(
     seeds: tuple[int, ...] = (0, 1, 2),
     meta_steps: int = Settings.meta_steps,
     n_tasks: int = Settings.n_tasks,
+    capture: str = Settings.capture,
     out: Path | None = None,
     weights_folder: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Make the table; store it as `out` and the first seed's parameters in `weights_folder` where given."""
-    started, settings = time.perf_counter(), Settings(meta_steps=meta_steps, n_tasks=n_tasks)
+    started, settings = time.perf_counter(), Settings(meta_steps=meta_steps, n_tasks=n_tasks, capture=capture)
     family = Sinusoids(k_shot=settings.k_shot, n_query=100)
     runs = train_all(tuple(seeds), settings, progress)
     by_method = {name: [r["params"] for r in runs if r["method"] == name] for name in TRAINED}
