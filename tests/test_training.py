@@ -106,16 +106,27 @@ def test_pooled_training_does_not_adapt():
     assert trained.curve["loss"][0] == pytest.approx(LOSS(params, x, y).item(), rel=1e-12)
 
 
-def test_reptiles_rate_falls_to_nought(monkeypatch):
-    rates, step = [], reptile.meta_step
+def test_the_share_of_steps_already_taken_is_passed_on():
+    shares = []
 
-    def watched(*arguments, meta_lr, **how):
-        rates.append(float(meta_lr))
-        return step(*arguments, meta_lr=meta_lr, **how)
+    def step(params, state, tasks, done):
+        shares.append(float(done))
+        return params, state, torch.zeros(())
 
-    monkeypatch.setattr(reptile, "meta_step", watched)
-    train(METHODS["Reptile"], meta_steps=10)
-    np.testing.assert_allclose(rates, 0.5 * (1 - np.arange(10) / 10), rtol=1e-6)
+    train(training.Method("nothing", lambda params: (), step), meta_steps=10)
+    np.testing.assert_allclose(shares, np.arange(10) / 10)
+
+
+def test_reptiles_rate_falls_to_nought():
+    """After a share d of the steps, a step is (1 - d) times as long."""
+    rng = np.random.default_rng(0)
+    params, tasks = tensors((NETWORK.init(rng), Sinusoids(5, 5).sample(4, rng)))
+    whole, half, none = (METHODS["Reptile"].step(params, (), tasks, torch.tensor(d))[0] for d in (0.0, 0.5, 1.0))
+    expected = reptile.meta_step(LOSS, params, tasks, inner_lr=0.02, inner_steps=3, meta_lr=0.5)
+    for name, start in params.items():
+        torch.testing.assert_close(whole[name], expected[name], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(half[name] - start, (whole[name] - start) / 2, rtol=1e-10, atol=1e-12)
+        assert torch.equal(none[name], start)
 
 
 def test_the_callbacks_figures_join_the_curve():

@@ -25,7 +25,7 @@ STEPS = (0, 1, 5)
 INNER_LR = 0.05
 PAIRS = [
     (maml, fast_maml, ("adapt", "meta_loss", "meta_gradient", "meta_loss_and_gradient")),
-    (reptile, fast_reptile, ("interpolate", "meta_step", "meta_step_adam", "batches", "adapt_adam")),
+    (reptile, fast_reptile, ("interpolate", "adapt_each", "meta_step", "meta_step_adam", "batches", "adapt_adam")),
     (adam, fast_adam, ("init", "update")),
     (networks, fast_networks, ("mlp",)),
     (losses, fast_losses, ("squared_error", "cross_entropy")),
