@@ -1,4 +1,4 @@
-"""Small trained models that lessons start from: `data/weights/NAME.npz`, each with the run that made it in NAME.json."""
+"""Small trained models that lessons start from: `data/weights/NAME.npz`, made by the run in NAME.json."""
 
 import json
 import os
