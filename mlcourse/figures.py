@@ -476,7 +476,7 @@ def episode_grid(episode: Any, *, n_query: int = 3, class_names: Sequence[str] |
                 _framed(axes, image, left + i, row, colour)
         name = class_names[row] if class_names else f"class {label}"
         axes.text(-0.1, row + 0.46, name, ha="right", va="center")
-    axes.text(0, -0.12, f"support: {k_shot} each")
+    axes.text(0, -0.12, "support" if k_shot == 1 else f"support: {k_shot} each")
     axes.text(k_shot + 0.4, -0.12, "query")
     axes.set(xlim=(0, columns), ylim=(len(classes), -0.1), aspect="equal")
     axes.set_axis_off()

@@ -1,0 +1,121 @@
+"""Checks of the exercises of notebook 01, what is a task?"""
+
+import numpy as np
+
+from mlcourse.checks.compare import compare
+from mlcourse.checks.verdict import exercise
+from mlcourse.tasks.task import Examples, Task
+
+
+@exercise("1.1", "Cut a batch into support and query", passed="Every task is there, no example is in both sets.")
+def cut(answer):
+    n_tasks, n_examples, k_shot = 4, 7, 3
+    x = np.arange(n_tasks * n_examples, dtype=float).reshape(n_tasks, n_examples, 1)
+    y = -10 * x - 1
+    support, query = Examples(x[:, :k_shot], y[:, :k_shot]), Examples(x[:, k_shot:], y[:, k_shot:])
+    axis = "you cut along axis 0, the tasks: every task must be there, with fewer examples. Cut axis 1"
+    mixed = "an `x` and its `y` do not belong together: cut both in the same way"
+    yield compare(
+        answer(x, y, k_shot),
+        Task(support, query),
+        name="the task",
+        diagnoses=[
+            (lambda got: any(np.shape(part.x)[1:] == x.shape[1:] and len(part.x) < n_tasks for part in got), axis),
+            (Task(query, support), "support and query have changed places: the support is the first `k_shot`"),
+            (
+                lambda got: bool(np.isin(got[0].x, got[1].x).any()),
+                "some examples are in both sets: whoever learns from them is judged on what it was given",
+            ),
+            (
+                lambda got: any(
+                    np.shape(part.x) != np.shape(part.y) or np.any(-10 * part.x - 1 != part.y) for part in got
+                ),
+                mixed,
+            ),
+        ],
+    )
+
+
+@exercise("1.2", "A first learner", passed="Any learner that cannot beat these lines has learned nothing.")
+def nearest_label(answer):
+    rng = np.random.default_rng(0)
+    classes = rng.uniform(size=(3, 1, 4, 4))
+    y = np.array([0, 0, 1, 1, 2, 2])  # two shots: places and labels differ
+    support = Examples(classes[y] + 0.2 * rng.normal(size=(6, 1, 4, 4)), y)
+    want = np.array([2, 0, 1, 1, 0])
+    query_x = classes[want] + 0.2 * rng.normal(size=(5, 1, 4, 4))
+    difference = query_x[:, None] - support.x[None]
+    distance = (difference**2).sum(axis=(2, 3, 4))
+    yield compare(
+        answer(support, query_x),
+        want,
+        name="the labels",
+        diagnoses=[
+            (distance.argmin(axis=1), "these are places of drawings: look up the labels there, `support.y`"),
+            (y[distance.argmax(axis=1)], "these are the labels of the drawings farthest away: is it `argmin`?"),
+            (
+                lambda got: np.shape(got) == (len(y),),
+                "there is one answer for each support drawing: let `argmin` run along axis 1, over the support",
+            ),
+            (
+                y[difference.sum(axis=(2, 3, 4)).argmin(axis=1)],
+                "differences of opposite sign cancel here: square them before you add them up",
+            ),
+        ],
+    )
+
+
+@exercise("1.3", "Split the classes", passed="One shuffle, three cuts: no class is in two of them.")
+def split(answer):
+    n_classes, n_val, n_test = 50, 10, 15
+    parts = answer(n_classes, n_val, n_test, np.random.default_rng(0))
+    if parts is None:
+        yield "The split is None: did you forget `return`?"
+    if not isinstance(parts, list | tuple) or len(parts) != 3:
+        yield "Return three arrays, `return train, val, test`"
+    train, val, test = (np.asarray(part) for part in parts)
+    for name, part in (("meta-train", train), ("meta-val", val), ("meta-test", test)):
+        if len(np.unique(part)) != part.size:
+            yield f"Classes occur twice within {name}: draw without replacement, or shuffle and cut"
+    for name, one, other in (
+        ("meta-train and meta-test", train, test),
+        ("meta-train and meta-val", train, val),
+        ("meta-val and meta-test", val, test),
+    ):
+        shared = np.intersect1d(one, other).size
+        if shared:
+            yield f"{shared} classes are in both {name}: that is the leak. Each class belongs in one part"
+    yield compare(
+        (val.size, test.size, train.size),
+        (n_val, n_test, n_classes - n_val - n_test),
+        name="the sizes of val, test and train",
+        diagnoses=[
+            (
+                lambda got: got[0] == n_val and got[1] != n_test,
+                f"meta-test has {test.size} classes, not {n_test}: a slice needs its beginning and its end",
+            )
+        ],
+    )
+    everything = np.sort(np.concatenate([train, val, test]))
+    yield compare(everything, np.arange(n_classes), name="all class numbers together")
+    if np.array_equal(np.sort(val), np.arange(val.min(), val.min() + n_val)):
+        yield (
+            "The classes were not shuffled: neighbours in a stored list are often of one kind, such as one "
+            "script, and then the parts differ in kind too"
+        )
+    again = answer(n_classes, n_val, n_test, np.random.default_rng(0))
+    same = all(np.array_equal(one, other) for one, other in zip(parts, again, strict=True))
+    yield None if same else "The same seed gave another split: take all random numbers from `rng`"
+
+
+@exercise("1.4", "Split somebody's data", passed="Whatever will be new in use must be new in the test.")
+def which_split(answer):
+    if not isinstance(answer, str) or answer.strip().lower() not in "abcd" or not answer.strip():
+        yield f'Answer with one letter in quotes, such as "a"; you gave {answer!r}' if answer is not ... else None
+    reasons = {
+        "a": "every kind has photographs in training, so none is new in the test: this measures memory",
+        "c": "new gardens, but the same kinds grow there: this tests another promise",
+        "d": "the tasks are new, but they are made of kinds that were all seen in training",
+    }
+    letter = answer.strip().lower() if isinstance(answer, str) else answer
+    yield compare(letter, "b", name="the split", diagnoses=list(reasons.items()))

@@ -1,0 +1,662 @@
+# %% [markdown]
+# # What is a task?
+#
+# On this page you build two endless families of tasks, one of curves and one of characters, in a dozen lines each. Then you see one and the same learner score **59 %** or **41 %** on tasks that "it has never met". The only difference is one line that divides the data. By the end you know which of the two figures is worthless.
+#
+# > **Recall.** In notebook 00 somebody joined five dots with straight lines. Their error on the five points was 0; on the whole wave it was 7.7, more than for a flat line. Which of the two figures measures *learning*?
+# >
+# > <details><summary>Answer</summary>
+# >
+# > The second. The five points were given away, so getting them right proves nothing. Learning shows on points that were held back. That is why every task on this page has two parts.
+# >
+# > </details>
+
+# %% [markdown]
+# ## Before you start
+#
+# | | |
+# | --- | --- |
+# | **You will be able to** | build a family of tasks and draw from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
+# | **You need** | [00](00_start_here.ipynb), and NumPy arrays with several axes |
+# | **Time** | 25 minutes to read, 30 for the exercises, about 15 seconds to run |
+# | **Skip it if** | you can say why meta-test must not share a *class* with meta-train, and why labels are dealt anew in each task |
+
+# %% tags=["setup"]
+import numpy as np
+
+from mlcourse import checks, figures
+from mlcourse.tasks import Examples, Sinusoids, Task, each, five_points, one, stack
+
+# %% [markdown]
+# ## One task: learn from a few, be judged on others
+#
+# A **task** is something to be learned from a few examples. It consists of two sets of examples:
+#
+# - the **support** set: what you may learn from;
+# - the **query** set: other examples of the same thing, on which you are judged.
+#
+# An example is a pair: an input $x$, and what belongs to it, $y$. So task number $i$ is two lists of pairs $(x, y)$:
+#
+# $$\text{task}_i = (\text{support}_i,\ \text{query}_i).$$
+#
+# The five points of notebook 00 are a task. In code, `Task` and `Examples` are named tuples, nothing more.
+
+# %%
+task, wave = five_points()
+
+print("support", task.support.x.shape, task.support.y.shape)
+print("query  ", task.query.x.shape, task.query.y.shape)
+
+# %% [markdown]
+# Five examples to learn from, 201 to be judged on; each $x$ and each $y$ is one number.
+#
+# A **learner** is then a function. It gets the support set and one *input* of the query, and answers with a prediction:
+#
+# $$\hat y = \text{learner}(\text{support}_i,\ x).$$
+#
+# It never sees the query's $y$. Those belong to the judge.
+
+# %% [markdown]
+# ## A family of tasks: one wave is not enough
+#
+# One task can teach one curve. To practise *learning* you need many tasks of the same kind, a **family**. A family is a recipe from which you can draw a new task, again and again. (In papers: a distribution over tasks, $p(\mathcal{T})$.)
+#
+# The family of our five points has three lines:
+#
+# 1. draw an amplitude $A$ between 0.1 and 5, and a phase $p$ between 0 and $\pi$;
+# 2. draw some inputs $x$ between −5 and 5;
+# 3. compute $y = A \sin(x - p)$.
+#
+# How many examples go into the support set is called `k_shot`; how many go into the query, `n_query`.
+
+# %%
+def sine_task(k_shot, n_query, rng):
+    amplitude = rng.uniform(0.1, 5.0)
+    phase = rng.uniform(0.0, np.pi)
+    x = rng.uniform(-5.0, 5.0, size=(k_shot + n_query, 1))
+    y = amplitude * np.sin(x - phase)
+    support = Examples(x[:k_shot], y[:k_shot])
+    query = Examples(x[k_shot:], y[k_shot:])
+    return Task(support, query)
+
+# %% [markdown]
+# That is the whole family. Draw four tasks from it:
+
+# %%
+rng = np.random.default_rng(3)
+four = stack([sine_task(k_shot=5, n_query=20, rng=rng) for _ in range(4)])
+
+# %% tags=["hide-input"]
+figures.show(figures.sine_tasks(four), alt="Four panels, each with five filled support points and twenty hollow query points of one sine wave. The waves differ in height and shift and have the same length.")
+
+# %% [markdown]
+# Compare the panels. What is *common* to all: they are sines, and each repeats after $2\pi$. What *differs*: the height and the shift.
+#
+# This is the most useful question to ask about any family. **What is common can be learned in advance, from other tasks. What differs must come from the support set.** Five points are few for a curve, but plenty for two numbers.
+#
+# The course's version is called `Sinusoids`. From the same seed it draws the same task as yours:
+
+# %%
+ours = sine_task(k_shot=5, n_query=20, rng=np.random.default_rng(1))
+theirs = one(Sinusoids(k_shot=5, n_query=20).sample(1, np.random.default_rng(1)), 0)
+
+print(np.array_equal(ours.support.y, theirs.support.y), np.array_equal(ours.query.y, theirs.query.y))
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert task.support.x.shape == (5, 1) and task.query.x.shape == (201, 1)
+for part in (0, 1):
+    assert np.array_equal(ours[part].x, theirs[part].x) and np.array_equal(ours[part].y, theirs[part].y)
+
+# %% [markdown]
+# ## Many tasks in one array: the axis T
+#
+# `sample(n_tasks, rng)` draws many tasks at once. They have equal sizes, so they fit into one array, with the tasks along the *first* axis. Everywhere in this course that axis is called $T$.
+#
+# **Predict.** Four tasks, five support examples each, and each $x$ is one number. What is the shape of `support.x`? And of task number 2 alone?
+
+# %%
+tasks = Sinusoids(k_shot=5, n_query=20).sample(4, np.random.default_rng(0))
+
+print("all four", tasks.support.x.shape, " query", tasks.query.x.shape)
+print("number 2", one(tasks, 2).support.x.shape)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert tasks.support.x.shape == (4, 5, 1) and tasks.query.x.shape == (4, 20, 1)
+assert one(tasks, 2).support.x.shape == (5, 1)
+
+# %% [markdown]
+# **What you saw.** (4, 5, 1) is read from the left: 4 tasks, 5 examples each, 1 number each. `one(tasks, i)` takes task $i$ out, and `for task in each(tasks)` goes through all of them.
+
+# %% [markdown]
+# ### Exercise 1.1 ●○○○○ Cut a batch into support and query
+# *5 minutes. Why it matters: whoever cuts along the wrong axis mixes up tasks with examples, and NumPy says nothing.*
+#
+# `x` and `y` hold `T` tasks with `S` examples each, both of shape `(T, S, 1)`. Write `cut`: in *every* task the first `k_shot` examples become the support set, all others the query set.
+
+# %% tags=["exercise"]
+def cut(x, y, k_shot):
+    """Return Task(support, query), each an Examples(x, y) with the task axis in front."""
+    support = ...
+    query = ...
+    return Task(support, query)
+
+# %% tags=["check"]
+checks.nb01.cut(cut)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint 1</summary>
+#
+# Axis 0 counts tasks, axis 1 counts examples. Along which of them do you cut? All tasks must still be there afterwards.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `x[:, :3]` takes everything along axis 0, and the first three along axis 1. `x[:, 3:]` takes the rest. An `Examples` needs `x` and `y` cut in the same way.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def cut(x, y, k_shot):
+#     support = Examples(x[:, :k_shot], y[:, :k_shot])
+#     query = Examples(x[:, k_shot:], y[:, k_shot:])
+#     return Task(support, query)
+# ```
+#
+# With `x[:k_shot]` you would get the first `k_shot` *tasks*, whole. That runs without an error too.
+#
+# </details>
+
+# %% [markdown]
+# ## Two loops: learning, and learning to learn
+#
+# What is done with a family of tasks? Nearly everything in this course is two loops, one inside the other.
+#
+# - The **inner loop** learns *one task*. It starts from $\theta$ (theta), which all tasks share. It looks at the support set of task $i$ and ends with $\varphi_i$ (phi), which belongs to that task alone. Once it has been judged, $\varphi_i$ is thrown away.
+# - The **outer loop** learns *how to start*. It looks at how well the $\varphi_i$ of several tasks do on their query sets, and changes $\theta$. That is what stays.
+
+# %% tags=["hide-input"]
+from matplotlib.patches import FancyBboxPatch
+from mlcourse import palette
+
+def box(axes, x, y, width, height, text="", colour=figures.INK, **words):
+    shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.2", facecolor="white", edgecolor=colour, linewidth=1.5)
+    axes.add_patch(shape)
+    axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", **words)
+
+def arrow(axes, start, end, colour=figures.QUIET):
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
+
+with figures.style():
+    figure, axes = figures.canvas(height=4.5)
+    box(axes, 0, 0, 10, 10)
+    axes.text(0.3, 9.45, "Outer loop: change θ, which all tasks share", va="center", fontsize=10)
+    box(axes, 4.6, 7.7, 1.6, 1.1, "θ", fontsize=14)
+    box(axes, 2.6, 0.4, 5.6, 1.1, "mean of the query errors", fontsize=10)
+    for i in range(3):
+        left, colour = 1.15 + 2.95 * i, palette.TASKS[i]
+        arrow(axes, (5.4, 7.7), (left + 1.3, 6.95))
+        box(axes, left, 2.35, 2.6, 4.6, colour=colour)
+        lines = [(6.5, f"inner loop, task {i + 1}", 8.8), (5.6, "learn from\nsupport", 9.5), (4.15, f"φ{'₁₂₃'[i]}", 15), (2.9, "judge on query", 9.5)]
+        for height, text, size in lines:
+            axes.text(left + 1.3, height, text, ha="center", va="center", fontsize=size)
+        arrow(axes, (left + 1.3, 5.05), (left + 1.3, 4.55), colour)
+        arrow(axes, (left + 1.3, 3.75), (left + 1.3, 3.25), colour)
+        arrow(axes, (left + 1.3, 2.35), (5.4 + 0.9 * (i - 1), 1.5))
+    axes.plot([2.6, 0.6, 0.6], [0.95, 0.95, 8.25], color=figures.INK, linewidth=1.6)
+    arrow(axes, (0.6, 8.25), (4.6, 8.25), figures.INK)
+    axes.text(1.0, 8.6, "outer step: move θ", fontsize=9.5, va="center")
+    axes.set(xlim=(-0.1, 10.1), ylim=(-0.1, 10.1))
+    axes.set_axis_off()
+figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arrows lead from θ into three smaller boxes, the inner loops of tasks 1 to 3: learn from support, φ, judge on query. Their query errors are averaged at the bottom, and an arrow leads from there back to θ: the outer step.")
+
+# %% [markdown]
+# Follow the arrows once around: from $\theta$ down through three inner loops, and back up. One turn is one **outer step**, or *meta-step*. The small steps inside a coloured box are **inner steps**.
+#
+# *How* $\theta$ is moved is what tells the methods apart, and the business of notebooks 04 to 06. Today, just watch. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. (The cards at the top choose one of four methods. Leave them at MAML; notebook 06 compares all four.)
+#
+# 1. Press **Inner step** three times. Three copies leave $\theta$, one for each task. $\theta$ itself stays.
+# 2. Press **Outer step**. Now $\theta$ moves, and the copies are gone.
+# 3. Pull the slider to the far right: twelve outer steps.
+#
+# **Predict.** After all those steps, is the curve of $\theta$ itself, the black one, a good fit for any of the three tasks?
+
+# %%
+from mlcourse.widgets import Stepper
+
+Stepper(method="maml")
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+losses = Stepper(method="maml").loops.runs["maml"].losses
+assert losses.shape == (13, 4)
+assert np.allclose(losses[[0, 0, 12, 12], [0, 3, 0, 3]], [4.7, 3.4, 3.1, 0.3], atol=0.06), losses[[0, 12]]
+
+# %% [markdown]
+# **What you saw.** No: even at the end the mean error at $\theta$ is 3.1. But three inner steps from there bring it down to 0.3. From the start, the same three steps went from 4.7 to 3.4 only. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
+
+# %% [markdown]
+# ## Tasks of characters
+#
+# Curves are easy to see through. Most work on few-shot learning is about images, so here is the second family. A task is:
+#
+# - choose `n_way` characters: these are the *classes* of this task;
+# - take `k_shot` drawings of each as the support set, and `n_query` *other* drawings of each as the query;
+# - call the classes 0, 1, 2, … in the order in which they were chosen. These are the labels $y$.
+#
+# The learner sees the support drawings with their labels, and must say for each query drawing which label it has. People say "5-way 1-shot": five classes, one drawing each.
+
+# %%
+from mlcourse.tasks.lessons import characters
+
+splits = characters()
+splits.test.images.shape
+
+# %% [markdown]
+# The embedded characters come from the world's scripts. They are *rendered*: each is drawn by twenty simulated drawers, never by hand. They are as hard to tell apart as real handwriting, for somebody who compares pixels. (Have you fetched Omniglot, 1,623 handwritten characters? Then the line above says so, the cells use it, and your figures differ a little from those in the text.)
+#
+# The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family.
+
+# %%
+def episode(images, chosen, k_shot, n_query, rng):
+    """One task; images (characters, drawings, H, W). The i-th of the chosen characters gets the label i."""
+    order = rng.permuted(np.tile(np.arange(images.shape[1]), (len(chosen), 1)), axis=1)
+    shown = order[:, : k_shot + n_query]                        # which drawings, no one twice
+    drawings = images[chosen[:, None], shown] / 255             # (n_way, k_shot + n_query, H, W)
+    return Task(examples(drawings[:, :k_shot]), examples(drawings[:, k_shot:]))
+
+def examples(drawings):
+    n_way, each_class, height, width = drawings.shape
+    x = drawings.reshape(n_way * each_class, 1, height, width)  # 1 colour channel
+    return Examples(x, np.repeat(np.arange(n_way), each_class))
+
+# %%
+images, rng = splits.test.images, np.random.default_rng(8)
+chosen = rng.choice(len(images), size=5, replace=False)
+mine = episode(images, chosen, k_shot=1, n_query=4, rng=rng)
+
+print("support", mine.support.x.shape, mine.support.y)
+print("query  ", mine.query.x.shape, mine.query.y)
+
+# %% tags=["hide-input"]
+figures.show(figures.episode_grid(mine, n_query=4), alt="A 5-way 1-shot task: five rows named class 0 to class 4, one framed support drawing and four query drawings in each.")
+
+# %% [markdown]
+# Cover the left column with your hand: the drawings on the right could be called anything. The support set says what "class 0" means *in this task*. In the next task it is another character.
+#
+# The course's version is `Episodes`. It has the task axis in front, like everything that is sampled:
+
+# %%
+from mlcourse.tasks.images import Episodes
+
+family = Episodes(splits.test, n_way=5, k_shot=1, n_query=4)
+tasks = family.sample(600, np.random.default_rng(0))
+
+print("support", tasks.support.x.shape, tasks.support.y.shape)
+print("query  ", tasks.query.x.shape, tasks.query.y.shape)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+GLYPHS = splits.test.name == "glyphs"  # with Omniglot the figures differ a little from those in the text
+assert mine.support.x.shape == (5, 1, 28, 28) and mine.query.x.shape == (20, 1, 28, 28)
+assert tasks.support.x.shape == (600, 5, 1, 28, 28) and tasks.query.y.shape == (600, 20)
+assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.support.y, tasks.support.y[0])
+
+# %% [markdown]
+# 600 tasks, 5 drawings, 1 colour channel, 28 × 28 pixels. The labels need no further axes: one whole number for each drawing.
+
+# %% [markdown]
+# ### Exercise 1.2 ●●○○○ A first learner
+# *10 minutes. Why it matters: this is the baseline that every few-shot method must beat. Without it, no percentage means anything.*
+#
+# Write the simplest learner there is, the *nearest neighbour*. For each query drawing find the support drawing whose pixels are closest (sum of squared differences), and answer with **its label**. To begin with: `query_x[:, None] - support.x[None]` is every query drawing minus every support drawing, of shape `(Q, S, 1, H, W)`.
+
+# %% tags=["exercise"]
+def nearest_label(support, query_x):
+    """support.x (S, 1, H, W), support.y (S,), query_x (Q, 1, H, W) -> labels, (Q,)."""
+    return ...
+
+# %% tags=["check"]
+checks.nb01.nearest_label(nearest_label)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint 1</summary>
+#
+# The differences have five axes. You need one distance for each query and each support drawing, `(Q, S)`: square, then sum over the other three axes. `.sum(axis=(2, 3, 4))` does that.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Each row of the distances belongs to one query drawing. `argmin` along that row gives the *place* of the nearest support drawing; `support.y` knows the label at that place.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def nearest_label(support, query_x):
+#     difference = query_x[:, None] - support.x[None]
+#     distance = (difference**2).sum(axis=(2, 3, 4))
+#     return support.y[distance.argmin(axis=1)]
+# ```
+#
+# In a 1-shot task the place and the label are the same number, so forgetting `support.y` goes unnoticed, until somebody asks for five shots.
+#
+# </details>
+
+# %% [markdown]
+# ## How hard are these tasks?
+#
+# Is your family the same as the course's? The two draw their random numbers in another order, so the tasks differ. But the same learner should find them equally hard. (`nearest_neighbour` is the packaged version of exercise 1.2.)
+#
+# **Predict.** Guessing gives 20 %. What will comparing pixels give with one drawing of each character: 25, 43 or 80 %? And with five drawings of each?
+
+# %%
+from mlcourse.baselines import nearest_neighbour
+
+def accuracy(learner, tasks):
+    return np.mean([np.mean(learner(task.support, task.query.x) == task.query.y) for task in tasks])
+
+my_tasks = [
+    episode(images, rng.choice(len(images), 5, replace=False), k_shot=1, n_query=4, rng=rng)
+    for _ in range(600)
+]
+five_shot = Episodes(splits.test, n_way=5, k_shot=5, n_query=4).sample(600, np.random.default_rng(0))
+
+print(f"1 shot, my family     {accuracy(nearest_neighbour(), my_tasks):.1%}")
+print(f"1 shot, the course's  {accuracy(nearest_neighbour(), each(tasks)):.1%}")
+print(f"5 shots               {accuracy(nearest_neighbour(), each(five_shot)):.1%}")
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+one_shot = [accuracy(nearest_neighbour(), my_tasks), accuracy(nearest_neighbour(), each(tasks))]
+many = accuracy(nearest_neighbour(), each(five_shot))
+assert abs(one_shot[0] - one_shot[1]) < 0.03, one_shot
+assert many > max(one_shot) + 0.1
+assert not GLYPHS or (all(0.43 < a < 0.445 for a in one_shot) and abs(many - 0.64) < 0.01), (one_shot, many)
+
+# %% [markdown]
+# **What you saw.** 43 to 44 % with one drawing, for both families, and 64 % with five. The two 1-shot figures differ a little, because 600 tasks are a sample; notebook 03 says how much difference to expect.
+
+# %% [markdown]
+# ## Split by class, not by drawing
+#
+# A learner is trained on some tasks and tested on others. But what may "others" mean? We want to know how it does on characters that are new to it. So the **classes** are shared out, before any task is drawn:
+
+# %% tags=["hide-input"]
+parts = {f"meta-{name}": part for name, part in splits._asdict().items()}
+sizes = {name: len(part) for name, part in parts.items()}
+shown = {name: part.images[:: len(part) // 6, 0][:6] / 255 for name, part in parts.items()}
+figure = figures.class_split(sizes, images=shown, of="characters")
+figures.show(figure, alt="Three bars: most characters are in meta-train, fewer in meta-test, fewest in meta-val. Above each bar six of its characters; no character is in two of them.")
+
+# %% [markdown]
+# - **meta-train**: tasks for the outer loop to practise on;
+# - **meta-val**: tasks for choosing settings, such as a learning rate;
+# - **meta-test**: tasks for the final score. Nobody looks at them before.
+#
+# No character is in two of them. Ours are even cut by whole *scripts*, so that no near-relative is either. Now there are two levels of "learn from" and "be judged on", and it helps to keep them apart:
+#
+# | | learn from | be judged on |
+# | --- | --- | --- |
+# | within a task (inner loop) | support | query: the *same* classes, other drawings |
+# | over all tasks (outer loop) | meta-train | meta-test: *other* classes |
+#
+# With waves it is easier. There are endlessly many, so that every newly drawn task is a new wave, and another seed is enough.
+
+# %% [markdown]
+# ### Exercise 1.3 ●●○○○ Split the classes
+# *10 minutes. Why it matters: you will do this with your own data, and no error message tells you when it is wrong.*
+#
+# Write `split`. It shares out the class numbers `0 … n_classes - 1` at random: `n_val` of them to meta-val, `n_test` to meta-test, all others to meta-train.
+
+# %% tags=["exercise"]
+def split(n_classes, n_val, n_test, rng):
+    """Return three arrays of class numbers: train, val, test. Use rng, a NumPy generator."""
+    return ..., ..., ...
+
+# %% tags=["check"]
+checks.nb01.split(split)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint 1</summary>
+#
+# Shuffle once, then cut the shuffled row into three pieces. If you draw three times, nothing stops a class from being drawn twice.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `rng.permutation(n_classes)` is a shuffled row of all class numbers. The first `n_val` of it are meta-val; where does meta-test begin, and where does it end?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def split(n_classes, n_val, n_test, rng):
+#     order = rng.permutation(n_classes)
+#     val = order[:n_val]
+#     test = order[n_val : n_val + n_test]
+#     train = order[n_val + n_test :]
+#     return train, val, test
+# ```
+#
+# One shuffle and three cuts: every class is in exactly one piece. Shuffling matters too, since stored classes often stand in an order (by script, by date, by how common they are).
+#
+# </details>
+
+# %% [markdown]
+# ## What can go wrong
+#
+# **Splitting by drawing.** This is how one splits in ordinary learning: fifteen drawings of each character to train on, the other five to test with. No test *drawing* was ever seen. What harm can it do?
+#
+# Take a learner with a memory. It has kept the training drawings of thirty characters. It *describes* any drawing by how much it looks like each of the thirty. Then it compares descriptions in place of pixels, and takes the nearest.
+
+# %%
+def squared_distances(a, b):                           # (n, pixels) and (m, pixels) -> (n, m)
+    return (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+
+def with_memory(kept):                                 # kept: (characters, drawings, H, W)
+    known = kept.reshape(-1, 28 * 28) / 255
+
+    def describe(x):                                   # x (n, 1, H, W) -> (n, characters)
+        distance = squared_distances(x.reshape(len(x), -1), known)
+        nearest = distance.reshape(len(x), len(kept), -1).min(axis=2)    # to the nearest drawing of each
+        alike = np.exp(-nearest / 3)                                     # near: large, far: almost 0
+        return alike / np.linalg.norm(alike, axis=1, keepdims=True)
+
+    return nearest_neighbour(describe)                 # compares descriptions in place of pixels
+
+# %% [markdown]
+# We test it on two sets of tasks, 5-way 1-shot. In both, all drawings are new to the learner:
+#
+# - *split by drawing*: other drawings of the thirty characters in its memory;
+# - *split by class*: drawings of characters that are not in its memory.
+#
+# **Predict.** Comparing pixels gives a little more than 40 % on either. What will the memory give on the first, and on the second: more, the same, or less?
+
+# %%
+from dataclasses import replace
+
+thirty = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 30, replace=False))
+learner = with_memory(thirty.images[:, :15])
+
+def new_drawings(image_set):                      # the last five drawings of each character, as tasks
+    held_back = replace(image_set, images=image_set.images[:, 15:])
+    return Episodes(held_back, n_way=5, k_shot=1, n_query=4).sample(600, np.random.default_rng(1))
+
+by_drawing, by_class = new_drawings(thirty), new_drawings(splits.test)
+score = {
+    name: [accuracy(one_learner, each(tasks)) for tasks in (by_drawing, by_class)]
+    for name, one_learner in (("pixels", nearest_neighbour()), ("memory of thirty characters", learner))
+}
+
+# %% tags=["hide-input"]
+figures.table(
+    [[name, *(f"{value:.1%}" for value in values)] for name, values in score.items()],
+    columns=["what is compared", "split by drawing", "split by class"],
+    caption="Share of query drawings named rightly, over 600 tasks, 5-way 1-shot",
+)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert score["memory of thirty characters"][0] > score["pixels"][0] + 0.1, score
+assert score["memory of thirty characters"][1] < score["memory of thirty characters"][0] - 0.08, score
+if GLYPHS:
+    want = {"pixels": [0.41, 0.43], "memory of thirty characters": [0.59, 0.41]}
+    assert all(np.allclose(score[name], want[name], atol=0.012) for name in want), score
+
+# %% [markdown]
+# **What you saw.** Split by drawing, the memory looks like a great step forward: 59 %, where pixels get 41 %. Split by class, the same learner gets 41 %, and pixels 43 %. It has learned thirty characters by heart. It has not learned anything about *new* characters, and only the second column can tell.
+#
+# The memory itself is not to blame. Give it three hundred characters, and it begins to help with new ones too:
+
+# %%
+many = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 300, replace=False))
+with_many = accuracy(with_memory(many.images[:, :15]), list(each(by_class))[:150])
+print(f"300 in memory, new characters: {with_many:.1%}")
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert with_many > score["pixels"][1] + 0.05, with_many
+assert not GLYPHS or abs(with_many - 0.54) < 0.02, with_many
+
+# %% [markdown]
+# 54 %: *that* is something learned from other tasks, and a first glimpse of what notebooks 07 and 08 do properly. Since it is measured by class, you can believe it.
+#
+# **The same label for the same class, always.** Suppose that a character keeps its label in every task: character 0 is always class 0, character 1 always class 1, and so on. Then a task can be solved without its support set. Here is a learner that does not look at it at all. It finds the nearest drawing in its memory, and says the label that this character has always had.
+
+# %%
+known = thirty.images[:, :15].reshape(-1, 28 * 28) / 255
+
+def ignores_support(support, query_x):
+    nearest = squared_distances(query_x.reshape(len(query_x), -1), known).argmin(axis=1)
+    return nearest // 15 % 5                      # 15 drawings of each character; character c has label c % 5
+
+def tasks_of(images, shuffled):
+    rng = np.random.default_rng(2)
+    for _ in range(600):
+        chosen = np.arange(5) + 5 * rng.integers(6, size=5)     # one character for each label
+        chosen = rng.permutation(chosen) if shuffled else chosen
+        yield episode(images[:, 15:], chosen, k_shot=1, n_query=4, rng=rng)
+
+# %% [markdown]
+# **Predict.** Four scores: with labels that are fixed, or dealt anew in each task; on the thirty characters that it knows, or on thirty new ones. Which of the four is above 20 %, the score of guessing?
+
+# %%
+thirty_new = splits.test.take(np.random.default_rng(1).choice(len(splits.test), 30, replace=False))
+without_support = {
+    name: [accuracy(ignores_support, tasks_of(part.images, shuffled)) for shuffled in (False, True)]
+    for name, part in (("known characters", thirty), ("new characters", thirty_new))
+}
+
+# %% tags=["hide-input"]
+figures.table(
+    [[name, *(f"{value:.1%}" for value in values)] for name, values in without_support.items()],
+    columns=["a learner that ignores the support set", "labels fixed", "labels dealt anew"],
+    caption="Share of query drawings named rightly, over 600 tasks, 5-way 1-shot",
+)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert without_support["known characters"][0] > 0.4, without_support
+others = [without_support["known characters"][1], *without_support["new characters"]]
+assert all(abs(value - 0.2) < 0.05 for value in others), without_support
+assert not GLYPHS or abs(without_support["known characters"][0] - 0.58) < 0.015, without_support
+
+# %% [markdown]
+# **What you saw.** Only one: fixed labels on known characters, 58 %. A meta-learner that is trained on such tasks finds this way out, since it is the easiest. It learns to recognise, not to learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, nobody can do without the support.)
+
+# %% [markdown]
+# ### Exercise 1.4 ●●○○○ Split somebody's data
+# *5 minutes. Why it matters: all four run, and all four give you a percentage.*
+#
+# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. You meta-train a learner. Botanists will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks?
+#
+# - **a**: keep six photographs of every kind for meta-test.
+# - **b**: keep 60 kinds for meta-test, with all their photographs.
+# - **c**: keep four gardens for meta-test. Each kind grows in several gardens.
+# - **d**: draw 10,000 tasks from all the kinds, and keep 2,000 of these tasks for meta-test.
+
+# %% tags=["exercise"]
+choice = ...
+
+# %% tags=["check"]
+checks.nb01.which_split(choice)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint 1</summary>
+#
+# What will be new when the botanists use it? The same must be new in your test.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For each of the four, ask: can a kind of plant that occurs in a meta-test task have occurred in meta-train? Answer with a letter in quotes.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# choice = "b"
+# ```
+#
+# Only with **b** are the kinds new. With **a** and **d** every kind was seen in training; **d** sounds right, because no *task* was seen, but each is made of kinds that were. **c** is the right split for another promise: "works in a garden that it has never seen".
+#
+# </details>
+
+# %% [markdown]
+# ## The same things under other names
+#
+# You will meet these in papers and in other people's code. This course uses the left column only.
+#
+# | here | elsewhere |
+# | --- | --- |
+# | task | episode, in few-shot classification |
+# | `n_way`, `k_shot` | ways and shots, N and K |
+# | support set | the task's training set, context set; in MAML's code `inputa`, `labela` |
+# | query set | the task's test set, target set; in MAML's code `inputb`, `labelb` |
+# | `inner_lr` (α) | `fast_lr`, `update_lr`, task learning rate |
+# | `meta_lr` (β) | outer learning rate; in Reptile the step size ε |
+# | `inner_steps` | `num_updates`, adaptation steps |
+# | `meta_steps` | iterations, sometimes (wrongly) epochs |
+# | `meta_batch_size` | tasks per batch |
+# | meta-train, meta-val, meta-test | base, validation and novel classes |
+
+# %% [markdown]
+# ## Quiz
+#
+# **1.** A 20-way 5-shot task with `n_query = 15`. How many images does it hold, and how many of them may the learner learn from?
+#
+# <details><summary>Answer</summary>
+#
+# 20 × (5 + 15) = 400, of which 20 × 5 = 100 are the support set. `k_shot` and `n_query` count *per class*. (For waves, which have no classes, they count the examples of the task.)
+#
+# </details>
+#
+# **2.** The inner loop must not see the query set. May the *outer* loop see the query sets of meta-train tasks?
+#
+# <details><summary>Answer</summary>
+#
+# Yes, it must: the query errors of meta-train tasks are what moves $\theta$. What it must not see are the tasks of meta-test, neither their support nor their query. There the outer loop stands still.
+#
+# </details>
+#
+# **3.** Within a task, support and query show the *same* classes. Meta-train and meta-test must show *different* ones. Why the difference?
+#
+# <details><summary>Answer</summary>
+#
+# Each level tests its own promise. Within a task: "show me a few examples of something, and I know others of it". That needs the same classes. Over all tasks: "I can do that for things that I have never met". That needs other classes.
+#
+# </details>
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Build a family of tasks, and say what is common in it and what differs.
+# - Read `(T, S, 1)` and `(T, n_way * k_shot, 1, H, W)` from left to right.
+# - Tell an inner step, which makes a $\varphi_i$, from an outer step, which moves $\theta$.
+# - Split by class, deal labels anew, and distrust a score that does not say how it was split.
+#
+# ## What comes next
+#
+# You have tasks, but no network has learned one yet. [Notebook 02](02_why_ordinary_learning_fails.ipynb) tries it in the ordinary ways, from scratch and by pooling all tasks, and shows why both fail on the very family that you have built.
+#
+# ## References
+#
+# - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): the family of waves (section 5.1), and the two loops as algorithm 1.
+# - O. Vinyals and others, *Matching Networks for One Shot Learning*, NeurIPS 2016, [arXiv:1606.04080](https://arxiv.org/abs/1606.04080): episodes, and the words *n-way* and *k-shot*.
+# - B. Lake, R. Salakhutdinov, J. Tenenbaum, *Human-level concept learning through probabilistic program induction*, Science 350, 2015, [doi:10.1126/science.aab3050](https://doi.org/10.1126/science.aab3050): Omniglot.
+# - A. Santoro and others, *Meta-Learning with Memory-Augmented Neural Networks*, ICML 2016, [PMLR 48](https://proceedings.mlr.press/v48/santoro16.html): labels that are shuffled from episode to episode, so that the network cannot learn them by heart.
