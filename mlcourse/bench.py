@@ -88,8 +88,8 @@ def _rows(steps: list[int], medians: list[dict[str, float]]) -> list[dict[str, A
         values = {}
         for number, median in zip(steps, medians, strict=True):
             label = f"{number} step{'s' if number > 1 else ''}"
-            values[f"{label}, ms"] = round(1e3 * median[name], 3)
-            values[f"{label}, times as fast as higher"] = round(median["higher"] / median[name], 1)
+            values[f"{label}, ms"] = float(f"{1e3 * median[name]:.3g}")
+            values[f"{label}, times as fast as higher"] = float(f"{median['higher'] / median[name]:.3g}")
         rows.append({"method": name, "values": values})
     return rows
 

@@ -38,8 +38,8 @@ class Tensor:
     __add__ = __radd__ = lambda self, other: add(self, other)
     __mul__ = __rmul__ = lambda self, other: multiply(self, other)
     __neg__ = lambda self: multiply(self, -1.0)
-    __sub__ = lambda self, other: add(self, -other)
-    __rsub__ = lambda self, other: add(other, -self)
+    __sub__ = lambda self, other: subtract(self, other)
+    __rsub__ = lambda self, other: subtract(other, self)
     __truediv__ = lambda self, other: multiply(self, 1.0 / other)
     __rtruediv__ = lambda self, other: multiply(other, power(self, -1.0))
     __pow__ = lambda self, exponent: power(self, exponent)
@@ -60,8 +60,8 @@ def _result(data: np.ndarray, *edges: tuple[Any, Callable]) -> Any:
 
 def _fit(gradient: Any, like: Any) -> Any:
     """Undo broadcasting: sum `gradient` over the axes along which `like` was repeated."""
-    shape = np.shape(value(like))
-    if np.shape(value(gradient)) == shape:
+    shape = value(like).shape
+    if value(gradient).shape == shape:
         return gradient
     extra = value(gradient).ndim - len(shape)
     repeated = [extra + axis for axis, size in enumerate(shape) if size == 1]
@@ -73,6 +73,10 @@ def _fit(gradient: Any, like: Any) -> Any:
 
 def add(a: Any, b: Any) -> Any:
     return _result(value(a) + value(b), (a, lambda g: _fit(g, a)), (b, lambda g: _fit(g, b)))
+
+
+def subtract(a: Any, b: Any) -> Any:
+    return _result(value(a) - value(b), (a, lambda g: _fit(g, a)), (b, lambda g: _fit(-g, b)))
 
 
 def multiply(a: Any, b: Any) -> Any:
