@@ -605,7 +605,8 @@ def distribution(scores: Any, *, xlabel: str, title: str = "") -> Figure:
     figure, axes = canvas()
     scores = _numbers(scores)
     mean, half = _mean_and_half(scores)
-    axes.hist(scores, bins=min(40, max(8, len(scores) // 15)), color=TRUTH, edgecolor="white", linewidth=0.4)
+    bins = min(40, max(8, len(scores) // 15), len(np.unique(scores)))  # accuracies have few values: no gaps
+    axes.hist(scores, bins=bins, color=TRUTH, edgecolor="white", linewidth=0.4)
     top = axes.get_ylim()[1]
     for height, reach, name in (
         (1.1, scores.std(ddof=1), "mean ± one standard deviation of the tasks"),
