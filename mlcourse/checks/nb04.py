@@ -47,7 +47,7 @@ def meta_gradient(answer):
         right,
         name="M′(θ) with three inner steps",
         diagnoses=[
-            (0.8 * query.slope(phi), "φ took three steps, the factor only one: every step multiplies it once more"),
+            (0.8 * query.slope(phi), "φ took three steps, the factor only one: multiply it again in every step"),
             (0.4 * query.slope(phi), "the factors of the steps multiply, as in every chain rule; you added them"),
             (factor * query.slope(straight), "each step begins where the last one ended, not at θ again"),
         ],
@@ -105,6 +105,7 @@ def undo_broadcasting(answer):
         diagnoses=[
             (g, "new axes in front are right. But an axis of length 1 is stretched too: sum along it"),
             (g.sum(axis=1), "the axis of length 1 has gone: keep it, with `keepdims=True`"),
+            (g.sum(axis=0), "you sum over the first axis in any case; here no axis was put in front"),
         ],
     )
     yield compare(answer(g, (3, 4)), g, name="the gradient where nothing was repeated")
@@ -140,7 +141,16 @@ def hessian_vector_product(answer):
     params = {"w": np.array([[0.7], [-0.3], [1.1]]), "b": np.array([[0.4]])}
     v = {"w": np.array([[1.0], [2.0], [-1.0]]), "b": np.array([[0.5]])}
     before = {name: x.copy() for name, x in params.items()}
-    got = answer(_cubic, params, v)
+    try:
+        got = answer(_cubic, params, v)
+    except AttributeError as error:
+        if "edges" not in str(error):
+            raise
+        yield (
+            "the slope along v is a plain number that remembers nothing, so its gradient cannot be had. "
+            "What took it out of the notes: a `.value`?"
+        )
+        return
     gradient, ones = ag.grad(_cubic)(params), {name: np.ones(x.shape) for name, x in v.items()}
     yield untouched(params, before, "params")
     yield compare(
@@ -152,11 +162,19 @@ def hessian_vector_product(answer):
                 lambda plain: not isinstance(plain, Mapping) and np.size(plain) == 1,
                 "this is the slope along v, one number. Hv is the gradient of that number",
             ),
+            (
+                {name: gradient[name] * v[name] for name in v},
+                "this is the gradient times v, entry by entry. Its sum is the slope along v: differentiate that",
+            ),
             (gradient, "this is the gradient of f: differentiate once more, after the product with v"),
             (
                 {name: np.zeros(x.shape) for name, x in v.items()},
                 "Hv came out as nought: the slope along v must be computed from the argument `p`, all the way. "
                 "A gradient taken at `params`, or copied out with `.value`, does not depend on p",
+            ),
+            (
+                _hessian_times(params, {"w": v["w"], "b": 3 * v["b"]}),
+                "products of different shapes were added, and one was broadcast: `.sum()` each of them first",
             ),
             (_hessian_times(params, ones), "this is H times a vector of ones: where does v come in?"),
             (

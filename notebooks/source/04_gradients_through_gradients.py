@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | compute a meta-gradient by hand · write an engine that differentiates twice · test any gradient by finite differences, with the right step · multiply by a Hessian without storing it · say what second order costs, and notice when it is missing |
 # | **You need** | [01](01_what_is_a_task.ipynb) (support and query), [02](02_why_ordinary_learning_fails.ipynb) (a model is a function of its parameters), the chain rule, NumPy |
-# | **Time** | 40 minutes to read, 40 for the exercises, about 20 seconds to run |
+# | **Time** | 40 minutes to read, 40 for the exercises, about 15 seconds to run |
 # | **Skip it if** | you have written a backward pass before *and* can say what `create_graph=True` keeps. Read *What can go wrong* all the same |
 
 # %% tags=["setup"]
@@ -257,11 +257,11 @@ assert [operand for operand, _ in squared.edges] == [error, error]
 #
 # Now ask the last node how fast it changes with itself: 1. From there walk back. Every node that knows its gradient $g$ hands a share to each of its operands, through the pull-backs. A node that was used in several places receives several shares, and **adds** them.
 #
-# One thing needs care. A node may pass its gradient on only when all its shares have arrived. They come from nodes that were made *later*. So we go from the newest node to the oldest. (`stop_at` will be of use later: where the walk may end early.)
+# One thing needs care. A node may pass its gradient on only when all its shares have arrived. They come from nodes that were made *later*. So we go from the newest node to the oldest. This function finds the nodes and sorts them. (`stop_at` is for later: where the search may end early.)
 
 # %% tags=["setup"]
 def newest_first(output, stop_at=()):
-    """Everything that `output` was made from, and itself, newest first; the walk ends at `stop_at`."""
+    """Everything that `output` was made from, and itself; the search ends at `stop_at`."""
     found, waiting = set(), [output]
     while waiting:
         node = waiting.pop()
@@ -269,6 +269,9 @@ def newest_first(output, stop_at=()):
             found.add(node)
             waiting += [operand for operand, _ in node.edges]
     return sorted(found, key=lambda node: node.order, reverse=True)
+
+# %% [markdown]
+# The walk itself is six lines:
 
 # %%
 def gradients_of(output):
@@ -361,7 +364,7 @@ print("the bias was", bias.shape, "and after one step it is", updated.shape)
 assert updated.shape == (5, 40)
 
 # %% [markdown]
-# **What you saw.** No error. The "bias" is now a (5, 40) array and the next layer will not complain either. A silent mistake of this kind costs an afternoon.
+# **What you saw.** No error. The "bias" is now a (5, 40) array, and as long as five examples go in, no layer will complain. A silent mistake of this kind costs an afternoon.
 #
 # The cure follows from what you know. Repeating is *using several times*, and a node that is used several times adds its shares. So the pull-back of repeating is summing:
 
@@ -531,7 +534,8 @@ def backward(output, inputs):
         for operand, pull_back in node.edges:
             share = pull_back(gradients[node])
             gradients[operand] = gradients[operand] + share if operand in gradients else share
-    return {name: gradients.get(node, Node(np.zeros(shape(node)))) for name, node in inputs.items()}
+    nothing = Node(0.0)  # for a parameter that the output does not use
+    return {name: gradients.get(node, nothing * node.value) for name, node in inputs.items()}
 
 def grad(f):
     def gradient(params, *rest):
@@ -540,12 +544,14 @@ def grad(f):
     return gradient
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-starts_of_parts = ("class Node", "def add", "def sum_to", "Node.__add__", "def newest_first", "def backward")
-cells = {start: [cell for cell in In if cell.startswith(start)][-1] for start in starts_of_parts}  # noqa: F821
-assert 55 <= sum(len([line for line in cell.splitlines() if line.strip()]) for cell in cells.values()) <= 70, "lines of the engine"
+import inspect
+
+functions = (Node.__init__, value, shape, add, mul, matmul, transpose, sum_to, relu, newest_first, backward, grad)
+lines = [line for part in functions for line in inspect.getsource(part).splitlines() if line.strip()]
+assert 55 <= len(lines) + 4 + 7 <= 70, "lines of the engine: 4 more are the head of Node, 7 its operators"
 
 # %% [markdown]
-# That is all: about sixty lines. Ask it for the first and the second derivative of our loss of one parameter, now on all five points. By hand they are $-2.519$ and $1.008$.
+# That is all: about sixty lines. Try it on our loss of one parameter, now on all five points. First look at what the slope *is*. In the first engine it was a number that had been made from nothing.
 
 # %%
 sines = np.sin(task.support.x - 0.9)  # (5, 1)
@@ -557,6 +563,18 @@ def amplitude_loss(p):
 def slope(p):
     return grad(amplitude_loss)(p)["a"]
 
+a = Node(0.5)
+behind = newest_first(slope({"a": a}))
+print("nodes behind the slope:", len(behind), "  is θ among them?", a in behind)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert len(behind) > 5 and a in behind
+assert len(newest_first(Number(gradients[amplitude]))) == 1
+
+# %% [markdown]
+# So there is a way from the slope back to $\theta$, and `grad` can walk it. By hand, the first and the second derivative are $-2.519$ and $1.008$:
+
+# %%
 at = {"a": 0.5}
 print(f"first derivative  {slope(at).value:.3f}")
 print(f"second derivative {grad(slope)(at)['a'].value:.3f}")
@@ -585,7 +603,7 @@ assert np.isclose(grad(loss_after_step)(at)["a"].value, by_hand, rtol=1e-12)
 # %% [markdown]
 # ## Is it right? Nudge it and look
 #
-# For a network there is no hand calculation to compare with. But there is a test that trusts nobody. Choose a random direction $v$ in the space of all parameters, move a little to both sides, and look at the loss:
+# For a network there is no hand calculation to compare with. But there is a test that trusts nobody. Write $\nabla M$ for the gradient, the slopes in all parameters together. Choose a random direction $v$ in the space of all parameters, move a little to both sides, and look at the loss:
 #
 # $$\frac{M(\theta + h v) - M(\theta - h v)}{2h} \approx \nabla M(\theta) \cdot v.$$
 #
@@ -610,6 +628,9 @@ def meta_loss(theta, inner_lr=0.01, inner_steps=1):
     return loss(phi, *task.query)
 
 theta = networks.mlp((1, 40, 40, 1)).init(np.random.default_rng(0))
+
+# %% [markdown]
+# And the test: a direction, the central difference along it, and the slope that a gradient claims for it.
 
 # %%
 def random_direction(params, rng):
@@ -665,11 +686,26 @@ assert sum(p.size for p in theta.values()) == 1761
 assert 1e-6 < steps[np.argmin(curve)] < 1e-3 and min(curve) < 1e-9
 assert np.median(errors(meta_gradient_of_engine, 1e-5)) < 3e-9
 assert np.median(errors(meta_gradient_of_engine, 1e-12)) > 1e-4 and np.median(errors(meta_gradient_of_engine, 1e-2)) > 1e-4
+assert round(np.cbrt(np.finfo(float).eps) * 1e6) == 6
+
+import torch
+from mlcourse.fast import arrays, losses as fast_losses, networks as fast_networks
+
+def in_float32(theta):
+    theta, (support_32, query_32) = (arrays.tensors(tree, dtype=torch.float32) for tree in (theta, task))
+    torch_loss = fast_losses.squared_error(fast_networks.mlp((1, 40, 40, 1)))
+    gradient = torch.func.grad(torch_loss)(theta, *support_32)
+    return float(torch_loss({name: theta[name] - 0.01 * gradient[name] for name in theta}, *query_32))
+
+def off_in_float32(h):
+    return np.median([abs(central_difference(in_float32, theta, v, h) / along(meta_gradient_of_engine, v) - 1) for v in directions])
+
+assert 0.02 < off_in_float32(1e-5) and min(off_in_float32(h) for h in 10.0 ** np.arange(-5, 0, 0.5)) > 1e-4
 
 # %% [markdown]
 # **What you saw.** A V. On the right arm $h$ is too large: the loss bends on the way, and some ReLUs switch. On the left arm $h$ is too small: $M(\theta + hv)$ and $M(\theta - hv)$ agree in nearly all of their 16 digits, the subtraction cancels them, and what is left is rounding, blown up by the division by $2h$. At the bottom both errors are small, and nine digits agree.
 #
-# So take $h \approx 10^{-5}$ for numbers of size 1 in float64. (The cube root of the machine's precision, $6 \cdot 10^{-6}$, is where the two errors balance.) In float32 the V is far too shallow: **check gradients in float64**, whatever you train in. And look at the V itself when in doubt: a right gradient shows one; a wrong gradient shows a floor, as you will see below.
+# So take $h \approx 10^{-5}$ for numbers of size 1 in float64. (The cube root of the machine's precision, $6 \cdot 10^{-6}$, is where the two errors balance.) In float32 the same test is off by several per cent at that $h$, and at no $h$ by less than one part in ten thousand. So **check gradients in float64**, whatever you train in. When in doubt look at the whole V: a right gradient shows one; a wrong gradient shows a floor, as you will see below.
 
 # %% [markdown]
 # ## A Hessian that nobody stores
@@ -694,7 +730,7 @@ assert round(1761**2 / 1e6, 1) == 3.1 and round(1761**2 * 8 / 1e6) == 25 and 1e6
 # ### Exercise 4.4 ●●●○○ Hessian times vector
 # *10 minutes. Why it matters: this product is all that "second order" means in MAML.*
 #
-# `f` takes a dict of parameters and returns one number (a node). `v` is a dict of plain arrays with the same keys and shapes. Return $Hv$, again such a dict. Use `grad` of this page, twice. A node has the method `.sum()`, and Python's own `sum(…)` adds nodes.
+# `f` takes a dict of parameters and returns one number (a node). `v` is a dict of plain arrays with the same keys and shapes. Return $Hv$, again such a dict. Use `grad` of this page, twice. Add up the entries of a node with its method, `node.sum()` (`np.sum` does not know nodes); Python's own `sum(…)` adds several nodes.
 
 # %% tags=["exercise"]
 def hessian_vector_product(f, params, v):
@@ -818,29 +854,7 @@ assert np.allclose(more, more[0]) and np.allclose(less, 1761 * 8 / 1000) and rou
 # %% [markdown]
 # **What you saw.** Both are straight lines. Each second-order step adds 48 nodes, 89 kilobytes of them: the layers forwards, the layers backwards, and the update. A first-order step adds six, one for each of the six arrays of parameters, 14 kilobytes: the new $\varphi$ and nothing else.
 #
-# Memory that grows *in proportion to the inner steps* is why MAML with many steps on a large network runs out of memory while plain training of the same network does not. Now the time:
-
-# %% tags=["nbval-ignore-output"]
-def milliseconds(f, **how):
-    """Processor time of one meta-gradient, the mean of 100: other programs do not count."""
-    started = time.process_time()
-    for _ in range(100):
-        grad(lambda p: f(p, **how))(theta)
-    return 1000 * (time.process_time() - started) / 100
-
-rows = []
-for k in (1, 5, 10):
-    second = milliseconds(meta_loss, inner_steps=k)
-    first = milliseconds(first_order_meta_loss, inner_steps=k)
-    rows.append((str(k), f"{first:.1f}", f"{second:.1f}", f"{second / first:.1f}"))
-columns = ("inner steps", "first-order, ms", "MAML, ms", "ratio")
-figures.table(rows, "One meta-gradient: processor time on the machine that built this page", columns=columns)
-
-# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert all(1.1 < float(row[3]) < 20 for row in rows), rows
-
-# %% [markdown]
-# The figures are this machine's, and some of the time goes into notes that nobody will read: our engine takes them on the last walk, too. The pattern is general. Second order takes several times as long, not 1,761 times, and what runs out first is memory.
+# Memory that grows *in proportion to the inner steps* is why MAML with many steps on a large network runs out of memory while plain training of the same network does not. (The time comes in the next section.)
 
 # %% [markdown]
 # ## The packaged engine, and PyTorch's
@@ -864,7 +878,8 @@ from mlcourse.reference import losses, maml
 from mlcourse.tasks import stack
 
 network_loss = losses.squared_error(networks.mlp((1, 40, 40, 1)))
-packaged = maml.meta_gradient(network_loss, theta, stack([task]), inner_lr=0.01)
+batch = stack([task])  # a batch of one task
+packaged = maml.meta_gradient(network_loss, theta, batch, inner_lr=0.01)
 
 # %%
 import torch
@@ -892,7 +907,30 @@ for theirs in (packaged, in_torch):
     assert max(np.abs(meta_gradient_of_engine[k].value - theirs[k]).max() for k in theta) / largest < 1e-12
 
 # %% [markdown]
-# **What you saw.** More than twelve digits. What is left is the order in which numbers were added. The engines do the same thing; theirs are faster on large arrays and know more operations.
+# **What you saw.** More than twelve digits. What is left is the order in which numbers were added.
+#
+# With the packaged engine we can also ask, fairly, what second order costs in *time*. (Ours would look worse than it must: it takes notes on the last walk too, which nobody reads.) `first_order=True` is a switch of `maml`.
+
+# %% tags=["nbval-ignore-output"]
+def milliseconds(**how):
+    """Processor time of one meta-gradient, the mean of 100: other programs do not count."""
+    started = time.process_time()
+    for _ in range(100):
+        maml.meta_gradient(network_loss, theta, batch, inner_lr=0.01, **how)
+    return 1000 * (time.process_time() - started) / 100
+
+rows = []
+for k in (1, 5, 10):
+    first, second = (milliseconds(inner_steps=k, first_order=flag) for flag in (True, False))
+    rows.append((str(k), f"{first:.1f}", f"{second:.1f}", f"{second / first:.1f}"))
+columns = ("inner steps", "first-order, ms", "MAML, ms", "ratio")
+figures.table(rows, "Processor time of one meta-gradient, when this page was built", columns=columns)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert 1.2 < float(rows[-1][3]) < 10, rows
+
+# %% [markdown]
+# Second order takes a few times as long as first order: more with more inner steps, but nowhere near 1,761 times. What runs out first is memory.
 
 # %% [markdown]
 # ## What can go wrong
@@ -900,7 +938,7 @@ for theirs in (packaged, in_torch):
 # **A gradient that was cut by accident.** PyTorch has an older way to write the same: `torch.autograd.grad(loss, parameters, create_graph=True)`. The keyword says: *write the pull-backs as nodes, take notes on the gradient too*. Without it PyTorch does what our first engine did, and returns numbers with no history.
 
 # %% [markdown]
-# **Predict.** Someone forgets the keyword, one of the most common bugs in published MAML code. Does PyTorch complain? Does the gradient look strange? Does training fail?
+# **Predict.** Someone forgets the keyword, as the authors of published MAML code have. Does PyTorch complain? Does the gradient look strange? Does training fail?
 
 # %%
 def older_way(theta, create_graph, inner_lr=0.01):
@@ -924,7 +962,7 @@ print(f"loss after the inner step, at the start {value(meta_loss(theta)):.2f}")
 print(f"300 meta-steps later, with create_graph {trained[True]:.2f}, without {trained[False]:.2f}")
 
 # %% [markdown]
-# **What you saw.** No error, no warning, and without the keyword the loss falls as well, by about a third or more. Had you run only that line, you would call it a success and blame the rest on the method. With the keyword it falls below 1. (This is one task. What the cut costs over many is notebook 06's question.)
+# **What you saw.** No error, no warning, and without the keyword the loss falls as well, to about half. Had you run only that line, you would call it a success. With the keyword it falls below 1. (This is one task. What the cut costs over many is notebook 06's question.)
 #
 # Compare the two gradients at the start, and then do what you have learnt: nudge.
 
@@ -941,7 +979,7 @@ figures.show(draw_v({"right": curve, "cut": cut_curve}), alt="The V of the right
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 0.97 < cosine < 0.99 and abs(length_cut / length_right - 1) < 0.06
 before = float(value(meta_loss(theta)))
-assert trained[True] < 1.0 and 1.5 < trained[False] < 0.7 * before, (before, trained)
+assert trained[True] < 1.0 and 0.35 * before < trained[False] < 0.65 * before, (before, trained)
 assert min(cut_curve) > 0.1 and 0.1 < np.median(errors(cut, 1e-5)) < 0.3
 
 # %% [markdown]
@@ -978,6 +1016,11 @@ try:
     raise SystemExit("torch did not complain")
 except RuntimeError as complaint:
     assert "modified by an inplace operation" in str(complaint)
+t = torch.tensor(3.0, requires_grad=True)
+square_t = t * t
+t.data.fill_(10.0)
+square_t.backward()
+assert t.grad == 20.0
 
 # %% [markdown]
 # **What you saw.** Our engine says 20: the slope at 10, for a square that was computed at 3. Nothing is right there. PyTorch keeps a version number for each tensor and refuses. (`t.data.fill_(10.0)` gets round that guard, and then PyTorch says 20 as well.) This is why the course never writes `p -= …` in an inner loop, but makes new arrays: `phi = {name: p - …}`.

@@ -29,6 +29,8 @@ MISTAKES = {
     "4.4": [
         Mistake(old="grad(f)(p)", new="grad(f)(params)", says="came out as nought"),
         Mistake(old=" * v[name]", new="", says="a vector of ones"),
+        Mistake(old="gradient[name] * v", new="gradient[name].value * v", says="remembers nothing"),
+        Mistake(old="(gradient[name] * v[name]).sum()", new="gradient[name] * v[name]", says="`.sum()` each"),
         Mistake(old="* v[name]", new="* gradient[name]", says="the gradient by itself"),
         Mistake(old="grad(slope_along_v)(params)", new="slope_along_v(params)", says="one number"),
         Mistake(old="grad(slope_along_v)(params)", new="grad(f)(params)", says="differentiate once more"),
