@@ -1,5 +1,7 @@
 """Checks of the exercises of notebook 01, what is a task?"""
 
+from itertools import combinations
+
 import numpy as np
 
 from mlcourse.checks.compare import compare
@@ -74,17 +76,7 @@ def split(answer):
     if not isinstance(parts, list | tuple) or len(parts) != 3:
         yield "Return three arrays, `return train, val, test`"
     train, val, test = (np.asarray(part) for part in parts)
-    for name, part in (("meta-train", train), ("meta-val", val), ("meta-test", test)):
-        if len(np.unique(part)) != part.size:
-            yield f"Classes occur twice within {name}: draw without replacement, or shuffle and cut"
-    for name, one, other in (
-        ("meta-train and meta-test", train, test),
-        ("meta-train and meta-val", train, val),
-        ("meta-val and meta-test", val, test),
-    ):
-        shared = np.intersect1d(one, other).size
-        if shared:
-            yield f"{shared} classes are in both {name}: that is the leak. Each class belongs in one part"
+    yield from _leaks({"meta-train": train, "meta-test": test, "meta-val": val})
     yield compare(
         (val.size, test.size, train.size),
         (n_val, n_test, n_classes - n_val - n_test),
@@ -108,14 +100,28 @@ def split(answer):
     yield None if same else "The same seed gave another split: take all random numbers from `rng`"
 
 
+def _leaks(parts):
+    """Say which classes occur twice, within a part or in two of them."""
+    for name, part in parts.items():
+        if len(np.unique(part)) != part.size:
+            yield f"Classes occur twice within {name}: draw without replacement, or shuffle and cut"
+    for (name, one), (other_name, other) in combinations(parts.items(), 2):
+        shared = np.intersect1d(one, other).size
+        if shared:
+            yield (
+                f"{shared} classes are in both {name} and {other_name}: that is the leak. "
+                "Each class belongs in one part"
+            )
+
+
 @exercise("1.4", "Split somebody's data", passed="Whatever will be new in use must be new in the test.")
 def which_split(answer):
-    if not isinstance(answer, str) or answer.strip().lower() not in "abcd" or not answer.strip():
-        yield f'Answer with one letter in quotes, such as "a"; you gave {answer!r}' if answer is not ... else None
+    letter = answer.strip().lower() if isinstance(answer, str) else ""
+    if letter not in ("a", "b", "c", "d"):
+        yield f'Answer with one letter in quotes, such as "a"; you gave {answer!r}'
     reasons = {
         "a": "every kind has photographs in training, so none is new in the test: this measures memory",
         "c": "new gardens, but the same kinds grow there: this tests another promise",
         "d": "the tasks are new, but they are made of kinds that were all seen in training",
     }
-    letter = answer.strip().lower() if isinstance(answer, str) else answer
     yield compare(letter, "b", name="the split", diagnoses=list(reasons.items()))

@@ -29,7 +29,7 @@ task, wave = five_points()
 #
 # **Meta-learning** gives a machine that practice. It does not train on many examples of one task. It trains on many small tasks, with a few examples each. And it is judged on one thing: how well it does on a *new* task, after only a few examples of that.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 from mlcourse import palette
 from mlcourse.tasks import Sinusoids
 
@@ -52,7 +52,7 @@ with figures.style():
     right.text(-2.9, 0, "?", fontsize=30, ha="center", va="center", color=figures.QUIET)
     left.set_axis_off()
     left.set_title("practise on many small tasks …")
-    right.set_title("… then learn a new one from five points", fontsize=9)
+    right.set_title("… then meet a new one: five points")
 figures.show(figure, alt="Left: nine small sine waves of different heights and shifts, five dots on each. Right: one larger panel with five dots and a question mark where the rest of the curve should be.")
 
 # %% [markdown]
@@ -113,7 +113,7 @@ print("Ready." if doctor.healthy(findings) else "Not ready: mend what is marked 
 # %% [markdown]
 # ## How to use this course
 #
-# **Change things.** Put other numbers into a cell and run it again: nothing can break. *Kernel → Restart Kernel and Run All Cells* brings you back.
+# **Change things.** Put other numbers into a cell and run it again: nothing can break. *Kernel → Restart Kernel and Run All Cells* brings you back. Folded cells, marked ●●●, draw a picture or check that the figures in the text are true. You need not open them.
 #
 # **Predict, then run.** Before a surprising cell there is a question. Answer it before you run the cell, even if you only guess. It takes ten seconds, and it is where most of the learning happens. Here is one:
 #
@@ -227,7 +227,7 @@ for name, theta in starts.items():
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 error = {name: (loss(theta, *task.query), loss(adapted[name], *task.query)) for name, theta in starts.items()}
 assert abs(error["random"][0] - 5.0) < 0.1 and abs(error["random"][1] - 4.9) < 0.1, error
-assert abs(error["MAML"][0] - 2.3) < 0.1 and error["MAML"][1] < 0.1, error
+assert abs(error["MAML"][0] - 2.3) < 0.05 and abs(error["MAML"][1] - 0.1) < 0.05, error
 rates = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 best = min(
     loss(maml.adapt(loss, starts["random"], task.support, inner_lr=rate), *task.query) for rate in rates
@@ -235,7 +235,7 @@ best = min(
 assert best > 4.5, best
 
 # %% [markdown]
-# **What you saw.** From the random start, one step changes next to nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to less than 0.1. Look at the left half of the picture, where there are no points at all. The network draws the wave there too, because it has practised on waves.
+# **What you saw.** From the random start, one step changes next to nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. Look at the left half of the picture, where there are no points at all. The network draws the wave there too, because it has practised on waves.
 #
 # Is the comparison fair? A larger step does not save the random start: of seven rates from 0.001 to 0.2, none brings it below 4.5. But one wave and one random start are an anecdote. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
 

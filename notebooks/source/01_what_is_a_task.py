@@ -175,7 +175,7 @@ checks.nb01.cut(cut)
 # - The **inner loop** learns *one task*. It starts from $\theta$ (theta), which all tasks share. It looks at the support set of task $i$ and ends with $\varphi_i$ (phi), which belongs to that task alone. Once it has been judged, $\varphi_i$ is thrown away.
 # - The **outer loop** learns *how to start*. It looks at how well the $\varphi_i$ of several tasks do on their query sets, and changes $\theta$. That is what stays.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 from matplotlib.patches import FancyBboxPatch
 from mlcourse import palette
 
@@ -197,7 +197,7 @@ with figures.style():
         left, colour = 1.15 + 2.95 * i, palette.TASKS[i]
         arrow(axes, (5.4, 7.7), (left + 1.3, 6.95))
         box(axes, left, 2.35, 2.6, 4.6, colour=colour)
-        lines = [(6.5, f"inner loop, task {i + 1}", 8.8), (5.6, "learn from\nsupport", 9.5), (4.15, f"φ{'₁₂₃'[i]}", 15), (2.9, "judge on query", 9.5)]
+        lines = [(6.5, f"inner loop, task {i + 1}", 8.4), (5.6, "learn from\nsupport", 9.5), (4.15, f"φ{'₁₂₃'[i]}", 15), (2.9, "judge on query", 9.5)]
         for height, text, size in lines:
             axes.text(left + 1.3, height, text, ha="center", va="center", fontsize=size)
         arrow(axes, (left + 1.3, 5.05), (left + 1.3, 4.55), colour)
@@ -219,7 +219,7 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # 2. Press **Outer step**. Now $\theta$ moves, and the copies are gone.
 # 3. Pull the slider to the far right: twelve outer steps.
 #
-# **Predict.** After all those steps, is the curve of $\theta$ itself, the black one, a good fit for any of the three tasks?
+# **Predict.** After all those steps, is the curve of $\theta$ itself, the thickest one, a good fit for any of the three tasks?
 
 # %%
 from mlcourse.widgets import Stepper
@@ -259,14 +259,14 @@ splits.test.images.shape
 # %%
 def episode(images, chosen, k_shot, n_query, rng):
     """One task; images (characters, drawings, H, W). The i-th of the chosen characters gets the label i."""
-    order = rng.permuted(np.tile(np.arange(images.shape[1]), (len(chosen), 1)), axis=1)
-    shown = order[:, : k_shot + n_query]                        # which drawings, no one twice
-    drawings = images[chosen[:, None], shown] / 255             # (n_way, k_shot + n_query, H, W)
+    numbers = np.tile(np.arange(images.shape[1]), (len(chosen), 1))     # a row 0 … 19 for each class
+    shown = rng.permuted(numbers, axis=1)[:, : k_shot + n_query]        # each row shuffled: no drawing twice
+    drawings = images[chosen[:, None], shown] / 255                     # (n_way, k_shot + n_query, H, W)
     return Task(examples(drawings[:, :k_shot]), examples(drawings[:, k_shot:]))
 
 def examples(drawings):
     n_way, each_class, height, width = drawings.shape
-    x = drawings.reshape(n_way * each_class, 1, height, width)  # 1 colour channel
+    x = drawings.reshape(n_way * each_class, 1, height, width)          # 1 colour channel
     return Examples(x, np.repeat(np.arange(n_way), each_class))
 
 # %%
@@ -296,6 +296,7 @@ print("query  ", tasks.query.x.shape, tasks.query.y.shape)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 GLYPHS = splits.test.name == "glyphs"  # with Omniglot the figures differ a little from those in the text
+assert not GLYPHS or images.shape == (671, 20, 28, 28)
 assert mine.support.x.shape == (5, 1, 28, 28) and mine.query.x.shape == (20, 1, 28, 28)
 assert tasks.support.x.shape == (600, 5, 1, 28, 28) and tasks.query.y.shape == (600, 20)
 assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.support.y, tasks.support.y[0])
@@ -445,7 +446,7 @@ checks.nb01.split(split)
 #
 # **Splitting by drawing.** This is how one splits in ordinary learning: fifteen drawings of each character to train on, the other five to test with. No test *drawing* was ever seen. What harm can it do?
 #
-# Take a learner with a memory. It has kept the training drawings of thirty characters. It *describes* any drawing by how much it looks like each of the thirty. Then it compares descriptions in place of pixels, and takes the nearest.
+# Take a learner with a memory. It has kept the training drawings of thirty characters. It *describes* any drawing by thirty numbers: how much does it look like each of them? Then it compares descriptions in place of pixels, and takes the nearest. (That is all you need to know. The code only spells it out.)
 
 # %%
 def squared_distances(a, b):                           # (n, pixels) and (m, pixels) -> (n, m)
