@@ -1,0 +1,47 @@
+"""Mistakes planted in the exercises of notebook 06."""
+
+from tests.notebooks.exercises import Mistake
+
+MISTAKES = {
+    "6.1": [
+        Mistake(old="stop_gradient(phi)", new="phi", says="second-order gradient"),
+        Mistake(old="stop_gradient(phi)", new="stop_gradient(theta)", says="where the last step ended"),
+        Mistake(old="    return phi", new="    return stop_gradient(phi)", says="no longer depends on θ"),
+        Mistake(old="    return phi", new="", says="did you forget `return`?"),
+    ],
+    "6.2": [
+        Mistake(old="1 if first_order else 2", new="2 if first_order else 1", says="exchanged"),
+        Mistake(old="(1 if first_order else 2)", new="1", says="a second time"),
+        Mistake(old=" ** inner_steps", new="", says="taken to that power"),
+        Mistake(old="curvatures * share_left", new="share_left", says="curvature is missing"),
+        Mistake(old=" / np.sum(weight)", new="", says="divide by the sum"),
+    ],
+    "6.3": [
+        Mistake(old="(middle - theta[name])", new="middle", says="minus θ"),
+        Mistake(old="theta[name] + meta_lr", new="theta[name] - meta_lr", says="walk away"),
+        Mistake(old="np.mean(", new="np.sum(", says="lies far from all"),
+        Mistake(old="np.mean([phi[name] for phi in adapted], axis=0)", new="adapted[-1][name]", says="last task"),
+        Mistake(old="theta[name] + meta_lr", new="meta_lr", says="the step alone"),
+        Mistake(old="new = {}", new="new = theta", says="in place"),
+        Mistake(old=", axis=0)", new=")", says="`axis=0`"),
+    ],
+    "6.4": [
+        Mistake(old="(inner_steps - 1) / 2", new="inner_steps / 2", says="count a half"),
+        Mistake(old="(inner_steps - 1) / 2", new="(inner_steps - 1)", says="counted twice"),
+        Mistake(old="inner_steps * (inner_steps - 1) / 2", new="inner_steps - 1", says="step 3 has two"),
+        Mistake(old="inner_steps * avg_grad", new="avg_grad", says="brings a gradient"),
+        Mistake(old="- inner_lr * pairs", new="+ inner_lr * pairs", says="moved down"),
+        Mistake(old="inner_lr * pairs", new="pairs", says="is missing"),
+    ],
+    "6.5": [
+        Mistake(old="inner_adam(theta, moments,", new="inner_adam(theta, adam.init(theta),", says="is wiped"),
+        Mistake(
+            old="inner_adam(theta, moments,",
+            new="inner_adam(theta, after[-1] if after else moments,",
+            says="the task before it",
+        ),
+        Mistake(old="mean_of_moments(after)", new="moments", says="never learn"),
+        Mistake(old="mean_of_moments(after)", new="after[-1]", says="last task alone"),
+        Mistake(old="mean_of_moments(after)", new="after", says="are a list"),
+    ],
+}
