@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | write both loops of MAML · explain which quantity each loop descends · check a meta-gradient by finite differences · run the same lines on many tasks at once with `vmap` · read the results table of the paper |
 # | **You need** | [02](02_why_ordinary_learning_fails.ipynb) (a model is a function of its parameters) and [04](04_gradients_through_gradients.ipynb) (`grad` of a `grad`) |
-# | **Time** | 40 minutes to read, about 40 seconds to run |
+# | **Time** | 40 minutes to read, about 35 seconds to run |
 # | **Skip it if** | you can say why $\theta$ may have a *high* loss before adaptation and still be the best place to start |
 
 # %% tags=["setup"]
@@ -45,7 +45,10 @@ task, wave = five_points()
 # **Predict.** Before any step, both miss new sines by about the same amount: a mean squared error near 3. Can one of them still be better? Decide, then run.
 
 # %%
-starts = {"ordinary training": weights.load("sinusoid_pooled"), "MAML": weights.load("sinusoid_maml")}
+starts = {
+    "ordinary training": weights.load("sinusoid_pooled"),
+    "MAML": weights.load("sinusoid_maml"),
+}
 
 def one_step(theta, support, inner_lr=0.01):
     gradient = grad(loss)(theta, *support)
@@ -53,9 +56,9 @@ def one_step(theta, support, inner_lr=0.01):
 
 new_tasks = Sinusoids(k_shot=5, n_query=50).sample(200, np.random.default_rng(7))
 for name, theta in starts.items():
-    before = np.mean([loss(theta, *new.query) for new in each(new_tasks)])
-    after = np.mean([loss(one_step(theta, new.support), *new.query) for new in each(new_tasks)])
-    print(f"{name:18}  before {before:.2f}   after one step {after:.2f}")
+    before = [loss(theta, *new.query) for new in each(new_tasks)]
+    after = [loss(one_step(theta, new.support), *new.query) for new in each(new_tasks)]
+    print(f"{name:18} before {np.mean(before):.2f}   after one step {np.mean(after):.2f}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 measured = {}
@@ -65,10 +68,10 @@ for name, theta in starts.items():
         np.mean([loss(one_step(theta, new.support), *new.query) for new in each(new_tasks)]),
     ]
 assert all(abs(before - 3) < 0.5 for before, _ in measured.values())
-assert measured["MAML"][1] < 1.0 and measured["ordinary training"][1] > 2.5
+assert 1 - measured["MAML"][1] / measured["MAML"][0] > 0.78 and measured["ordinary training"][1] > 2.3
 
 # %% [markdown]
-# **What you saw.** Same height, different slope. From the first place one step changes almost nothing; from the second it removes most of the error. What counts is not where you stand, but where one step takes you.
+# **What you saw.** Same height, different slope. From the first place one step helps a little; from the second it removes four fifths of the error. What counts is not where you stand, but where one step takes you.
 #
 # Look at it on our five points:
 
@@ -81,10 +84,10 @@ for name, theta in starts.items():
     figure = figures.fits(
         curves, grid=task.query.x, support=task.support, truth=task.query.y, title=f"start: {name}"
     )
-    figures.show(figure, alt=f"Starting from {name}: the curve before and after one gradient step on five points, the true sine in grey.")
+    figures.show(figure, alt=f"Start {name}: the curve before and after one step on five points; the true sine in grey.")
 
 # %% [markdown]
-# Before the step neither curve looks like the sine. After it, the second one does — also on the left, where there are no points. How do you find such a place? You go downhill on the loss *after* the step. That sentence is MAML; the rest of this page spells it out.
+# Before the step neither curve looks like the sine. After it, the second one does, also on the left, where there are no points. How do you find such a place? You go downhill on the loss *after* the step. That sentence is MAML; the rest of this page spells it out.
 
 # %% [markdown]
 # ## The inner loop: adapt to one task
@@ -250,12 +253,12 @@ checks.nb05.meta_loss(meta_loss)
 # %% [markdown]
 # ## Watch both loops
 #
-# To see the two loops move, take a model with only two parameters, an amplitude $a$ and a phase $p$, so that the picture on the right is the real loss, not a sketch. Press **Inner step** until every task has its $\varphi_i$, then **Outer step**. Switch to *joint training* and compare where $\theta$ goes.
+# To see the two loops move, take a model with only two parameters, an amplitude $a$ and a phase $p$, so that the picture on the right is the real loss, not a sketch. Press **Inner step**: each task moves its own copy of $\theta$ to its $\varphi_i$. Press **Outer step**: $\theta$ itself moves. Go on to the end, then choose *Joint training* and compare: which of the two has the lower loss at $\theta$, and which after adapting?
 
 # %%
 from mlcourse.widgets import Stepper
 
-Stepper(method="maml")
+Stepper(method="maml", inner_steps=1)
 
 # %% [markdown]
 # ## Train it
@@ -285,7 +288,7 @@ steps = 20 * np.arange(len(history["after"]))
 figure = figures.learning_curves(
     {"before the step": (steps, history["before"]), "after one step": (steps, history["after"])}, smooth=15
 )
-figures.show(figure, alt="Two losses during meta-training: the one before adaptation stays near 3, the one after one step falls to about half.")
+figures.show(figure, alt="Two losses during meta-training: before adaptation it stays near 3, after one step it falls below 1.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 late = slice(-60, None)
@@ -302,7 +305,8 @@ from mlcourse.evaluation import adaptation_curve
 from mlcourse.reference.learners import GradientLearner
 
 learner = GradientLearner(network, loss, theta, inner_lr=0.01, inner_steps=10)
-live = adaptation_curve(learner, Sinusoids(k_shot=5, n_query=100), n_tasks=600, rng=np.random.default_rng(42))
+test_family = Sinusoids(k_shot=5, n_query=100)
+live = adaptation_curve(learner, test_family, n_tasks=600, rng=np.random.default_rng(42))
 for step in (0, 1, 5, 10):
     print(f"after {step:2} steps: {live.at(step)}")
 
@@ -314,10 +318,11 @@ assert live.mean[0] > 2.0
 # It was trained for *one* step, and yet goes on improving for ten. The first step finds the right sine; the others polish.
 
 # %% tags=["hide-input"]
-predictions = learner.along(*[Examples(task.support.x[None], task.support.y[None]), task.query.x[None]])[0]
-curves = {"before": predictions[0], "after 1": predictions[1], "after 10": predictions[10]}
+batch = Examples(task.support.x[None], task.support.y[None])     # a batch of one task
+predictions = learner.along(batch, task.query.x[None])[0]
+curves = {"before": predictions[0], "1 step": predictions[1], "10 steps": predictions[10]}
 figure = figures.fits(curves, grid=task.query.x, support=task.support, truth=task.query.y, title="your own MAML on the five points")
-figures.show(figure, alt="The network trained on this page: flat before, near the true sine after one step, closer after ten.")
+figures.show(figure, alt="The network trained on this page: far off before, near the true sine after one step, closer after ten.")
 
 # %% [markdown]
 # ## Many tasks at once: `vmap`
@@ -352,9 +357,9 @@ tasks = Sinusoids(k_shot=10, n_query=10).sample(25, np.random.default_rng(3))
 numpy_gradient = maml.meta_gradient(loss, theta, tasks, inner_lr=0.01)
 torch_gradient = torch.func.grad(batched_meta_loss)(arrays.tensors(theta), arrays.tensors(tasks))
 
-for name in theta:
-    difference = np.abs(torch_gradient[name].numpy() - numpy_gradient[name]).max()
-    print(f"{name}: largest difference {difference:.1e}, largest entry {np.abs(numpy_gradient[name]).max():.2f}")
+for name, ours in numpy_gradient.items():
+    difference = np.abs(torch_gradient[name].numpy() - ours).max()
+    print(f"{name}: largest difference {difference:.1e}, largest entry {np.abs(ours).max():.2f}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 for name in theta:
@@ -362,12 +367,6 @@ for name in theta:
 
 # %% [markdown]
 # **What you saw.** They agree to ten digits and more: both compute in float64, and both compute the same thing. `mlcourse/fast/maml.py` is this code, and `mlcourse/reference/maml.py` is the one above. Open them side by side; every line has its partner.
-
-# %% [markdown]
-# ### Exercise 5.3 ●●●○○ One function, many tasks
-# *10 minutes. Why it matters: this is how the same lines come to run on a GPU in notebook 09.*
-#
-# `adapt_one(theta, support)` adapts to one task in torch. Write `adapt_all`, which returns the adapted parameters of a whole batch of support sets: a dict in which every array has the task axis in front. Use `torch.vmap`; no loop.
 
 # %% tags=["setup"]
 import torch
@@ -378,6 +377,12 @@ fast_loss = fast_losses.squared_error(fast_networks.mlp((1, 40, 40, 1)))
 def adapt_one(theta, support):
     gradient = torch.func.grad(fast_loss)(theta, *support)
     return {name: theta[name] - 0.01 * gradient[name] for name in theta}
+
+# %% [markdown]
+# ### Exercise 5.3 ●●●○○ One function, many tasks
+# *10 minutes. Why it matters: this is how the same lines come to run on a GPU in notebook 09.*
+#
+# `adapt_one(theta, support)` adapts to one task in torch. Write `adapt_all`, which returns the adapted parameters of a whole batch of support sets: a dict in which every array has the task axis in front. Use `torch.vmap`; no loop.
 
 # %% tags=["exercise"]
 def adapt_all(theta, supports):
@@ -427,11 +432,16 @@ ours = {row["method"]: row["values"] for row in table["rows"]}
 for column, published in {"1 step": 0.67, "5 steps": 0.38, "10 steps": 0.35}.items():
     mean, half_width = ours["MAML"][column]
     assert mean - half_width <= published, (column, mean, half_width)
-assert ours["pooled, fine-tuned"]["10 steps"][0] > 2 and ours["from scratch"]["10 steps"][0] > 2
+for column in ("1 step", "5 steps", "10 steps"):
+    assert ours["pooled, fine-tuned"][column][0] > 2 and ours["from scratch"][column][0] > 2
+assert round(ours["pooled, fine-tuned"]["tuned steps"][0], 1) == 1.9
+assert table["details"]["sweeps"]["pooled, fine-tuned"]["chosen"]["tuned steps"]["inner_steps"] == 72
+assert table["details"]["diverged"] == {"n_tasks": 12000, "above 50 after 10 steps": [0, 5, 5]}
+assert live.mean[1] > ours["MAML"]["1 step"][0] and live.mean[10] > ours["MAML"]["10 steps"][0]
 assert table["details"]["settings"]["meta_steps"] == 70_000
 
 # %% [markdown]
-# MAML's row reaches the published one: our intervals include the paper's figures or lie below them. Pooled pre-training and training from scratch, each with its rate tuned for each column, stay above 2 however many of the few steps they take.
+# MAML's row reaches the published one: our intervals include the paper's figures or lie below them. Pooled pre-training and training from scratch, each with its rate tuned for each column, stay above 2 in all three. Tuning the number of steps, too, brings the pooled start to 1.9, with 72 of them.
 #
 # Your own run above had 6,000 steps of five tasks instead of 70,000 of twenty-five: 30,000 tasks in place of 1.75 million. It is a little worse, and it is yours.
 
@@ -459,7 +469,8 @@ for step in range(1000):
     value, gradient = value_and_grad(broken_meta_loss)(broken, family.sample(5, rng))
     broken, moments = adam.update(broken, gradient, moments, lr=3e-3)
     broken_history.append(value)
-print(f"loss: first 100 steps {np.mean(broken_history[:100]):.2f}, last 100 steps {np.mean(broken_history[-100:]):.2f}")
+print(f"mean loss of the first 100 steps {np.mean(broken_history[:100]):.2f}")
+print(f"mean loss of the last 100 steps  {np.mean(broken_history[-100:]):.2f}")
 
 # %%
 tasks = family.sample(5, np.random.default_rng(1))
@@ -520,7 +531,7 @@ checks.nb05.which_loss(answer)
 #
 # <details><summary>Answer</summary>
 #
-# Yes, and the table shows that it helps: adapting is ordinary gradient descent, and $\theta$ was placed where the loss falls steadily. It is not guaranteed, though: nothing in training looked beyond the first step, and a rate that is safe once can overshoot when repeated.
+# Yes, and the table shows that it helps: adapting is ordinary gradient descent, and $\theta$ was placed where the loss falls steadily. It is not guaranteed, though: nothing in training looked beyond the first step, and a rate that is safe once can overshoot when repeated. The run behind the table was tried on 36,000 further tasks, too: on 10 of them ten steps went further and further astray.
 #
 # </details>
 #
