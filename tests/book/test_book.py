@@ -133,3 +133,21 @@ def test_maths_is_drawn_with_the_books_own_mathjax(address: str, browser_page: W
     assert page.locator("mjx-merror").count() == 0
     assert page.evaluate("[...document.fonts].some(f => f.status === 'loaded' && /MJX/.test(f.family))")
     assert not browser_page.complaints()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["01_what_is_a_task", "05_maml_from_zero", "06_first_order_and_reptile"])
+def test_the_stepper_steps_in_the_book(name: str, address: str, browser_page: Watched) -> None:
+    """No kernel, no outside network: one click on each of the two buttons moves it on."""
+    page = browser_page.page
+    page.goto(f"{address}notebooks/{name}.html", wait_until="networkidle")
+    stepper = page.locator(".mlc-stepper").last
+    stepper.scroll_into_view_if_needed()
+    caption = stepper.locator("[aria-live]").first
+    start = caption.text_content()
+    stepper.get_by_role("button", name="Inner step").click()
+    inner = caption.text_content()
+    stepper.get_by_role("button", name="Outer step").click()
+    outer = caption.text_content()
+    assert len({start, inner, outer}) == 3, (start, inner, outer)
+    assert not browser_page.complaints()
