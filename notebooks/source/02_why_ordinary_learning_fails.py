@@ -76,7 +76,7 @@ figures.show(figure, alt="Two straight lines over the five points: one rises, on
 #
 # $$L(\theta, x, y) = \frac{1}{n} \sum_{j=1}^{n} \big(f(x_j;\ \theta) - y_j\big)^2$$
 #
-# `grad` turns a loss into a function that returns the loss's gradient with respect to its first argument. Notebook 04 opens it up. Until then it is a black box with one promise.
+# `grad` turns a loss into a function that returns the loss's gradient with respect to its first argument. Notebook 04 opens it up; until then it is a black box. It can follow `+`, `*`, `@`, and the `mean` that comes with it (not `np.mean`).
 #
 # **Predict.** `theta` is a dict with the keys `"w"` and `"b"`. What will `grad(loss_line)(theta, x, y)` return: one number, one array, or a dict?
 
@@ -170,13 +170,13 @@ checks.nb02.apply(apply)
 # %% [markdown]
 # ## From scratch: fit the five points
 #
-# The first ordinary way: take a random network and train it on what you have. Adam is gradient descent that finds a rate for each parameter; it remembers a little from step to step, in `moments`.
+# The first ordinary way: take a random network and train it on what you have. `losses.squared_error(network)` makes the same mean squared error as `loss_line` above, now for the network. Adam is gradient descent that finds a rate for each parameter; it remembers a little from step to step, in `moments`.
 
 # %% tags=["setup"]
 network = networks.mlp((1, 40, 40, 1))
 loss = losses.squared_error(network)
 
-def train(params, draw, steps, lr):
+def train(params, draw, steps, lr):           # draw() returns x and y
     moments = adam.init(params)
     for step in range(steps):
         x, y = draw()
@@ -315,7 +315,10 @@ assert np.sqrt(np.mean((network.apply(pooled, grid) - average) ** 2)) < 0.15
 #
 # For our sines the mean can be had in closed form. The amplitude $A$ is uniform on $[0.1, 5]$, with mean $2.55$, and is independent of the phase $p$, which is uniform on $[0, \pi]$:
 #
-# $$\mathbb{E}[y \mid x] = \mathbb{E}[A] \cdot \frac1\pi \int_0^\pi \sin(x - p)\, dp = 2.55 \cdot \Big({-\frac2\pi} \cos x\Big) \approx -1.62 \cos x$$
+# $$\begin{aligned}
+# \mathbb{E}[y \mid x] &= \mathbb{E}[A] \cdot \frac1\pi \int_0^\pi \sin(x - p)\, dp \\
+# &= 2.55 \cdot \Big({-\frac2\pi} \cos x\Big) \approx -1.62 \cos x
+# \end{aligned}$$
 #
 # That is the line you were promised. Hold it against the network, which has never seen the formula.
 
@@ -535,12 +538,13 @@ assert 2.25 < means["fine-tuned"] < 2.75, means
 
 # %% [markdown]
 # **What you saw.** To about 2.5. Fine-tuning helps, since it looks at the support set, but most of the error stays. (The paper on MAML reports 2.41, 2.23 and 2.19 for such a baseline after 1, 5 and 10 steps on its own tasks. Ours is of the same kind, and no straw man.)
-#
+
+# %% [markdown]
 # ## Why so little?
 #
 # Pooled training asked for *one curve that is as good as possible for all tasks together*. It never asked for a place from which *five points and a few steps lead to the right curve*. At its minimum the gradients of all tasks add up to zero: every task pulls in its own direction, and nobody asked how far a pull would carry.
 #
-# You can see it. Take one point at $x = 3$, ask the network to go up there by 1, let it take one gradient step, and look at how the *whole* curve answers. Somebody who knows the family would also move the places far away: waves that are higher at $x = 3$ are, on average, higher one wavelength (about 6.3) to the left, and lower in between. That is the grey curve.
+# You can see it. Take one point at $x = 3$, ask the network to go up there by 1, let it take one gradient step, and look at how the *whole* curve answers. Somebody who knows the family would also move the places far away: waves that are higher at $x = 3$ are, on average, higher one wavelength (about 6.3) to the left, and lower in between. That is the grey curve: at each x, by how much a wave is higher on average when it is higher by 1 at $x = 3$.
 #
 # Below, the same step from the pooled start and from one that was **trained to be fine-tuned**. It has the same 1,761 numbers and learned from the same family; notebook 05 builds it.
 #
@@ -558,7 +562,7 @@ for name, start in starts.items():
 values = waves(grid)[..., 0]                    # 5,000 waves of the family
 values = values - values.mean(axis=0)
 at_3 = values[:, 160]
-in_the_family = at_3 @ values / (at_3 @ at_3)   # how the rest goes with x = 3
+in_the_family = at_3 @ values / (at_3 @ at_3)   # slope of each x against x = 3
 
 # %% tags=["hide-input"]
 with figures.style():
