@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def load(name: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as stored:
             return {key: stored[key].astype(np.float64) for key in stored.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
             f"weights {path} cannot be read ({error}); restore the file, e.g. git checkout {path}"
         ) from error
