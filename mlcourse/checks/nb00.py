@@ -18,6 +18,7 @@ def squared_error(answer):
             (1 / 3, "this is the mean of the differences, where misses above and below cancel: square each first"),
             (1 / 9, "you squared the mean; take the mean of the squares: subtract, square, then the mean"),
             (5 / 3, "this is the mean of the absolute differences: square them instead"),
+            ((13 / 3) ** 0.5, "this is the root of the mean squared error: leave the root out"),
             ((guess - truth) ** 2, "these are the squared errors of the single points: take their mean"),
         ],
     )

@@ -16,6 +16,8 @@ def cut(answer):
     y = -10 * x - 1
     support, query = Examples(x[:, :k_shot], y[:, :k_shot]), Examples(x[:, k_shot:], y[:, k_shot:])
     axis = "you cut along axis 0, the tasks: every task must be there, with fewer examples. Cut axis 1"
+    one_only = "an axis is gone: `x[:, k_shot]` takes one example of each task. A cut needs a colon, `:k_shot`"
+    last = "you cut the last axis, the numbers of one example: the examples lie along axis 1"
     mixed = "an `x` and its `y` do not belong together: cut both in the same way"
     yield compare(
         answer(x, y, k_shot),
@@ -23,6 +25,8 @@ def cut(answer):
         name="the task",
         diagnoses=[
             (lambda got: any(np.shape(part.x)[1:] == x.shape[1:] and len(part.x) < n_tasks for part in got), axis),
+            (lambda got: any(np.ndim(part.x) < x.ndim for part in got), one_only),
+            (lambda got: any(np.shape(part.x)[2] != 1 for part in got), last),
             (Task(query, support), "support and query have changed places: the support is the first `k_shot`"),
             (
                 lambda got: bool(np.isin(got[0].x, got[1].x).any()),
@@ -40,7 +44,7 @@ def cut(answer):
 
 @exercise("1.2", "A first learner", passed="Any learner that cannot beat these lines has learned nothing.")
 def nearest_label(answer):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(13)  # for these, absolute differences give another label than squares
     classes = rng.uniform(size=(3, 1, 4, 4))
     y = np.array([0, 0, 1, 1, 2, 2])  # two shots: places and labels differ
     support = Examples(classes[y] + 0.2 * rng.normal(size=(6, 1, 4, 4)), y)
@@ -51,13 +55,17 @@ def nearest_label(answer):
     yield compare(
         answer(support, query_x),
         want,
-        name="the labels",
+        name="the array of labels",
         diagnoses=[
             (distance.argmin(axis=1), "these are places of drawings: look up the labels there, `support.y`"),
             (y[distance.argmax(axis=1)], "these are the labels of the drawings farthest away: is it `argmin`?"),
             (
                 lambda got: np.shape(got) == (len(y),),
                 "there is one answer for each support drawing: let `argmin` run along axis 1, over the support",
+            ),
+            (
+                y[np.abs(difference).sum(axis=(2, 3, 4)).argmin(axis=1)],
+                "these are sums of absolute differences: square the differences instead",
             ),
             (
                 y[difference.sum(axis=(2, 3, 4)).argmin(axis=1)],
@@ -78,14 +86,18 @@ def split(answer):
     train, val, test = (np.asarray(part) for part in parts)
     yield from _leaks({"meta-train": train, "meta-test": test, "meta-val": val})
     yield compare(
-        (val.size, test.size, train.size),
-        (n_val, n_test, n_classes - n_val - n_test),
-        name="the sizes of val, test and train",
+        (train.size, val.size, test.size),
+        (n_classes - n_val - n_test, n_val, n_test),
+        name="the list of sizes, train, val and test,",
         diagnoses=[
             (
-                lambda got: got[0] == n_val and got[1] != n_test,
+                lambda got: sorted(got) == sorted((n_classes - n_val - n_test, n_val, n_test)),
+                "the pieces are right, but in another order: `return train, val, test`",
+            ),
+            (
+                lambda got: got[1] == n_val and got[2] != n_test,
                 f"meta-test has {test.size} classes, not {n_test}: a slice needs its beginning and its end",
-            )
+            ),
         ],
     )
     everything = np.sort(np.concatenate([train, val, test]))

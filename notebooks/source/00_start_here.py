@@ -20,7 +20,7 @@ import numpy as np
 from mlcourse import checks, figures
 from mlcourse.tasks import five_points
 
-task, wave = five_points()
+task, wave = five_points()    # the five points, and the wave that they come from
 
 # %% [markdown]
 # ## What meta-learning is
@@ -63,7 +63,7 @@ figures.show(figure, alt="Left: nine small sine waves of different heights and s
 # %% [markdown]
 # ## Where this leads: a character drawn once, and recognised
 #
-# Each row below is a character from a script that a learner has never met. It is shown **one** drawing of each, on the left. Then it must say which of the five each drawing on the right is.
+# Each row below is a character from a script that a learner has never met. It is shown **one** drawing of each, on the left. Then it must say which of the five each drawing on the right is. (Notebook 01 explains the words in the code, and where the characters come from.)
 
 # %%
 from mlcourse.tasks.images import Episodes
@@ -88,9 +88,9 @@ assert abs(by_pixels - 0.43) < 0.01 or unseen.name != "glyphs", by_pixels
 assert 0.3 < by_pixels < 0.6
 
 # %% [markdown]
-# Somebody who guesses is right in 20 % of the cases. Comparing pixels gets about **43 %** of these right. For such tasks with handwritten characters, prototypical networks were published with [98.8 %](https://arxiv.org/abs/1703.05175).
+# Somebody who guesses is right in 20 % of the cases. Comparing pixels, and naming the drawing on the left that differs least, gets about **43 %** right. For such tasks with handwritten characters, *prototypical networks* were published with [98.8 %](https://arxiv.org/abs/1703.05175).
 #
-# To be honest about the way there: notebooks 07 and 08 will recognise these characters, and this edition of the course ends with 06. In 01 you build such tasks yourself. From 02 to 06 you learn the machinery on curves, where you can see everything.
+# To be honest about the way there: notebooks 07 and 08 will recognise these characters, 08 with prototypical networks, and this edition of the course ends with 06. In 01 you build such tasks yourself. From 02 to 06 you learn the machinery on curves, where you can see everything.
 
 # %% [markdown]
 # ## Is your machine ready?
@@ -140,7 +140,7 @@ assert abs(np.mean((joined - truth) ** 2) - 7.7) < 0.05 and abs(np.mean((flat - 
 # %% [markdown]
 # **What you saw.** Joining the dots is worse: an error of 7.7, against 4.4 for giving up. To fit the points is not to know the curve. What is missing is that it is a *wave*, and no five points say that. Other waves do.
 #
-# **Steppers** let you walk through an algorithm. This one learns another wave from five points, one step at a time. Press **Inner step**, or use the slider; the arrow keys move it too. Two letters stand in it and on every page from here on: $\theta$ (theta) is where a learner *starts*, $\varphi$ (phi) is where it is *after* learning from the points.
+# **Steppers** let you walk through an algorithm. This one learns another wave from five points, one step at a time. Press **Inner step**, or use the slider; the arrow keys move it too. Two letters stand in it and on every page from here on: $\theta$ (theta) is where a learner *starts*, $\varphi$ (phi) is where it is *after* learning from the points. The five dots are called *support points*. (Two of them nearly coincide, at the far left.)
 
 # %%
 from mlcourse.widgets import Stepper
@@ -148,9 +148,9 @@ from mlcourse.widgets import Stepper
 Stepper(stage="task")
 
 # %% [markdown]
-# *Function space* shows the curve. *Parameter space* shows the two numbers behind it, height and shift: each step takes them a little further down the loss, whose lines of equal height you see. (Is it a picture without buttons? Then run the cell.)
+# *Function space* shows the curve. *Parameter space* shows the two numbers behind it, the height and the shift of a wave, as one dot. The lines are like those of a map: along each of them the loss is the same. Every step takes the dot a little further down, towards the star, where the true wave is. (Is it a picture without buttons? Then run the cell.)
 #
-# **Exercises** come with a check, two hints and a solution. The circles say how hard it is. If one does not work out, read on: the lesson never depends on your answer. Try this one.
+# **Exercises** come with a check, two hints and a solution. The circles say how hard each is. If one does not work out, read on: the lesson never depends on your answer. Try this one.
 
 # %% [markdown]
 # ### Exercise 0.1 ●○○○○ The error of a guess
@@ -189,9 +189,10 @@ checks.nb00.squared_error(squared_error)
 # </details>
 
 # %% [markdown]
-# When the answer is right, the check says so and adds what it was good for:
+# When the answer is right, the check says so and adds what it was good for. (The answer is folded away here, so that you can find your own.)
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# A right answer
 checks.nb00.squared_error(lambda guess, truth: np.mean((guess - truth) ** 2))
 
 # %% [markdown]
@@ -210,7 +211,7 @@ loss = losses.squared_error(network)
 starts = {"random": network.init(np.random.default_rng(0)), "MAML": weights.load("sinusoid_maml")}
 
 adapted = {}
-for name, theta in starts.items():
+for name, theta in starts.items():    # one step of gradient descent, the same for both
     adapted[name] = maml.adapt(loss, theta, task.support, inner_lr=0.01, inner_steps=1)
     before, after = loss(theta, *task.query), loss(adapted[name], *task.query)
     print(f"{name:8} before {before:.2f}   after {after:.2f}")
@@ -237,7 +238,7 @@ assert best > 4.5, best
 # %% [markdown]
 # **What you saw.** From the random start, one step changes next to nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. Look at the left half of the picture, where there are no points at all. The network draws the wave there too, because it has practised on waves.
 #
-# Is the comparison fair? A larger step does not save the random start: of seven rates from 0.001 to 0.2, none brings it below 4.5. But one wave and one random start are an anecdote. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
+# Is the comparison fair? A larger step does not save the random start: of seven learning rates from 0.001 to 0.2, none brings it below 4.5. But one wave and one random start are an anecdote. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
 
 # %% [markdown]
 # ## Where things are

@@ -54,7 +54,7 @@ print("query  ", task.query.x.shape, task.query.y.shape)
 #
 # $$\hat y = \text{learner}(\text{support}_i,\ x).$$
 #
-# It never sees the query's $y$. Those belong to the judge.
+# It never sees the query's $y$. Those belong to the judge. (In code it gets all the inputs of the query at once, and answers them all.)
 
 # %% [markdown]
 # ## A family of tasks: one wave is not enough
@@ -63,7 +63,7 @@ print("query  ", task.query.x.shape, task.query.y.shape)
 #
 # The family of our five points has three lines:
 #
-# 1. draw an amplitude $A$ between 0.1 and 5, and a phase $p$ between 0 and $\pi$;
+# 1. draw an amplitude $A$ (the height) between 0.1 and 5, and a phase $p$ (the shift) between 0 and $\pi$;
 # 2. draw some inputs $x$ between −5 and 5;
 # 3. compute $y = A \sin(x - p)$.
 #
@@ -80,7 +80,7 @@ def sine_task(k_shot, n_query, rng):
     return Task(support, query)
 
 # %% [markdown]
-# That is the whole family. Draw four tasks from it:
+# That is the whole family. Draw four tasks from it (`stack` puts them together, to be drawn in one picture):
 
 # %%
 rng = np.random.default_rng(3)
@@ -172,7 +172,7 @@ checks.nb01.cut(cut)
 #
 # What is done with a family of tasks? Nearly everything in this course is two loops, one inside the other.
 #
-# - The **inner loop** learns *one task*. It starts from $\theta$ (theta), which all tasks share. It looks at the support set of task $i$ and ends with $\varphi_i$ (phi), which belongs to that task alone. Once it has been judged, $\varphi_i$ is thrown away.
+# - The **inner loop** learns *one task*. It starts from $\theta$ (theta), numbers which all tasks share: for a network, its weights. It looks at the support set of task $i$, changes its copy of these numbers and ends with $\varphi_i$ (phi), which belongs to that task alone. Once it has been judged, $\varphi_i$ is thrown away.
 # - The **outer loop** learns *how to start*. It looks at how well the $\varphi_i$ of several tasks do on their query sets, and changes $\theta$. That is what stays.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -219,7 +219,7 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # 2. Press **Outer step**. Now $\theta$ moves, and the copies are gone.
 # 3. Pull the slider to the far right: twelve outer steps.
 #
-# **Predict.** After all those steps, is the curve of $\theta$ itself, the thickest one, a good fit for any of the three tasks?
+# **Predict.** At the start the mean loss of the three tasks is 4.7 at $\theta$ itself, and 3.4 after three inner steps from there. After twelve outer steps, which of the two is near 0: both, only the first, or only the second?
 
 # %%
 from mlcourse.widgets import Stepper
@@ -227,17 +227,22 @@ from mlcourse.widgets import Stepper
 Stepper(method="maml")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-losses = Stepper(method="maml").loops.runs["maml"].losses
+loops = Stepper(method="maml").loops
+losses = loops.runs["maml"].losses
 assert losses.shape == (13, 4)
+height, shift = loops.runs["maml"].theta[12]
+curve_of_theta = height * np.sin(loops.tasks.query.x - shift)
+of_each = np.mean((curve_of_theta - loops.tasks.query.y) ** 2, axis=(1, 2))
+assert np.allclose(of_each, [3.8, 0.8, 4.8], atol=0.06), of_each
 assert np.allclose(losses[[0, 0, 12, 12], [0, 3, 0, 3]], [4.7, 3.4, 3.1, 0.3], atol=0.06), losses[[0, 12]]
 
 # %% [markdown]
-# **What you saw.** No: even at the end the mean error at $\theta$ is 3.1. But three inner steps from there bring it down to 0.3. From the start, the same three steps went from 4.7 to 3.4 only. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
+# **What you saw.** Only the second: three inner steps now lead to 0.3. At $\theta$ itself the mean loss is still 3.1. The curve of $\theta$, the thickest one, comes near task 2 (a loss of 0.8) and is far from the other two (3.8 and 4.8): one curve cannot fit three waves. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
 
 # %% [markdown]
 # ## Tasks of characters
 #
-# Curves are easy to see through. Most work on few-shot learning is about images, so here is the second family. A task is:
+# Curves are easy to see through. Most work on few-shot learning, which is learning from a few examples, is about images. So here is the second family. A task is:
 #
 # - choose `n_way` characters: these are the *classes* of this task;
 # - take `k_shot` drawings of each as the support set, and `n_query` *other* drawings of each as the query;
@@ -347,7 +352,7 @@ checks.nb01.nearest_label(nearest_label)
 #
 # Is your family the same as the course's? The two draw their random numbers in another order, so the tasks differ. But the same learner should find them equally hard. (`nearest_neighbour` is the packaged version of exercise 1.2.)
 #
-# **Predict.** Guessing gives 20 %. What will comparing pixels give with one drawing of each character: 25, 43 or 80 %? And with five drawings of each?
+# **Predict.** Guessing gives 20 %. With one drawing of each character, comparing pixels got about 43 % in notebook 00. What will it get with five drawings of each: 45, 65 or 90 %?
 
 # %%
 from mlcourse.baselines import nearest_neighbour
@@ -508,7 +513,7 @@ if GLYPHS:
 
 # %%
 many = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 300, replace=False))
-with_many = accuracy(with_memory(many.images[:, :15]), list(each(by_class))[:150])
+with_many = accuracy(with_memory(many.images[:, :15]), list(each(by_class))[:150])    # 150 tasks: it is slow
 print(f"300 in memory, new characters: {with_many:.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
@@ -535,7 +540,7 @@ def tasks_of(images, shuffled):
         yield episode(images[:, 15:], chosen, k_shot=1, n_query=4, rng=rng)
 
 # %% [markdown]
-# **Predict.** Four scores: with labels that are fixed, or dealt anew in each task; on the thirty characters that it knows, or on thirty new ones. Which of the four is above 20 %, the score of guessing?
+# **Predict.** Four scores: with labels that are fixed, or dealt anew in each task; on the thirty characters that it knows, or on thirty new ones. Which of them are well above 20 %, the score of guessing?
 
 # %%
 thirty_new = splits.test.take(np.random.default_rng(1).choice(len(splits.test), 30, replace=False))
@@ -554,17 +559,17 @@ figures.table(
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert without_support["known characters"][0] > 0.4, without_support
 others = [without_support["known characters"][1], *without_support["new characters"]]
-assert all(abs(value - 0.2) < 0.05 for value in others), without_support
+assert all(abs(value - 0.2) < (0.02 if GLYPHS else 0.05) for value in others), without_support
 assert not GLYPHS or abs(without_support["known characters"][0] - 0.58) < 0.015, without_support
 
 # %% [markdown]
-# **What you saw.** Only one: fixed labels on known characters, 58 %. A meta-learner that is trained on such tasks finds this way out, since it is the easiest. It learns to recognise, not to learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, nobody can do without the support.)
+# **What you saw.** Only one: fixed labels on known characters, 58 %. The other three lie within two points of 20 %. A meta-learner that is trained on such tasks finds this way out, since it is the easiest. It learns to recognise, not to learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, nobody can do without the support.)
 
 # %% [markdown]
 # ### Exercise 1.4 ●●○○○ Split somebody's data
 # *5 minutes. Why it matters: all four run, and all four give you a percentage.*
 #
-# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. You meta-train a learner. Botanists will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks?
+# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. You meta-train a learner. Botanists will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.
 #
 # - **a**: keep six photographs of every kind for meta-test.
 # - **b**: keep 60 kinds for meta-test, with all their photographs.
@@ -601,7 +606,7 @@ checks.nb01.which_split(choice)
 # %% [markdown]
 # ## The same things under other names
 #
-# You will meet these in papers and in other people's code. This course uses the left column only.
+# You will meet these in papers and in other people's code. This course uses the left column only. What is new in it, you need from 02 on.
 #
 # | here | elsewhere |
 # | --- | --- |
@@ -609,11 +614,11 @@ checks.nb01.which_split(choice)
 # | `n_way`, `k_shot` | ways and shots, N and K |
 # | support set | the task's training set, context set; in MAML's code `inputa`, `labela` |
 # | query set | the task's test set, target set; in MAML's code `inputb`, `labelb` |
-# | `inner_lr` (α) | `fast_lr`, `update_lr`, task learning rate |
-# | `meta_lr` (β) | outer learning rate; in Reptile the step size ε |
-# | `inner_steps` | `num_updates`, adaptation steps |
-# | `meta_steps` | iterations, sometimes (wrongly) epochs |
-# | `meta_batch_size` | tasks per batch |
+# | `inner_lr` (α), the learning rate of an inner step | `fast_lr`, `update_lr`, task learning rate |
+# | `meta_lr` (β), that of an outer step | outer learning rate; in Reptile the step size ε |
+# | `inner_steps`, how many in each task | `num_updates`, adaptation steps |
+# | `meta_steps`, how many outer steps | iterations, sometimes (wrongly) epochs |
+# | `meta_batch_size`, how many tasks in each outer step | tasks per batch |
 # | meta-train, meta-val, meta-test | base, validation and novel classes |
 
 # %% [markdown]
