@@ -177,7 +177,7 @@ assert 10 < 100 * nearest.scores.min() < 20 and 75 < 100 * nearest.scores.max() 
 
 # %% [markdown]
 # ### Exercise 3.2 ●●○○○ The interval
-# *8 minutes. Why it matters: half of all confusion about few-shot results is about this line.*
+# *8 minutes. Why it matters: many tables print something else after the ±, and do not say so.*
 #
 # Write `interval(scores)`: the mean of the scores and *half* the width of its 95 % interval.
 
@@ -614,7 +614,7 @@ assert believed.mean() == 1.0
 assert abs(100 * (together.mean - alone.mean) - 5.3) < 0.5, (alone, together)
 
 # %% [markdown]
-# About 5 points more, with the same single label a class. Both lines are right, and they must not stand in one column. Batch normalisation over the query set does the same without being asked: it is the most frequent reason why two papers print different numbers for one method. Notebook 07 comes back to it.
+# About 5 points more, with the same single label a class. Both lines are right, and they must not stand in one column. Batch normalisation over the query set does something like it without being asked, which is one reason why papers print different numbers for one method. Notebook 07 comes back to it.
 
 # %% [markdown]
 # ### Exercise 3.4 ●●○○○ Find the leaks
