@@ -51,13 +51,29 @@ task, wave = five_points()
 #
 # So one factor is dropped, $I - \alpha H_i$. With several inner steps MAML has such a factor for each of them. What is left is an ordinary gradient: that of the query loss, taken **at** $\varphi_i$ and used to move $\theta$.
 #
-# You have met it. The broken meta-loss at the end of notebook 05 did this by accident. Now you do it on purpose.
+# You have met it. The broken meta-loss at the end of notebook 05 did this by accident. Now you do it on purpose. The tool is `stop_gradient`: the same numbers, but `grad` takes them for constants. (In torch it is called `.detach()`.) On $x \cdot x$ at 3:
+
+# %%
+def product(x):
+    return x * x
+
+def half_cut(x):
+    return x * stop_gradient(x)         # the second x is now just the number 3
+
+print("x · x:               ", product(3.0), " derivative", grad(product)(np.array(3.0)))
+print("x · stop_gradient(x):", half_cut(3.0), " derivative", grad(half_cut)(np.array(3.0)))
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert (float(grad(product)(np.array(3.0))), float(grad(half_cut)(np.array(3.0)))) == (6.0, 3.0)
+
+# %% [markdown]
+# Both give 9. The derivative of the second is 3, not 6, for only the first $x$ counts as moving.
 
 # %% [markdown]
 # ### Exercise 6.1 ●●○○○ Drop the factor
 # *5 minutes. Why it matters: it is the whole difference between the two methods, and many public "MAML"s have it without knowing.*
 #
-# Below is `adapt` of notebook 05 with one line left open. There it read `grad(loss)(phi, support.x, support.y)`. Fill it in so that the *values* of $\varphi$ stay as they were, while a `grad` from outside, with respect to `theta`, sees $\varphi$ move with `theta` one to one. You need `stop_gradient`: given a dict (or an array), it returns the same numbers with their history cut off, so that `grad` takes them for constants.
+# Below is `adapt` of notebook 05 with one line left open. There it read `grad(loss)(phi, support.x, support.y)`. Fill it in so that the *values* of $\varphi$ stay as they were, while a `grad` from outside, with respect to `theta`, sees $\varphi$ move with `theta` one to one. `stop_gradient` takes a dict of arrays as well.
 
 # %% tags=["exercise"]
 def adapt_first_order(loss, theta, support, inner_lr, inner_steps):
@@ -93,7 +109,7 @@ checks.nb06.adapt_first_order(adapt_first_order)
 #     return phi
 # ```
 #
-# `stop_gradient(grad(loss)(phi, …))` is right as well; it only computes a history first and then throws it away. In torch the same word is `.detach()`.
+# `stop_gradient(grad(loss)(phi, …))` is right as well; it only computes a history first and then throws it away.
 #
 # </details>
 
@@ -358,8 +374,6 @@ assert round(loss_after_one_step(1.9) / loss_after_one_step(1.1), 1) == 8.1
 # %% tags=["exercise"]
 def rests_at(curvatures, slopes, inner_lr, inner_steps, first_order):
     """Return the w at which the outer loop comes to rest, one number."""
-    share_left = ...
-    weight = ...
     return ...
 
 # %% tags=["check"]
@@ -739,7 +753,7 @@ directions = {
 meta_steps = {"MAML": 1500, "first-order": 3000, "Reptile": 1500, "joint": 3000}
 
 # %% [markdown]
-# First order and joint training get twice as many steps, because theirs cost less than half as much.
+# First order and joint training get twice as many steps, because theirs cost about half as much or less. The seconds below are processor time.
 #
 # **Predict.** Before any inner step, which of them will be worst on new sines? And after one?
 
@@ -754,7 +768,7 @@ for name, direction in directions.items():
         theta_now, moments = adam.update(theta_now, gradient, moments, lr=3e-3)
     live[name] = theta_now
     seconds = time.process_time() - started
-    print(f"{name:12} {meta_steps[name]} meta-steps, {seconds:.1f} s of processor time")
+    print(f"{name:12} {meta_steps[name]} meta-steps, {seconds:.1f} s")
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 from mlcourse.evaluation import adaptation_curve
