@@ -30,6 +30,7 @@ def meta_gradient(answer):
     factor = 0.8**steps
     right = factor * query.slope(phi)
     straight = theta - steps * inner_lr * support.slope(theta)
+    added = sum(0.8 * query.slope(3.0 + (theta - 3.0) * 0.8**step) for step in (1, 2, 3))
     yield compare(
         answer(theta, inner_lr, 1, support, query),
         0.8 * query.slope(1.4),
@@ -39,6 +40,7 @@ def meta_gradient(answer):
             (0.8 * query.slope(theta), "the query judges where the steps end: take its slope at φ, not at θ"),
             (0.8 * support.slope(1.4), "the last slope should be that of the query loss, not of the support loss"),
             (1.2 * query.slope(1.4), "the factor is 1 − α·curvature: a step takes back some of the nudge"),
+            (0.95 * query.slope(1.4), "the factor belongs to the inner step: take the support's curvature"),
             (0.8 * query.slope(0.6), "you went up the hill: φ = φ − α·slope"),
         ],
     )
@@ -49,6 +51,7 @@ def meta_gradient(answer):
         diagnoses=[
             (0.8 * query.slope(phi), "φ took three steps, the factor only one: multiply it again in every step"),
             (0.4 * query.slope(phi), "the factors of the steps multiply, as in every chain rule; you added them"),
+            (added, "you added up a slope for every step: the query judges once, where the last step ended"),
             (factor * query.slope(straight), "each step begins where the last one ended, not at θ again"),
         ],
     )
@@ -71,8 +74,10 @@ def matmul_pull_backs(answer):
         diagnoses=[
             (right[::-1], "the two are swapped: first the gradient for a, then the one for b"),
             ((g * b, g * a), "this is the rule of `*`, entry by entry; `@` sums over rows and columns"),
-            (lambda got: same(got[0], g @ b), "the gradient for a: g meets b *turned over* (`b.T`)"),
-            (lambda got: same(got[1], a @ g), "the gradient for b: g meets a *turned over* (`a.T`)"),
+            (lambda got: same(got[0], g @ b), "the gradient for a: g meets b turned over (`b.T`)"),
+            (lambda got: same(got[1], a @ g), "the gradient for b: g meets a turned over (`a.T`)"),
+            (lambda got: same(got[0], b @ g.T), "the gradient for a came out turned over, of shape (j, n)"),
+            (lambda got: same(got[1], g.T @ a), "the gradient for b came out turned over, of shape (k, j)"),
             (lambda got: same(got[0], b.T @ g), "the gradient for a: g on the left, since b was on the right"),
             (lambda got: same(got[1], g @ a.T), "the gradient for b: g on the right, since a was on the left"),
         ],
@@ -93,7 +98,7 @@ def undo_broadcasting(answer):
             (g, "it still has the shape (3, 4): sum over the axis that broadcasting put in front"),
             (g.mean(axis=0), "this is the mean over the copies: every copy counts in full, so sum"),
             (g[0], "this is the share of the first copy only: collect from all of them"),
-            (g.sum(axis=1), "summed along the wrong axis: new axes are in *front*"),
+            (g.sum(axis=1), "summed along the wrong axis: new axes are in front"),
             (g.sum(axis=0, keepdims=True), "a new axis goes away altogether: no `keepdims` for it"),
         ],
     )
@@ -177,6 +182,11 @@ def hessian_vector_product(answer):
                 "products of different shapes were added, and one was broadcast: `.sum()` each of them first",
             ),
             (_hessian_times(params, ones), "this is H times a vector of ones: where does v come in?"),
+            (
+                {name: x * v[name] for name, x in _hessian_times(params, ones).items()},
+                "multiplied in too late: v belongs to the first gradient, before you differentiate again",
+            ),
+            (_hessian_times(v, v), "this is the Hessian at v: differentiate at `params`; v is only a direction"),
             (
                 {name: 2 * x for name, x in _hessian_times(params, gradient).items()},
                 "you multiplied the gradient by itself: multiply it by v",

@@ -8,6 +8,7 @@ from mlcourse.checks.verdict import exercise
 from mlcourse.fast import losses as fast_losses
 from mlcourse.fast import networks as fast_networks
 from mlcourse.fast.arrays import tensors
+from mlcourse.reference import autograd as ag
 from mlcourse.reference import losses, maml, networks
 from mlcourse.tasks import Examples, Sinusoids, each, one
 
@@ -30,6 +31,10 @@ def adapt(answer):
     def steps(n: int, lr: float) -> dict[str, np.ndarray]:
         return maml.adapt(LOSS, theta, support, inner_lr=lr, inner_steps=n)
 
+    restarted = theta
+    for _ in range(3):
+        gradient = ag.grad(LOSS)(restarted, *support)
+        restarted = {name: theta[name] - 0.1 * gradient[name] for name in theta}
     at_theta = {name: theta[name] + 3 * (steps(1, 0.1)[name] - theta[name]) for name in theta}
     yield compare(
         phi,
@@ -42,6 +47,7 @@ def adapt(answer):
                 steps(1, 0.1),
                 "this is φ after one step: repeat it `inner_steps` times, each from where the last one ended",
             ),
+            (restarted, "every step sets off from θ again: subtract the gradient from φ"),
             (at_theta, "every step uses the gradient at θ: take it at φ, where the last step ended"),
             (steps(3, 1.0), "the step is the whole gradient: multiply it by `inner_lr`"),
         ],
@@ -64,6 +70,10 @@ def meta_loss(answer):
             found.append(LOSS(phi, *getattr(task, judge_on)))
         return float(np.mean(found))
 
+    carried, one_after_another = theta, []
+    for task in each(tasks):
+        carried = given(LOSS, carried, task.support, 0.1, 2)
+        one_after_another.append(LOSS(carried, *task.query))
     yield compare(
         answer(LOSS, given, theta, tasks, 0.1, 2),
         judged("support", True, "query"),
@@ -86,6 +96,14 @@ def meta_loss(answer):
                 float(LOSS(given(LOSS, theta, one(tasks, 2).support, 0.1, 2), *one(tasks, 2).query)),
                 "this is the loss of the last task alone: collect one loss a task",
             ),
+            (
+                float(np.mean(one_after_another)),
+                "each task begins where the task before it ended: every task adapts from θ itself",
+            ),
+            (
+                1.5 * judged("support", True, "query"),
+                "you divided by 2, not by the number of tasks: `len(tasks)` counts the support and the query sets",
+            ),
         ],
     )
 
@@ -106,8 +124,18 @@ def adapt_all(answer):
     each_phi = [one_step(x, y) for x, y in zip(*support, strict=True)]
     want = {name: torch.stack([phi[name] for phi in each_phi]).numpy() for name in theta}
     together = one_step(support.x.flatten(0, 1), support.y.flatten(0, 1))
+    try:
+        got = answer(theta, Examples(*support))
+    except ValueError as error:
+        if not str(error).startswith("x has shape (3, 5, 1)"):
+            raise
+        yield (
+            "`adapt_one` takes one task and was given the points of all tasks at once: let `torch.vmap` call it, "
+            "with the support sets split along axis 0"
+        )
+        return
     yield compare(
-        answer(theta, Examples(*support)),
+        got,
         want,
         name="φ",
         diagnoses=[

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Gradients through gradients
 #
-# On this page you write **sixty lines of NumPy that can differentiate their own gradients**. They give the same meta-gradient as `torch.func.grad`, to twelve digits, and afterwards no line of MAML is magic.
+# On this page you write **sixty lines of NumPy that can differentiate their own gradients**. They give the same meta-gradient as `torch.func.grad`, and afterwards no line of MAML is magic.
 #
 # > **Recall.** Notebook 02 wrote a network as `apply(params, x)`: its parameters go in as an argument. Why not an object that keeps them inside?
 # >
@@ -534,7 +534,7 @@ def backward(output, inputs):
         for operand, pull_back in node.edges:
             share = pull_back(gradients[node])
             gradients[operand] = gradients[operand] + share if operand in gradients else share
-    nothing = Node(0.0)  # for a parameter that the output does not use
+    nothing = Node(0.0)  # times a parameter: zeros of its shape, if the output does not use it
     return {name: gradients.get(node, nothing * node.value) for name, node in inputs.items()}
 
 def grad(f):
@@ -609,7 +609,7 @@ assert np.isclose(grad(loss_after_step)(at)["a"].value, by_hand, rtol=1e-12)
 #
 # The left side is the **central difference**; it needs no derivative at all. One random direction tests all parameters at once, since a mistake in any of them shows in the sum.
 #
-# Here is MAML's loss for the network of the sinusoid experiment, 1,761 parameters, on our task. (Notebook 05 goes through these lines at leisure. Here they are something to be differentiated.)
+# Here is MAML's loss for the network of notebook 02, with its 1,761 parameters, on our task. (Notebook 05 goes through these lines at leisure. Here they are something to be differentiated.)
 
 # %% tags=["setup"]
 from mlcourse.reference import networks
@@ -703,7 +703,7 @@ def off_in_float32(h):
 assert 0.02 < off_in_float32(1e-5) and min(off_in_float32(h) for h in 10.0 ** np.arange(-5, 0, 0.5)) > 1e-4
 
 # %% [markdown]
-# **What you saw.** A V. On the right arm $h$ is too large: the loss bends on the way, and some ReLUs switch. On the left arm $h$ is too small: $M(\theta + hv)$ and $M(\theta - hv)$ agree in nearly all of their 16 digits, the subtraction cancels them, and what is left is rounding, blown up by the division by $2h$. At the bottom both errors are small, and nine digits agree.
+# **What you saw.** A V. (Each dot is the median over twenty random directions.) On the right arm $h$ is too large: the loss bends on the way, and some ReLUs switch. On the left arm $h$ is too small: $M(\theta + hv)$ and $M(\theta - hv)$ agree in nearly all of their 16 digits, the subtraction cancels them, and what is left is rounding, blown up by the division by $2h$. At the bottom both errors are small, and nine digits agree.
 #
 # So take $h \approx 10^{-5}$ for numbers of size 1 in float64. (The cube root of the machine's precision, $6 \cdot 10^{-6}$, is where the two errors balance.) In float32 the same test is off by several per cent at that $h$, and at no $h$ by less than one part in ten thousand. So **check gradients in float64**, whatever you train in. When in doubt look at the whole V: a right gradient shows one; a wrong gradient shows a floor, as you will see below.
 
@@ -712,7 +712,7 @@ assert 0.02 < off_in_float32(1e-5) and min(off_in_float32(h) for h in 10.0 ** np
 #
 # For one parameter, $L''$ was one number. For $n$ parameters it is a matrix, the **Hessian** $H$: entry $(i, j)$ says how fast slope $i$ changes with parameter $j$. Our little network has 1,761 parameters, hence 3.1 million entries, or 25 megabytes. A network of a million parameters would need 8 *terabytes*.
 #
-# But MAML does not need $H$. In its chain rule $H$ only ever appears *times a vector*:
+# But MAML does not need $H$, here the Hessian of the support loss at $\theta$. In its chain rule $H$ only ever appears *times a vector*:
 #
 # $$\nabla M(\theta) = \bigl(I - \alpha H\bigr) \, \nabla L_q(\varphi) = u - \alpha H u, \qquad u = \nabla L_q(\varphi).$$
 #
@@ -778,7 +778,7 @@ def times_hessian(f, params, v):
     return grad(slope_along_v)(params)
 
 # %% [markdown]
-# Now put the formula together, with one inner step: $u - \alpha H u$. The engine never saw this formula. It walked back through the notes.
+# That is exercise 4.4, for what follows. Now put the formula together, with one inner step: $u - \alpha H u$. The engine never saw this formula. It walked back through the notes.
 
 # %% [markdown]
 # **Predict.** Will $u - \alpha H u$ agree with `grad(meta_loss)` to the two digits of a rough approximation, to the nine of a finite difference, or to all sixteen?
@@ -837,6 +837,9 @@ def kept(f, **how):
 inner_steps = np.arange(11)
 second_order = np.array([kept(meta_loss, inner_steps=k) for k in inner_steps])
 first_order = np.array([kept(first_order_meta_loss, inner_steps=k) for k in inner_steps])
+for name, notes in (("MAML", second_order), ("first-order", first_order)):
+    nodes, kilobytes = notes[1] - notes[0]
+    print(f"{name:11} each inner step adds {nodes:.0f} nodes, {kilobytes:.0f} kilobytes")
 figure = figures.learning_curves(
     {"MAML": (inner_steps, second_order[:, 0]), "first-order": (inner_steps, first_order[:, 0])},
     xlabel="inner steps", ylabel="nodes kept", log=False,
@@ -871,7 +874,7 @@ assert np.allclose(more, more[0]) and np.allclose(less, 1761 * 8 / 1000) and rou
 # PyTorch's version is `torch.func.grad`, with the same meaning: a function in, its gradient function out, and you may nest it.
 
 # %% [markdown]
-# **Predict.** Three engines, one of them sixty lines long. In how many digits do the meta-gradients agree?
+# **Predict.** Three engines, one of them sixty lines long. In how many digits do the meta-gradients agree: in six, in nine, or in more than twelve?
 
 # %%
 from mlcourse.reference import losses, maml
@@ -962,7 +965,7 @@ print(f"loss after the inner step, at the start {value(meta_loss(theta)):.2f}")
 print(f"300 meta-steps later, with create_graph {trained[True]:.2f}, without {trained[False]:.2f}")
 
 # %% [markdown]
-# **What you saw.** No error, no warning, and without the keyword the loss falls as well, to about half. Had you run only that line, you would call it a success. With the keyword it falls below 1. (This is one task. What the cut costs over many is notebook 06's question.)
+# **What you saw.** No error, no warning, and without the keyword the loss falls as well, to about half. Had you run only that version, you would call it a success. With the keyword it falls below 1. (This is one task. What the cut costs over many is notebook 06's question.)
 #
 # Compare the two gradients at the start, and then do what you have learnt: nudge.
 
@@ -1023,7 +1026,7 @@ square_t.backward()
 assert t.grad == 20.0
 
 # %% [markdown]
-# **What you saw.** Our engine says 20: the slope at 10, for a square that was computed at 3. Nothing is right there. PyTorch keeps a version number for each tensor and refuses. (`t.data.fill_(10.0)` gets round that guard, and then PyTorch says 20 as well.) This is why the course never writes `p -= …` in an inner loop, but makes new arrays: `phi = {name: p - …}`.
+# **What you saw.** Our engine says 20: the slope at 10, for a square that was computed at 3. That is the slope of nothing you computed. PyTorch keeps a version number for each tensor and refuses. (`t.data.fill_(10.0)` gets round that guard, and then PyTorch says 20 as well.) This is why the course never writes `p -= …` in an inner loop, but makes new arrays: `phi = {name: p - …}`.
 
 # %% [markdown]
 # ## Quiz

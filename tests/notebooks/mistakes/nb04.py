@@ -10,12 +10,17 @@ MISTAKES = {
         Mistake(old="1 - inner_lr", new="1 + inner_lr", says="takes back some of the nudge"),
         Mistake(old="factor = factor * (", new="factor = (", says="the factor only one"),
         Mistake(old="inner_lr * support.slope(phi)", new="inner_lr * support.slope(theta)", says="not at θ again"),
+        Mistake(
+            old="inner_lr * support.curvature", new="inner_lr * query.curvature", says="the support's curvature"
+        ),
         Mistake(old="phi = phi - inner_lr", new="phi = phi + inner_lr", says="up the hill"),
     ],
     "4.2": [
         Mistake(old="g @ b.T", new="g @ b", says="`b.T`"),
         Mistake(old="a.T @ g", new="a @ g", says="`a.T`"),
         Mistake(old="g @ b.T", new="b.T @ g", says="g on the left"),
+        Mistake(old="g @ b.T", new="b @ g.T", says="of shape (j, n)"),
+        Mistake(old="a.T @ g", new="g.T @ a", says="of shape (k, j)"),
         Mistake(old="g @ b.T, a.T @ g", new="a.T @ g, g @ b.T", says="two are swapped"),
         Mistake(old="g @ b.T, a.T @ g", new="g * b, g * a", says="the rule of `*`"),
     ],
@@ -32,6 +37,7 @@ MISTAKES = {
         Mistake(old="gradient[name] * v", new="gradient[name].value * v", says="remembers nothing"),
         Mistake(old="(gradient[name] * v[name]).sum()", new="gradient[name] * v[name]", says="`.sum()` each"),
         Mistake(old="* v[name]", new="* gradient[name]", says="the gradient by itself"),
+        Mistake(old="grad(slope_along_v)(params)", new="grad(slope_along_v)(v)", says="the Hessian at v"),
         Mistake(old="grad(slope_along_v)(params)", new="slope_along_v(params)", says="one number"),
         Mistake(old="grad(slope_along_v)(params)", new="grad(f)(params)", says="differentiate once more"),
     ],

@@ -7,6 +7,7 @@ MISTAKES = {
         Mistake(old="- inner_lr *", new="+ inner_lr *", says="up the hill"),
         Mistake(old="inner_lr * gradient[name]", new="gradient[name]", says="multiply it by `inner_lr`"),
         Mistake(old="grad(loss)(phi,", new="grad(loss)(theta,", says="take it at φ"),
+        Mistake(old="phi[name] - inner_lr", new="theta[name] - inner_lr", says="sets off from θ again"),
         Mistake(old="range(inner_steps)", new="range(1)", says="after one step"),
         Mistake(old="    return phi", new="    return theta", says="no step was taken"),
     ],
@@ -14,6 +15,8 @@ MISTAKES = {
         Mistake(old="one_task.query.x, one_task.query.y", new="*one_task.support", says="fitted to"),
         Mistake(old="loss(phi,", new="loss(theta,", says="judge θ and not φ"),
         Mistake(old="theta, one_task.support,", new="theta, one_task.query,", says="must not see them"),
+        Mistake(old="phi = adapt(", new="theta = phi = adapt(", says="adapts from θ itself"),
+        Mistake(old="/ len(query_losses)", new="/ len(tasks)", says="the support and the query sets"),
         Mistake(old=" / len(query_losses)", new="", says="a sum over the tasks"),
         Mistake(old="sum(query_losses) / len(query_losses)", new="query_losses[-1]", says="the last task alone"),
     ],
@@ -23,6 +26,11 @@ MISTAKES = {
             old="torch.vmap(adapt_one, in_dims=(None, 0))(theta, supports)",
             new="adapt_one(theta, type(supports)(supports.x[0], supports.y[0]))",
             says="the first task alone",
+        ),
+        Mistake(
+            old="torch.vmap(adapt_one, in_dims=(None, 0))(theta, supports)",
+            new="adapt_one(theta, supports)",
+            says="the points of all tasks at once",
         ),
         Mistake(old="(None, 0)", new="(0, 0)", says="must not be split"),
         Mistake(
