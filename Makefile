@@ -61,7 +61,7 @@ $(VENV)/ready-to-author: pyproject.toml constraints.txt
 	@touch $(VENV)/ready $@
 
 # The stamps go first and come back last; `unfinished` stays behind when something stops half-way, and the
-# next call then begins anew. So does one whose Python has gone.
+# next call then begins anew. So does one whose Python has gone. JupyterLab is told not to ask about its news.
 define set_up
 set -e; \
 rm -f $(VENV)/ready $(VENV)/ready-to-author; \
@@ -75,6 +75,9 @@ touch $(VENV)/unfinished; \
 echo "Installing the course and what it needs into $(VENV): about a minute, longer the first time."; \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e "$(1)"; \
+mkdir -p $(VENV)/etc/jupyter/labconfig; \
+echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' \
+	> $(VENV)/etc/jupyter/labconfig/page_config.json; \
 rm -f $(VENV)/unfinished
 endef
 
