@@ -19,6 +19,7 @@ USUALLY = [
     (r"UnboundLocalError", "Give the variable a value before you use it."),
     (r"TypeError.*NoneType", "Something here is None: usually a function without `return`."),
     (r"TypeError.*(positional|keyword) argument", "Compare the arguments with those in the stub."),
+    (r"(TypeError|ufunc).*(bitwise_xor|for \^)", "`^` is no power in Python: write `**`."),
     (r"KeyError", "Print the dictionary's keys beside the one that you ask for."),
     (r"ValueError: vmap.*size", "What all tasks share must not be split: give None for it in `in_dims`."),
     (r"(ValueError|RuntimeError|IndexError).*(shape|broadcast|mismatch|dimension|size)",

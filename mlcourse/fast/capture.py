@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 
 import torch
@@ -31,7 +32,8 @@ def capture(step: Callable, mode: str = "auto", *, device: torch.device | str = 
             'capture="compile" needs a C++ compiler (g++ or clang++), and none was found; use "auto"'
         )
     if mode == "auto" and not can_compile:
-        print("No C++ compiler found: running eagerly, with the same results, more slowly.")
+        # on stderr, so that a command's data on stdout stays data
+        print("No C++ compiler found: running eagerly, with the same results, more slowly.", file=sys.stderr)
     if mode == "eager" or not can_compile:
         return step, "eager"
     return torch.compile(step, fullgraph=True, dynamic=False), "compile"

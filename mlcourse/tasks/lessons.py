@@ -16,5 +16,7 @@ def characters(*, quiet: bool = False) -> Splits:
         chosen = glyphs.splits()
         why = "rendered glyphs, embedded (for Omniglot: python -m mlcourse data fetch omniglot)"
     if not quiet:
-        print(f"Characters: {why}; {' / '.join(str(len(part)) for part in chosen)} to train / choose / test.")
+        print(
+            f"Characters: {why}; {' / '.join(str(len(part)) for part in chosen)} for meta-train / meta-val / meta-test."
+        )
     return chosen
