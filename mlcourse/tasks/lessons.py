@@ -16,7 +16,6 @@ def characters(*, quiet: bool = False) -> Splits:
         chosen = glyphs.splits()
         why = "rendered glyphs, embedded (for Omniglot: python -m mlcourse data fetch omniglot)"
     if not quiet:
-        print(
-            f"Characters: {why}; {' / '.join(str(len(part)) for part in chosen)} for meta-train / meta-val / meta-test."
-        )
+        sizes = " / ".join(str(len(part)) for part in chosen)
+        print(f"Characters: {why}; {sizes} for meta-train / meta-val / meta-test.")
     return chosen
