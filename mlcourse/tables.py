@@ -55,10 +55,6 @@ class Table:
         )
 
 
-def _padded(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
-
-
 def _is_number(text: str) -> bool:
     """Tell whether a cell is a figure ("0.63 ± 0.05", "−3", "12 %", "–" for none), so belongs to the right."""
     return text.strip("–- ") == "" or text.lstrip("−-+±~≈<>≤≥ ")[:1].isdigit()

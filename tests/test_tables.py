@@ -1,0 +1,30 @@
+"""The HTML tables of the lessons: numbers to the right, words escaped, columns named once."""
+
+import pytest
+
+from mlcourse.tables import table
+
+
+def html(*args, **kwargs) -> str:
+    return table(*args, **kwargs)._repr_html_()
+
+
+def test_rows_of_dicts_and_of_sequences_give_the_same_table():
+    dicts = html([{"method": "MAML", "loss": "0.60"}, {"method": "Reptile", "loss": "0.97"}])
+    plain = html([("MAML", "0.60"), ("Reptile", "0.97")], columns=("method", "loss"))
+    assert dicts == plain and dicts.count("<tr") == 3
+
+
+def test_numbers_stand_at_the_right_and_words_at_the_left():
+    made = html([("MAML", "0.60 ± 0.06")], columns=("method", "loss"))
+    assert made.index("text-align: left") < made.index("text-align: right")
+
+
+def test_what_looks_like_markup_is_shown_as_it_is():
+    made = html([("<b>", "1")], "a < b", columns=("name", "n"))
+    assert "<b>" not in made and "&lt;b&gt;" in made and "a &lt; b" in made
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="3 cells, and there are 2 columns"):
+        table([("a", "b", "c")], columns=("one", "two"))
