@@ -125,6 +125,7 @@ def average_and_floor(answer):
         got[1],
         np.mean((values - average) ** 2),
         name="the floor",
+        counts={"inputs or the waves": 3},
         diagnoses=[
             (lambda floor: abs(floor) < 1e-9, "it is 0, for deviations from a mean cancel: square them first"),
             (np.mean(values**2), "this is the error of saying 0: subtract the average from the waves first"),

@@ -21,16 +21,18 @@ def nearest_class_mean(answer):
     groups = [support.x[support.y == label] for label in range(3)]
     to_means = _distances(query_x, np.stack([group.mean(axis=0) for group in groups]))
     to_sums = _distances(query_x, np.stack([group.sum(axis=0) for group in groups]))
+    to_blocks = _distances(query_x, support.x.reshape(3, 3, 1, 2, 2).mean(axis=1))
     to_examples = _distances(query_x, support.x)
     got = answer(support, query_x)
     yield untouched(support.x, x_before, "support.x")
     yield compare(
         got,
         to_means.argmin(axis=1),
-        name="the labels",
+        name="the answer",
         diagnoses=[
             (to_means.argmax(axis=1), "these are the classes farthest away: take the smallest distance"),
             (to_sums.argmin(axis=1), "these are sums of each class's examples: take their means"),
+            (to_blocks.argmin(axis=1), "the examples are not sorted by class: pick each class by `support.y`"),
             (support.y[to_examples.argmin(axis=1)], "this is nearest neighbour: average each class first"),
             (to_examples.argmin(axis=1), "these are the places of support examples, not labels"),
             (lambda labels: not np.any(labels), "always class 0: is every class mean the mean of all examples?"),

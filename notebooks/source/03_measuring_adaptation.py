@@ -69,7 +69,7 @@ figures.show(figures.episode_grid(task, n_query=5), alt="A five-way one-shot tas
 # ### Exercise 3.1 ●●○○○ Nearest class mean
 # *10 minutes. Why it matters: it is the baseline that a method for few-shot images has to beat, and half of notebook 08.*
 #
-# Average the support examples of each class. Answer each query with the class whose mean is nearest (squared distance of the flattened numbers). Labels are the whole numbers 0, 1, …
+# Average the support examples of each class. Answer each query with the class whose mean is nearest (squared distance of the flattened numbers). Labels are the whole numbers 0, 1, …, and the examples may stand in any order.
 
 # %% tags=["exercise"]
 def nearest_class_mean(support, query_x):
@@ -128,7 +128,7 @@ print("five tasks:", five_scores)
 assert 0.2 < np.ptp(five_scores) < 0.3, five_scores
 
 # %% [markdown]
-# **What you saw.** More than 20 points. Some tasks hold five characters that differ clearly, some hold five that look alike. With a single task you would be measuring the luck of the draw.
+# **What you saw.** More than 20 points. Some characters look more alike than others, the one example of a class may be a poor one, and with 25 queries each of them counts 4 points. All this luck is in the score of a single task.
 #
 # So draw many. The course uses 600, always with a given seed, so that **every learner meets the same tasks**. What comes out is not a number but a distribution:
 
@@ -145,7 +145,7 @@ figures.show(
 )
 
 # %% [markdown]
-# `mlcourse.evaluation.evaluate` is your `my_evaluate` with its errors spelled out, and it tells accuracy from squared error by itself. (It draws its tasks in portions of 100, so that images of thousands of tasks never fill the memory.) With 100 tasks and the same seed the two agree to the last digit:
+# `mlcourse.evaluation.evaluate` is your `my_evaluate` with its errors spelled out, and it tells accuracy from squared error by itself. (It draws its tasks in portions of 100, so that images of thousands of tasks never fill the memory.) With 100 tasks and the same seed the two agree to the last digit (the word *transductive* in the printed line is explained under leak 3):
 
 # %%
 mine = my_evaluate(nearest_neighbour, five_way, accuracy, 100, default_rng(0))
@@ -167,9 +167,9 @@ assert 10 < 100 * nearest.scores.min() < 20 and 75 < 100 * nearest.scores.max() 
 #
 # $$s = \sqrt{\frac{1}{n-1} \sum_{i=1}^n (a_i - \bar a)^2}$$
 #
-# with $a_i$ the score on task $i$ and $\bar a$ their mean. Here $s = 10.6$ points. More tasks do not make it smaller.
+# with $a_i$ the score on task $i$ and $\bar a$ their mean. Here $s = 10.6$ points. More tasks do not make it smaller. (More queries in each task do, somewhat: the luck of the 25 queries is in it, too.)
 #
-# **How well do we know the mean?** The mean of $n$ independent scores has the standard deviation $s / \sqrt n$. In 95 of 100 cases it lies within 1.96 of these from the mean over *all* tasks that could be drawn (1.96 belongs to the bell curve, which means of many scores follow). So the 95 % interval is
+# **How well do we know the mean?** The mean of $n$ independent scores has the standard deviation $s / \sqrt n$. In 95 of 100 cases it lies within 1.96 of these from the mean over *all* tasks that could be drawn (the number 1.96 belongs to the bell curve, and the mean of many scores follows that curve closely). So the 95 % interval is
 #
 # $$\bar a \ \pm\ 1.96\, \frac{s}{\sqrt n}$$
 #
@@ -214,19 +214,20 @@ checks.nb03.interval(interval)
 # </details>
 
 # %% [markdown]
-# Does it keep its promise? We can play 500 laboratories. Each draws 20 tasks of its own and prints its mean and its interval. The mean over all 10,000 tasks stands in for the truth.
+# Does it keep its promise? We can play 500 laboratories. Each draws 20 tasks of its own and prints its mean and its interval. The mean over all 10,000 tasks stands in for the truth. Then we share the same scores among 100 laboratories with 100 tasks each.
 #
-# **Predict.** How many of 100 intervals will miss the truth: none, about 5, or about 30?
+# **Predict.** How many of 500 intervals will miss the truth? And with five times as many tasks in each, will a smaller share of them miss it?
 
 # %%
 many = evaluate(nearest_neighbour, five_way, n_tasks=10_000, rng=default_rng(1))
-laboratories = many.scores.reshape(500, 20)
-
-means = laboratories.mean(axis=1)
-half_widths = 1.96 * laboratories.std(axis=1, ddof=1) / np.sqrt(20)
-missed = np.abs(means - many.mean) > half_widths
 print(f"truth {many.mean:.1%}")
-print(f"{missed.sum()} of 500 intervals miss it: {missed.mean():.1%}")
+for size in (100, 20):                                  # tasks in a laboratory
+    laboratories = many.scores.reshape(-1, size)
+    means = laboratories.mean(axis=1)
+    half_widths = 1.96 * laboratories.std(axis=1, ddof=1) / np.sqrt(size)
+    missed = np.abs(means - many.mean) > half_widths
+    print(f"{size:3} tasks each, about ± {half_widths.mean():.1%}:", end=" ")
+    print(f"{missed.sum()} of {len(missed)} miss it ({missed.mean():.1%})")
 
 # %% tags=["hide-input"]
 with figures.style():
@@ -241,9 +242,12 @@ figures.show(figure, alt="A hundred vertical intervals around a horizontal line,
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 0.04 < missed.mean() < 0.07, missed.mean()
+hundreds = many.scores.reshape(100, 100)
+missed_by_hundreds = np.abs(hundreds.mean(axis=1) - many.mean) > 0.196 * hundreds.std(axis=1, ddof=1)
+assert 0.02 < missed_by_hundreds.mean() < 0.08, missed_by_hundreds.mean()
 
 # %% [markdown]
-# **What you saw.** About 5 in 100, as 95 % promises. (With as few as 20 tasks it tends to be one more, since 1.96 is made for many.) No laboratory did anything wrong, and none of them can know whether it is one of the unlucky ones.
+# **What you saw.** About 5 in 100, as 95 % promises, with few tasks and with many. More tasks make the interval *shorter*; how often it misses stays the same. (With as few as 20 tasks it tends to be one more in 100, since 1.96 is made for many.) No laboratory did anything wrong, and none of them can know whether it is one of the unlucky ones.
 #
 # **What the ± does not say.** It is over tasks: "another draw of tasks would move the mean by about so much". A *second training run*, with another random start, is another question. Its answer is the spread over seeds. Here is the learner from scratch of notebook 02, from five random starts, on the same tasks:
 
@@ -275,14 +279,14 @@ assert 0.05 < across_seeds(runs).spread < 0.3
 # %% [markdown]
 # ## Few-shot accuracy
 #
-# Now compare two learners with one and with five examples of each class.
+# Now compare two learners with one and with five examples of each class. (The packaged class mean returns a *score* for each class instead of a label; `evaluate` takes the class with the highest one.)
 #
 # **Predict.** *One* example of each class: which is better, nearest neighbour or nearest class mean? And with five?
 
 # %%
 from mlcourse import baselines
 
-class_mean = baselines.nearest_class_mean()           # exercise 3.1, packaged
+class_mean = baselines.nearest_class_mean()           # exercise 3.1, as scores
 results = {}
 for k_shot in (1, 5):
     family = Episodes(characters.test, n_way=5, k_shot=k_shot, n_query=5)
@@ -306,7 +310,7 @@ assert abs(100 * difference.mean() - 8.1) < 0.8 and abs(100 * 1.96 * difference.
 # %% [markdown]
 # **What you saw.** With one shot they are the same learner, to the last digit: the mean of one example is that example. With five shots the class mean is about 8 points better.
 #
-# Both met the same 600 tasks, so you may compare them **task by task**. The differences vary less than the scores do, because a hard task is hard for both. Two separate sets of tasks would give an interval of ± 1.2 for the difference:
+# Both met the same 600 tasks, so you may compare them **task by task**. The differences vary less than the scores do, because a hard task is hard for both. Judged on two separate sets of tasks, the two half-widths in the picture (± 0.9 and ± 0.8) would add up like the sides of a right angle, to ± 1.2. Task by task it is:
 
 # %%
 a, b = results["class mean, 5-shot"], results["neighbour, 5-shot"]
@@ -389,7 +393,7 @@ assert adaptation_speed(learners["MAML"], sines, target=1.0, n_tasks=100, rng=de
 assert all(curves[name].steps_to(1.0) is None for name in ("scratch", "pooled"))
 
 # %% [markdown]
-# `None` stands for "not within the 10 steps". On a network this small even ten steps take only milliseconds; with a large one, each step counts.
+# `None` stands for "not within the 10 steps". The three times to deploy are for equal work: where they differ, it is the computer's doing. On a network this small even ten steps take only milliseconds; with a large one, each step counts.
 
 # %% [markdown]
 # ### Exercise 3.3 ●●○○○ How fast?
@@ -464,12 +468,16 @@ saved = labels_saved(
     n_tasks=300, rng=default_rng(42),
 )
 print("the rival needs", 5 + saved, "labels; saved:", saved)
+for name, learner in (("MAML", one_step), ("rival", rival)):
+    fifty = evaluate(learner, sines_with(50), n_tasks=300, rng=default_rng(42))
+    print(f"with 50 labels {name} has {fifty.mean:.2f} ± {fifty.half_width:.2f}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 12 <= 5 + saved <= 18, saved
+assert fifty.mean < evaluate(one_step, sines_with(50), n_tasks=300, rng=default_rng(42)).mean - 0.02, fifty
 
 # %% [markdown]
-# **What you saw.** About 15: three times as many. That is what the experience with other sines is worth here, and it is worth less the more labels a task has. With 50 points from scratch nobody needs meta-learning for a sine.
+# **What you saw.** About 15: three times as many. That is what the experience with other sines is worth here, and it is worth less the more labels a task has. With 50 the rival is ahead of MAML's one step: with so many points nobody needs meta-learning for a sine.
 
 # %% [markdown]
 # ## The task generalisation gap
@@ -521,12 +529,12 @@ assert narrow_gap.mean < -3.5 and narrow_gap.train.mean < 2.2, narrow_gap
 assert narrow_gap.test.mean > 3.5 * narrow_gap.train.mean
 
 # %% [markdown]
-# **What you saw.** Minus: the narrow network is several times worse on the half that it never met, even though it may fine-tune there. The network that saw both halves has no gap that its interval could tell from 0. (For accuracies, where more is better, overfitting to the meta-train tasks shows as a *positive* gap.) This is why meta-train, meta-val and meta-test must not share classes, and why a table says how far apart they are.
+# **What you saw.** Minus: the narrow network is several times worse on the half that it never met, even though it may fine-tune there. The network that saw both halves has no gap that its interval could tell from 0. (For accuracies, where more is better, overfitting to the meta-train tasks shows as a *positive* gap.) A score on the kinds of task that a learner was trained on says little about new kinds. This is why meta-train, meta-val and meta-test must not share classes, and why a table says how far apart they are.
 
 # %% [markdown]
 # ## What can go wrong
 #
-# **A ± that is something else.** You have met three: the spread of the tasks (10.6), the interval of the mean (0.9), and the spread over seeds. If a paper prints a ± without saying which, take $1.96\, s/\sqrt n$ and see whether it fits.
+# **A ± that is something else.** You have met three: the spread of the tasks (10.6), the interval of the mean (0.9), and the spread over seeds. If a paper prints a ± without saying which, work backwards: to be an interval over $n$ tasks, it needs scores with a standard deviation of $\sqrt n / 1.96$ times as much. Can scores lie that far apart?
 #
 # **Leak 1: support points in the query set.** One wrong index when the examples are split is enough. Here the five support images are judged as well:
 
@@ -551,7 +559,7 @@ assert 8.5 < 100 * (leaked.mean - nearest.mean) < 10.5
 #
 # **Leak 2: choosing on the meta-test tasks.** Let 60 "settings" compete. Each is nearest class mean on its own random third of the pixels, so none of them is really better than another.
 #
-# **Predict.** We take the best of the 60 on 20 meta-test tasks. Then we score the winner on 600 fresh ones. Will it keep its score?
+# **Predict.** We take the best of the 60 on 20 meta-test tasks. How many points above the mean of the 60 will it be there? And how many of them will be left on 600 fresh tasks?
 
 # %%
 def with_pixels(mask):
@@ -568,12 +576,19 @@ fresh = evaluate(winner, five_way, n_tasks=600, rng=default_rng(2))
 print(f"the 60 on the 20 tasks: {np.mean(tried):.1%} on average")
 print(f"the winner among them:  {max(tried):.1%}")
 print(f"the winner, 600 fresh tasks: {fresh.mean:.1%}")
+blind = [
+    evaluate(with_pixels(mask), five_way, n_tasks=600, rng=default_rng(2)).mean
+    for mask in masks[:12]
+]
+print(f"the first 12 of the 60, the same fresh tasks: {np.mean(blind):.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert max(tried) - fresh.mean > 0.03, (max(tried), fresh.mean)
+assert abs(fresh.mean - np.mean(blind)) < 0.01 < max(tried) - np.mean(tried), (fresh.mean, np.mean(blind))
+assert np.mean(tried) > np.mean(blind) + 0.01, (np.mean(tried), np.mean(blind))
 
 # %% [markdown]
-# **What you saw.** The winner falls back to where all of them are. Its lead was luck, picked out of 60 tries. Choose on meta-validation tasks, and look at the meta-test tasks once.
+# **What you saw.** About 4 points above the others, and none of them is left: on fresh tasks the winner is as good as twelve that nobody chose. Its lead was luck, picked out of 60 tries. (All of them look better on the 20 tasks than on the fresh ones: those 20 happen to be easy.) Choose on meta-validation tasks, and look at the meta-test tasks once.
 #
 # **Leak 3: judging the queries together.** A learner may look at the whole query set at once. That is called **transductive**. It is not forbidden, but it is another problem: in use, queries often come one by one. Here is the extreme case. Our queries come grouped by class, five of each, so this learner looks at no picture at all:
 
@@ -614,7 +629,7 @@ assert believed.mean() == 1.0
 assert abs(100 * (together.mean - alone.mean) - 5.3) < 0.5, (alone, together)
 
 # %% [markdown]
-# About 5 points more, with the same single label a class. Both lines are right, and they must not stand in one column. Batch normalisation over the query set does something like it without being asked, which is one reason why papers print different numbers for one method. Notebook 07 comes back to it.
+# About 5 points more, with the same single label a class. Both lines are right, and they must not stand in one column. Batch normalisation (a layer that centres and scales with the mean and spread of its batch) does something like it without being asked, when the batch is the query set. This is one reason why papers print different numbers for one method. Notebook 07 comes back to it.
 
 # %% [markdown]
 # ### Exercise 3.4 ●●○○○ Find the leaks

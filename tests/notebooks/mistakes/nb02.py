@@ -29,6 +29,11 @@ MISTAKES = {
         Mistake(old="values.mean(axis=0)", new="values.sum(axis=0)", says="a sum over the waves"),
         Mistake(old="(values - average) ** 2", new="values - average", says="deviations from a mean cancel"),
         Mistake(old="(values - average) ** 2", new="values ** 2", says="the error of saying 0"),
+        Mistake(
+            old="np.mean((values - average) ** 2)",
+            new="np.sum(np.mean((values - average) ** 2, axis=0))",
+            says="a sum over the inputs or the waves",
+        ),
         Mistake(old="return average, floor", new="return floor", says="`return average, floor`"),
     ],
     "2.4": [

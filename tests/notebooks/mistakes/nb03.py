@@ -7,6 +7,7 @@ MISTAKES = {
         Mistake(old="argmin(axis=1)", new="argmax(axis=1)", says="farthest away"),
         Mistake(old=".mean(axis=0) for label", new=".sum(axis=0) for label", says="sums of each class"),
         Mistake(old="points[support.y == label]", new="points", says="the mean of all examples"),
+        Mistake(old="points[support.y == label]", new="points[3 * label:][:3]", says="not sorted by class"),
         Mistake(old="argmin(axis=1)", new="argmin(axis=0)", says="a query for each class"),
         Mistake(old="means[None]", new="points[None]", says="places of support examples"),
         Mistake(old="return distances.argmin(axis=1)", new="return -distances", says="return labels instead"),
