@@ -89,11 +89,19 @@ def rests_at(answer):
     def unnormalised(power: float) -> float:
         return float(np.sum(curvatures * (1 - 0.1 * curvatures) ** (3 * power) * slopes))
 
+    def added(power: float) -> float:
+        weights = curvatures * (1 - 0.1 * 3 * curvatures) ** power
+        return float(np.sum(weights * slopes) / np.sum(weights))
+
     def shared(power: float) -> list:
         return [
             (
                 right(power, 1),
                 "the share is that of one step: after `inner_steps` steps it is taken to that power",
+            ),
+            (
+                added(power),
+                "`inner_steps` multiplies the rate; but each step leaves a share of what the last one left",
             ),
             (
                 right(power, curved=False),
@@ -204,7 +212,7 @@ def two_terms(answer):
 @exercise(
     "6.5",
     "Carry the moments",
-    passed="The moments live on from step to step; only θ's way to the mean is Reptile's own.",
+    passed="The memory of the gradients' sizes lives on from one meta-step to the next.",
 )
 def reptile_adam_step(answer):
     network = networks.mlp((1, 40, 40, 1))  # the network that the notebook's inner_adam is for

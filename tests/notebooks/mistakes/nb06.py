@@ -13,6 +13,11 @@ MISTAKES = {
         Mistake(old="1 if first_order else 2", new="2 if first_order else 1", says="exchanged"),
         Mistake(old="(1 if first_order else 2)", new="1", says="a second time"),
         Mistake(old=" ** inner_steps", new="", says="taken to that power"),
+        Mistake(
+            old="(1 - inner_lr * curvatures) ** inner_steps",
+            new="(1 - inner_lr * inner_steps * curvatures)",
+            says="multiplies the rate",
+        ),
         Mistake(old="curvatures * share_left", new="share_left", says="curvature is missing"),
         Mistake(old=" / np.sum(weight)", new="", says="divide by the sum"),
     ],
