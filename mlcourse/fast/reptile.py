@@ -104,10 +104,11 @@ def meta_step_adam(
     meta_lr: float | torch.Tensor,
     batching: str = "auto",
 ) -> tuple[Params, adam.Moments]:
-    """One outer step as in the paper's own code: inner Adam whose moments live on from step to step.
+    """One outer step with inner Adam whose moments live on from step to step, as in the paper's own code.
 
-    Every task starts from the same `moments`; afterwards they are the mean over the tasks. Returns the new
-    parameters and moments.
+    That code hands the moments from task to task. Here every task of a step starts from the same `moments`, and
+    afterwards they are the mean over the tasks, so that the tasks can run at once. Returns the new parameters
+    and moments.
     """
     n_tasks, n_support = tasks.support.x.shape[:2]
     picks = batches(n_tasks, n_support, inner_steps, batch_size, rng).to(tasks.support.x.device)

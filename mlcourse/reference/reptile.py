@@ -86,10 +86,11 @@ def meta_step_adam(
     inner_steps: int,
     meta_lr: float,
 ) -> tuple[Params, adam.Moments]:
-    """One outer step as in the paper's own code: inner Adam whose moments live on from step to step.
+    """One outer step with inner Adam whose moments live on from step to step, as in the paper's own code.
 
-    Every task starts from the same `moments`; afterwards they are the mean over the tasks. Returns the new
-    parameters and moments.
+    That code hands the moments from task to task. Here every task of a step starts from the same `moments`, and
+    afterwards they are the mean over the tasks, so that the tasks can run at once. Returns the new parameters
+    and moments.
     """
     picks = batches(len(tasks.support.x), tasks.support.x.shape[1], inner_steps, batch_size, rng)
     ends = [
