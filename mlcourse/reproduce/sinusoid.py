@@ -117,7 +117,7 @@ def train_one(job: tuple[str, int, Settings]) -> dict[str, Any]:
 
 def train_all(seeds: tuple[int, ...], settings: Settings, progress: bool) -> list[dict[str, Any]]:
     """Every method from every seed, as many at a time as there are cores."""
-    jobs = [(name, seed, settings) for name in TRAINED for seed in seeds]
+    jobs = [(name, seed, settings) for seed in seeds for name in TRAINED]  # two of a kind would both compile it
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with concurrent.futures.ProcessPoolExecutor(min(results.cpu_cores(), len(jobs)), mp_context=context) as pool:
         waiting = pool.map(train_one, jobs)
