@@ -63,6 +63,7 @@ class AdaptationCurve:
 
     metric: str
     scores: np.ndarray
+    transductive: bool = False
 
     @property
     def mean(self) -> np.ndarray:
@@ -76,7 +77,7 @@ class AdaptationCurve:
 
     def at(self, step: int) -> Evaluation:
         """The evaluation after `step` inner steps."""
-        return Evaluation(self.metric, self.scores[:, step], transductive=False)
+        return Evaluation(self.metric, self.scores[:, step], self.transductive)
 
     def steps_to(self, target: float) -> int | None:
         """The first number of steps whose mean is as good as `target`, or None."""
@@ -108,15 +109,25 @@ def evaluate(
 
 
 def adaptation_curve(
-    learner: Any, family: TaskFamily, *, n_tasks: int = 600, rng: np.random.Generator
+    learner: Any,
+    family: TaskFamily,
+    *,
+    n_tasks: int = 600,
+    rng: np.random.Generator,
+    transductive: bool = False,
 ) -> AdaptationCurve:
-    """Score a learner that has `along` after each of its inner steps, on the tasks that `evaluate` would draw."""
+    """Score a learner that has `along` after each of its inner steps, on the tasks that `evaluate` would draw.
+
+    Refuses a transductive learner as `evaluate` does, unless it is declared to be one.
+    """
     scores = []
     for tasks in _chunks(family, n_tasks, rng):
+        if not scores and not transductive:
+            _require_separate_queries(learner, one(tasks, 0))
         predictions = learner.along(tasks.support, tasks.query.x)
         steps = [_scores(predictions[:, step], tasks.query.y) for step in range(predictions.shape[1])]
         scores.append(np.stack(steps, axis=1))
-    return AdaptationCurve(_metric(tasks), np.concatenate(scores))
+    return AdaptationCurve(_metric(tasks), np.concatenate(scores), transductive)
 
 
 @dataclass(frozen=True)

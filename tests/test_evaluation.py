@@ -221,6 +221,23 @@ def test_it_is_scored_when_that_is_said_beside_the_score():
     assert found.mean == 1.0 and found.transductive and "(95 % interval over 4 tasks, transductive)" in str(found)
 
 
+class Centred:
+    """One step that subtracts the mean of the queries it is given: transductive in every prediction."""
+
+    def __call__(self, support, query_x):
+        return query_x - query_x.mean(axis=0)
+
+    def along(self, support, query_x):
+        return np.stack([query_x, query_x - query_x.mean(axis=1, keepdims=True)], axis=1)
+
+
+def test_an_adaptation_curve_refuses_a_transductive_learner_too():
+    with pytest.raises(ValueError, match="it is transductive"):
+        adaptation_curve(Centred(), Sinusoids(5, 5), n_tasks=4, rng=rng())
+    declared = adaptation_curve(Centred(), Sinusoids(5, 5), n_tasks=4, rng=rng(), transductive=True)
+    assert declared.at(1).transductive and str(declared.at(1)).endswith("transductive)")
+
+
 def fast_learner() -> fast_learners.GradientLearner:
     network = fast_networks.mlp((1, 8, 1))
     params = tensors(START, device="cpu", dtype=None)
@@ -317,7 +334,7 @@ def test_the_gap_is_meta_train_minus_meta_test():
 
 def test_the_interval_of_a_gap_adds_the_squares():
     train, test = (Evaluation("accuracy", rng(seed).random(60), False) for seed in (0, 1))
-    assert Gap(train, test).half_width**2 == pytest.approx(train.half_width**2 + test.half_width**2)
+    assert Gap(train, test).half_width ** 2 == pytest.approx(train.half_width**2 + test.half_width**2)
 
 
 def test_labels_saved_are_what_the_rival_needs_on_top():

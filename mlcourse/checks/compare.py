@@ -153,14 +153,15 @@ def _values(got: Any, want: Any, name: str, counts: Mapping[str, float], rtol: f
     g, w = _flat(got), _flat(want)
     if not np.all(np.isfinite(g)):
         return f"{name} is not finite (NaN or infinity): is there a division by zero, or a step too large?"
+    wrong = "right shape, wrong values" if g.size > 1 else "wrong value"
     scale = _scale(g, w, counts, rtol, atol)
     if scale:
-        return f"right shape, wrong values: {name} {scale}"
+        return f"{wrong}: {name} {scale}"
     if g.size > 2 and _close(np.sort(g), np.sort(w), rtol, atol):
         return f"{name} has the right values in the wrong order"
     if g.size > 2 and np.ptp(g - w) <= atol + rtol * np.max(np.abs(w)):
-        return f"right shape, wrong values: {name} is off by the same amount everywhere, {np.mean(g - w):.4g}"
-    return f"right shape, wrong values: {name} {_where(got, want, rtol, atol)}"
+        return f"{wrong}: {name} is off by the same amount everywhere, {np.mean(g - w):.4g}"
+    return f"{wrong}: {name} {_where(got, want, rtol, atol)}"
 
 
 def _flat(value: Any) -> np.ndarray:
