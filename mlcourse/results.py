@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcourse.errors import DataError
+from mlcourse.files import write_whole
 from mlcourse.paths import data_folder
 
 FIELDS = {
@@ -108,13 +109,9 @@ def save(result: dict[str, Any], path: Path | str | None = None) -> Path:
     validate(result)
     path = Path(path) if path is not None else results_folder() / f"{result['name']}.json"
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    beside = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
+        write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise DataError(f"the table {path} could not be written ({error}); what was there is untouched") from error
     return path
 

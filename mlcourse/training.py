@@ -4,7 +4,6 @@ A `Method` says what one meta-step is; `train` repeats it. The torch twins do th
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
 from mlcourse.fast.networks import Params
+from mlcourse.files import write_whole
 from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
 
 
@@ -198,7 +198,7 @@ class _Run:
             self.curve.setdefault(name, []).append(figure)
 
     def save(self, path: Path, settings: dict[str, Any]) -> None:
-        """Write a checkpoint whole or not at all: to a file beside it, then renamed."""
+        """Write a checkpoint whole or not at all."""
         held = {
             "settings": settings,
             "params": self.params,
@@ -207,13 +207,9 @@ class _Run:
             "steps": self.steps,
             "curve": self.curve,
         }
-        beside = path.with_name(path.name + ".part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(held, beside)
-            os.replace(beside, path)
+            write_whole(path, lambda file: torch.save(held, file))
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            beside.unlink(missing_ok=True)
             raise DataError(
                 f"checkpoint {path} could not be written ({error}); the one before it is untouched"
             ) from error

@@ -1,7 +1,6 @@
 """Small trained models that lessons start from: `data/weights/NAME.npz`, made by the run in NAME.json."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlcourse.errors import DataError
+from mlcourse.files import write_whole
 from mlcourse.paths import data_folder
 
 
@@ -28,14 +28,18 @@ def load(name: str) -> dict[str, np.ndarray]:
 
 
 def save(name: str, params: dict[str, np.ndarray], provenance: dict[str, Any], folder: Path | None = None) -> Path:
-    """Store parameters as float32, with how they were made; whole or not at all. Returns the file's path."""
-    folder = folder or data_folder() / "weights"
-    folder.mkdir(parents=True, exist_ok=True)
-    path, beside = folder / f"{name}.npz", folder / f".{name}.part.npz"
+    """Store parameters as float32, and how they were made, each file whole or not at all; returns the path.
+
+    DataError when they cannot be written.
+    """
+    path = (folder or data_folder() / "weights") / f"{name}.npz"
+    small = {key: np.asarray(value, dtype=np.float32) for key, value in params.items()}
+    made_by = json.dumps(provenance, indent=1) + "\n"
     try:
-        np.savez(beside, **{key: np.asarray(value, dtype=np.float32) for key, value in params.items()})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+        write_whole(path, lambda file: np.savez(file, **small))
+        write_whole(path.with_suffix(".json"), lambda file: file.write(made_by.encode()))
+    except OSError as error:
+        raise DataError(
+            f"weights {path} could not be written ({error}); give another folder, or free some space"
+        ) from error
     return path

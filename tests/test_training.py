@@ -204,8 +204,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch, fail
         train(METHODS["MAML"], callback=stop_at(6), checkpoint=path)
     before = path.read_bytes()
 
-    def fill_up(held, beside):
-        beside.write_bytes(b"half a checkpoint")
+    def fill_up(held, file):
+        file.write(b"half a checkpoint")
         raise failure
 
     with monkeypatch.context() as patched:

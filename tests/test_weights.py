@@ -39,3 +39,16 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "data_folder", lambda: tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         weights.load("torn")
+
+
+def test_a_full_disk_leaves_the_weights_before(tmp_path, monkeypatch):
+    path = weights.save("small", {"b0": np.zeros(3)}, {"seeds": [0]}, tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlcourse.files.os.fsync", full)
+    with pytest.raises(DataError, match="small.npz could not be written .*No space left on device"):
+        weights.save("small", {"b0": np.ones(3)}, {"seeds": [1]}, tmp_path)
+    assert path.exists() and {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

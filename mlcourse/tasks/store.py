@@ -9,9 +9,7 @@ compared with a checksum of the arrays' contents, and kept in the cache as one `
 
 import hashlib
 import importlib
-import os
 import tempfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +21,7 @@ import numpy as np
 
 from mlcourse import paths
 from mlcourse.errors import DataError
+from mlcourse.files import write_whole
 
 Arrays = dict[str, np.ndarray]
 
@@ -277,22 +276,13 @@ def _refuse_hostile(path: Path, entry: zipfile.ZipInfo) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file whole or not at all: into a temporary file beside it, which then takes its name.
+    """Write a file of the cache whole or not at all.
 
     Raises:
         DataError: the disk is full or the folder cannot be written; an older file at `path` is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, write)
     except OSError as error:
         raise _not_written(path, error) from error
 

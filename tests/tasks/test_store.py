@@ -226,7 +226,7 @@ def full(*args: object, **kwargs: object) -> None:
 
 def test_a_disk_that_fills_while_writing_the_cache(mirror, cache, monkeypatch):
     np.savez(mirror / "tiny.npz", **ARRAYS)
-    monkeypatch.setattr("mlcourse.tasks.store.os.fsync", full)
+    monkeypatch.setattr("mlcourse.files.os.fsync", full)
     with pytest.raises(DataError, match=r"cannot write .*tiny.npz \(No space left on device\).*MLCOURSE_CACHE"):
         load_tiny(tiny())
     assert snapshot(cache) == {}
@@ -271,7 +271,7 @@ def test_derived_arrays_survive_a_full_disk_and_a_damaged_copy(tmp_path, monkeyp
     assert len(path.read_bytes()) > 6
     path.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("mlcourse.tasks.store.os.fsync", full)
+        patch.setattr("mlcourse.files.os.fsync", full)
         np.testing.assert_array_equal(store.derived(path, (2, 3), made.copy), made)
     assert snapshot(tmp_path) == {}
 
