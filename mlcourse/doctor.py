@@ -19,6 +19,10 @@ from mlcourse.errors import DataError
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_APPS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
 ROOM = 1_000_000_000  # bytes that downloads, arrays and compiled code want
 REINSTALL = "run `make lab` again, or: pip install -c constraints.txt -e ."
 
@@ -110,9 +114,15 @@ def compiler() -> Finding:
     return Finding("C++ compiler", NOTE, "none: meta-training runs eagerly, with the same results, slower", fix)
 
 
+def find_browser() -> str | None:
+    """The path of the system's Chromium or Chrome, or None; the browser tests use the same one."""
+    on_path = (shutil.which(name) for name in BROWSERS)
+    return next((path for path in (*on_path, *BROWSER_APPS) if path and Path(path).exists()), None)
+
+
 def browser() -> Finding:
     """The browser that the browser tests use; lessons need none in particular."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = find_browser()
     if found:
         return Finding("browser for tests", OK, found)
     fix = "only authors need it. Debian, Ubuntu: sudo apt install chromium"

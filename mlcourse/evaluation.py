@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one, require_count
+from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, each, one, require_count
 
 Learner = Callable[[Examples, Array], Array]
 """(support, query_x) -> predictions: (Q, outputs) numbers, or (Q, n_way) class scores, or (Q,) class labels.
@@ -251,10 +251,7 @@ def _metric(tasks: Task) -> str:
 def _predict(learner: Learner, tasks: Task) -> np.ndarray:
     if hasattr(learner, "along"):
         return learner.along(tasks.support, tasks.query.x)[:, -1]
-    support, query = tasks
-    return np.stack(
-        [np.asarray(learner(Examples(support.x[i], support.y[i]), query.x[i])) for i in range(len(query.x))]
-    )
+    return np.stack([np.asarray(learner(task.support, task.query.x)) for task in each(tasks)])
 
 
 def _scores(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -26,12 +26,9 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
+from mlcourse import doctor
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER_APPS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
 BROWSER_FLAGS = [
     "--no-sandbox",  # a container's root has no sandbox to enter
     "--disable-gpu",
@@ -97,20 +94,14 @@ class Watched:
         return [*self.outside, *self.errors, *self.missing]
 
 
-def find_browser() -> str | None:
-    """The path of the system's Chromium or Chrome, or None."""
-    found = (shutil.which(name) for name in BROWSERS)
-    return next((path for path in (*found, *BROWSER_APPS) if path and pathlib.Path(path).exists()), None)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the system's browser; without one the test is skipped, or fails when CI=true."""
-    path = find_browser()
+    path = doctor.find_browser()
     if path is None:
         reason = (
             "no Chromium or Chrome found. Debian: sudo apt install chromium. Elsewhere: install Chrome. "
-            "It must be on PATH as one of " + ", ".join(BROWSERS)
+            "It must be on PATH as one of " + ", ".join(doctor.BROWSERS)
         )
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     return path
