@@ -16,8 +16,9 @@ from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, each, one, re
 Learner = Callable[[Examples, Array], Array]
 """(support, query_x) -> predictions: (Q, outputs) numbers, or (Q, n_way) class scores, or (Q,) class labels.
 
-A learner may also have `along(support, query_x)` for a whole batch of tasks at once, which returns predictions
-after 0, 1, ... inner steps, (T, inner_steps + 1, Q, outputs); see `GradientLearner` of either twin.
+A learner may also have, for a whole batch of tasks at once, `many(support, query_x)`, which returns predictions
+(T, Q, outputs), and `along(support, query_x)`, which returns those after 0, 1, ... inner steps,
+(T, inner_steps + 1, Q, outputs); see `GradientLearner`.
 """
 
 Z95 = 1.96  # half the width of a 95 % interval, in standard errors of a mean over many tasks
@@ -249,6 +250,8 @@ def _metric(tasks: Task) -> str:
 
 
 def _predict(learner: Learner, tasks: Task) -> np.ndarray:
+    if hasattr(learner, "many"):
+        return learner.many(tasks.support, tasks.query.x)
     if hasattr(learner, "along"):
         return learner.along(tasks.support, tasks.query.x)[:, -1]
     return np.stack([np.asarray(learner(task.support, task.query.x)) for task in each(tasks)])

@@ -15,11 +15,11 @@ import torch
 from tqdm.auto import tqdm
 
 from mlcourse.errors import DataError
-from mlcourse.fast import adam, maml, reptile
+from mlcourse.fast import adam, maml, metric, reptile
 from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
-from mlcourse.fast.networks import Params
+from mlcourse.fast.networks import Network, Params
 from mlcourse.files import write_whole
 from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
 
@@ -40,11 +40,13 @@ class Method(NamedTuple):
 class Trained(NamedTuple):
     """What `train` returns.
 
-    curve holds arrays of equal length: "step" (meta-steps taken), "loss" (mean over the block that ended
-    there), and whatever the callback returned. `seconds` leaves out `compile_seconds`, the first meta-step.
+    state is the method's own (Adam's moments, say). curve holds arrays of equal length: "step" (meta-steps taken),
+    "loss" (mean over the block that ended there), and whatever the callback returned. `seconds` leaves out
+    `compile_seconds`, the making ready of the first meta-step.
     """
 
     params: Params
+    state: Any
     curve: dict[str, np.ndarray]
     seconds: float
     compile_seconds: float
@@ -80,6 +82,43 @@ def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr
     return Method("Reptile", lambda params: (), step, settings)
 
 
+def reptile_adam_method(
+    loss: Callable, *, inner_lr: float, inner_steps: int, batch_size: int, meta_lr: float = 1.0
+) -> Method:
+    """Reptile as the paper's code runs it on images: Adam (beta1 = 0) inside, its moments carried over.
+
+    The inner steps walk through the support set as it is ordered, `batch_size` examples at a time, from the start
+    again when it ends: draw it shuffled (`fast.episodes.Episodes(..., shuffled=True)`).
+    """
+
+    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        n_tasks, n_support = tasks.support.y.shape[:2]
+        walk = torch.arange(inner_steps * batch_size, device=done.device) % n_support
+        picks = walk.reshape(1, inner_steps, batch_size).expand(n_tasks, -1, -1)
+        lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)
+        adapted, moments = reptile.adapt_each_adam(loss, params, moments, tasks.support, picks, inner_lr=inner_lr)
+        # only for the curve, as above
+        value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
+        return reptile.interpolate(params, adapted, lr), moments, value
+
+    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "batch_size": batch_size, "meta_lr": meta_lr}
+    return Method("Reptile", adam.init, step, settings)
+
+
+def metric_method(
+    classify: metric.Classify, network: Network, *, n_way: int, meta_lr: float = 1e-3, halvings: int = 0
+) -> Method:
+    """Prototypical or Matching Networks, by Adam. `meta_lr` is halved `halvings` times, at equal intervals."""
+
+    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        value, gradient = metric.meta_loss_and_gradient(classify, network, params, tasks, n_way=n_way)
+        lr = (meta_lr * 0.5 ** torch.floor(done * (halvings + 1))).to(value.dtype)
+        return *adam.update(params, gradient, moments, lr=lr), value
+
+    settings = {"n_way": n_way, "meta_lr": meta_lr, "halvings": halvings}
+    return Method(classify.__module__.rpartition(".")[2], adam.init, step, settings)
+
+
 def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
     """Joint training: one network for all tasks at once, by Adam on the loss without any adaptation.
 
@@ -109,13 +148,18 @@ def train(
     block: int = 100,
     callback: Callable[[int, Params], dict[str, float]] | None = None,
     checkpoint: Path | None = None,
+    budget_seconds: float | None = None,
     progress: bool = True,
 ) -> Trained:
     """Meta-train from `params` for `meta_steps` steps of `meta_batch_size` tasks each.
 
     After every `block` steps the curve gains a point, `callback(step, params)` may add figures to it (a
     validation score), and `checkpoint` is written. Where `checkpoint` exists, training goes on from there and
-    ends, on a CPU, with the same bits as a run that was never interrupted. `seed` draws the tasks.
+    ends, on a CPU, with the same bits as a run that was never interrupted. `seed` draws the tasks. A family that
+    draws on the device itself (`fast.episodes.Episodes`) brings its own generator.
+
+    With `budget_seconds` the first block measures the speed, and `meta_steps` is lowered to what fits into that
+    time (compilation not counted), so that rates that fall still end where they should.
 
     Raises ValueError for counts below 1, FloatingPointError when the loss is no longer finite, DataError for
     a checkpoint that belongs to another run or cannot be read or written.
@@ -126,24 +170,24 @@ def train(
     device = torch.device(device) if device is not None else default_device()
     params = tensors(params, device=device, dtype=dtype)
     settings = _identity(method, params, seed, meta_batch_size, meta_steps)
-    run = _Run(params, method.init(params), np.random.default_rng(seed))
+    rng = family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
+    run = _Run(params, method.init(params), rng, meta_steps)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), settings)
 
-    def draw(rng: np.random.Generator) -> Task:
+    def draw(rng: np.random.Generator | torch.Generator) -> Task:
         return tensors(family.sample(meta_batch_size, rng), device=device, dtype=dtype)
 
-    step, way = make_ready(method.step, capture, device=device)
-    started = time.perf_counter()
-    if way == "compile" and run.steps < meta_steps:  # its result is thrown away: compilation is timed apart
-        nought = torch.tensor(0.0, dtype=torch.float64, device=device)
-        step(run.params, run.state, draw(np.random.default_rng(0)), nought)
-    compile_seconds, seconds = time.perf_counter() - started, 0.0
-    with tqdm(total=meta_steps, initial=run.steps, desc=method.name, disable=not progress, leave=False) as bar:
-        while run.steps < meta_steps:
-            started, size = time.perf_counter(), min(block, meta_steps - run.steps)
-            loss = run.take(step, size, meta_steps, draw)
+    convolutional = any(p.ndim == 4 for p in params.values())
+    step, way = make_ready(method.step, capture, device=device, convolutional=convolutional)
+    compile_seconds, seconds = _warm_up(step, way, run, draw), 0.0
+    with tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=not progress, leave=False) as bar:
+        while run.steps < run.meta_steps:
+            started, size = time.perf_counter(), min(block, run.meta_steps - run.steps)
+            loss = run.take(step, size, draw)
             seconds += time.perf_counter() - started
+            if budget_seconds is not None and run.steps == size:
+                run.meta_steps = bar.total = int(np.clip(size * budget_seconds / seconds, size, meta_steps))
             if not np.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
@@ -153,7 +197,23 @@ def train(
             bar.set_postfix(loss=f"{loss:.3f}")
             if checkpoint is not None:
                 run.save(Path(checkpoint), settings)
-    return Trained(run.params, {name: np.array(v) for name, v in run.curve.items()}, seconds, compile_seconds, way)
+    curve = {name: np.array(figures) for name, figures in run.curve.items()}
+    return Trained(run.params, run.state, curve, seconds, compile_seconds, way)
+
+
+def _warm_up(step: Callable, way: str, run: "_Run", draw: Callable) -> float:
+    """Seconds that making ready took: one step, whose result is thrown away, on tasks that nobody else draws."""
+    started = time.perf_counter()
+    if way != "eager" and run.steps < run.meta_steps:
+        if isinstance(run.rng, torch.Generator):
+            rng: Any = torch.Generator(run.rng.device).manual_seed(0)
+        else:
+            rng = np.random.default_rng(0)
+        tasks = draw(rng)
+        step(run.params, run.state, tasks, run.done(tasks))
+        if tasks.support.x.is_cuda:
+            torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def _identity(method: Method, params: Params, seed: int, meta_batch_size: int, meta_steps: int) -> dict[str, Any]:
@@ -174,22 +234,37 @@ class _Run:
 
     params: Params
     state: Any
-    rng: np.random.Generator
+    rng: np.random.Generator | torch.Generator
+    meta_steps: int
     steps: int = 0
     curve: dict[str, list[float]] = field(default_factory=dict)
 
-    def take(
-        self, step: Callable, size: int, meta_steps: int, draw: Callable[[np.random.Generator], Task]
-    ) -> float:
+    def take(self, step: Callable, size: int, draw: Callable[[Any], Task]) -> float:
         """Take `size` meta-steps; the mean of their losses, asked for once so that a GPU never waits for us."""
         losses = []
         for _ in range(size):
             tasks = draw(self.rng)
-            done = torch.tensor(self.steps / meta_steps, dtype=torch.float64, device=tasks.support.x.device)
-            self.params, self.state, loss = step(self.params, self.state, tasks, done)
+            self.params, self.state, loss = step(self.params, self.state, tasks, self.done(tasks))
             losses.append(loss.detach())
             self.steps += 1
         return float(torch.stack(losses).mean())
+
+    def done(self, tasks: Task) -> torch.Tensor:
+        """The share of the meta-steps already taken; `full` writes it on the device without waiting for it."""
+        return torch.full((), self.steps / self.meta_steps, dtype=torch.float64, device=tasks.support.x.device)
+
+    def rng_state(self) -> Any:
+        """What brings the generator back to where it is."""
+        if isinstance(self.rng, torch.Generator):
+            return self.rng.get_state()
+        return json.dumps(self.rng.bit_generator.state)
+
+    def set_rng_state(self, held: Any) -> None:
+        """The reverse."""
+        if isinstance(self.rng, torch.Generator):
+            self.rng.set_state(held.cpu())
+        else:
+            self.rng.bit_generator.state = json.loads(held)
 
     def note(self, point: dict[str, float]) -> None:
         """Add one point to the curve."""
@@ -203,7 +278,8 @@ class _Run:
             "settings": settings,
             "params": self.params,
             "state": list(leaves(self.state)),
-            "rng": json.dumps(self.rng.bit_generator.state),
+            "rng": self.rng_state(),
+            "meta_steps": self.meta_steps,
             "steps": self.steps,
             "curve": self.curve,
         }
@@ -230,5 +306,5 @@ class _Run:
             )
         stored = iter(held["state"])
         self.params, self.state = held["params"], tree_map(lambda _: next(stored), self.state)
-        self.rng.bit_generator.state = json.loads(held["rng"])
-        self.steps, self.curve = held["steps"], held["curve"]
+        self.set_rng_state(held["rng"])
+        self.meta_steps, self.steps, self.curve = held["meta_steps"], held["steps"], held["curve"]

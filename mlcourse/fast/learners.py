@@ -1,26 +1,36 @@
-"""A learner that adapts by gradient descent, to be read beside `mlcourse/reference/learners.py`.
+"""What is judged in the end, to be read beside `mlcourse/reference/learners.py`: from support set to predictions.
 
-MAML at test time, fine-tuning and training from scratch differ only in the parameters from which they start.
+Each takes and returns NumPy arrays, and computes where its parameters lie, in their precision. `many` does a whole
+batch of tasks at once.
+
+`queries` says what batch normalisation sees (networks without it do not care). "together": all queries of a task
+in one batch, so that each prediction depends on the others; such a learner is transductive. "alone": the support
+set and one query at a time, as in the Reptile paper; not transductive.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from mlcourse.fast import adam, reptile
 from mlcourse.fast.arrays import tensors
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.maml import adapt
+from mlcourse.fast.metric import Classify
 from mlcourse.fast.networks import Network, Params
 from mlcourse.tasks.task import Examples
+
+QUERIES = ("together", "alone")
 
 
 @dataclass(frozen=True)
 class GradientLearner:
     """`inner_steps` steps of gradient descent from `params` on the support set, then predict.
 
-    Takes and returns NumPy arrays; computes where `params` lie, in their precision.
+    MAML at test time, fine-tuning and training from scratch differ only in the parameters from which they start.
     """
 
     network: Network
@@ -28,10 +38,24 @@ class GradientLearner:
     params: Params
     inner_lr: float
     inner_steps: int
+    queries: str = "together"
+
+    def __post_init__(self) -> None:
+        _require_known(self.queries)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions (Q, outputs) for one task, after the last step."""
-        support, query_x = self._move((support, query_x))
+        return _run(self._adapt_and_predict, self.params, support, query_x)
+
+    def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Predictions for a batch of tasks: (T, Q, outputs)."""
+        return _run_many(self._adapt_and_predict, self.params, support, query_x)
+
+    def along(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Predictions after 0, 1, ... inner_steps steps for a batch of tasks: (T, inner_steps + 1, Q, outputs)."""
+        return _run_many(self._along_one, self.params, support, query_x)
+
+    def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi = adapt(
             self.loss,
             self.params,
@@ -40,21 +64,121 @@ class GradientLearner:
             inner_steps=self.inner_steps,
             first_order=True,
         )
-        return self.network.apply(phi, query_x).cpu().numpy()
-
-    def along(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
-        """Predictions after 0, 1, ... inner_steps steps for a batch of tasks: (T, inner_steps + 1, Q, outputs)."""
-        support, query_x = self._move((support, query_x))
-        return over_tasks(self._along_one, self.params, support, query_x).cpu().numpy()
+        return _judge(self.network, phi, support.x, query_x, self.queries)
 
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
-        phi, predictions = self.params, [self.network.apply(self.params, query_x)]
+        phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
         for _ in range(self.inner_steps):
             phi = adapt(self.loss, phi, support, inner_lr=self.inner_lr, first_order=True)
-            predictions.append(self.network.apply(phi, query_x))
+            predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
         return torch.stack(predictions)
 
-    def _move(self, pair: tuple) -> tuple[Examples, torch.Tensor]:
-        some = next(iter(self.params.values()))
-        support, query_x = (tensors(part, device=some.device, dtype=some.dtype) for part in pair)
-        return support, query_x
+
+@dataclass(frozen=True)
+class AdamLearner:
+    """Reptile at test time: `inner_steps` steps of Adam (beta1 = 0) from `params` and carried `moments`.
+
+    Each step sees `batch_size` examples of the support set, at most all of them; `seed` draws which.
+    """
+
+    network: Network
+    loss: Callable
+    params: Params
+    moments: adam.Moments
+    inner_lr: float
+    inner_steps: int
+    batch_size: int
+    seed: int = 0
+    queries: str = "together"
+
+    def __post_init__(self) -> None:
+        _require_known(self.queries)
+
+    def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Predictions (Q, outputs) for one task."""
+        return self.many(Examples(support.x[None], support.y[None]), query_x[None])[0]
+
+    def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Predictions for a batch of tasks: (T, Q, outputs)."""
+        n_tasks, n_support = support.y.shape
+        rng, batch_size = np.random.default_rng(self.seed), min(self.batch_size, n_support)
+        # every task gets the same picks, so that nothing depends on which tasks are judged together
+        picks = reptile.batches(1, n_support, self.inner_steps, batch_size, rng).expand(n_tasks, -1, -1)
+        return _run_many(self._adapt_and_predict, self.params, support, query_x, picks)
+
+    def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
+        phi, _ = reptile.adapt_adam(self.loss, self.params, self.moments, support, picks, inner_lr=self.inner_lr)
+        return _judge(self.network, phi, support.x, query_x, self.queries)
+
+
+@dataclass(frozen=True)
+class MetricLearner:
+    """Embed, then `classify` by the support set: Prototypical Networks, Matching Networks. Nothing adapts.
+
+    How many classes there are is read off the support labels: training may have had more. With frozen statistics
+    in `params` (`networks.freeze_statistics`) the two ways of `queries` are one, and neither is transductive.
+    """
+
+    classify: Classify
+    network: Network
+    params: Params
+    queries: str = "together"
+
+    def __post_init__(self) -> None:
+        _require_known(self.queries)
+
+    def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Log-probabilities (Q, n_way) for one task."""
+        return _run(self._predict(support), self.params, support, query_x)
+
+    def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Log-probabilities for a batch of tasks: (T, Q, n_way)."""
+        return _run_many(self._predict(support), self.params, support, query_x)
+
+    def _predict(self, support: Examples) -> Callable:
+        n_way = int(support.y.max()) + 1
+
+        def predict(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
+            n_support = len(support.x)
+            if self.queries == "together":
+                points = self.network.apply(self.params, torch.cat([support.x, query_x]))
+                return self.classify(points[n_support:], points[:n_support], support.y, n_way)
+
+            def one(x: torch.Tensor) -> torch.Tensor:
+                points = self.network.apply(self.params, torch.cat([support.x, x[None]]))
+                return self.classify(points[n_support:], points[:n_support], support.y, n_way)[0]
+
+            return torch.vmap(one)(query_x)
+
+        return predict
+
+
+def _judge(
+    network: Network, params: Params, support_x: torch.Tensor, query_x: torch.Tensor, queries: str
+) -> torch.Tensor:
+    """Outputs for the queries, (Q, outputs): in one batch, or each beside the support set alone."""
+    if queries == "together":
+        return network.apply(params, query_x)
+    return torch.vmap(lambda x: network.apply(params, torch.cat([support_x, x[None]]))[-1])(query_x)
+
+
+def _require_known(queries: str) -> None:
+    if queries not in QUERIES:
+        raise ValueError(f"queries is {queries!r}; choose one of {', '.join(QUERIES)}")
+
+
+def _run(function: Callable, params: Params, *arguments: Any) -> np.ndarray:
+    """`function` of one task's arrays, moved to where `params` lie; the answer as an array."""
+    with torch.no_grad():
+        return function(*_move(params, arguments)).cpu().numpy()
+
+
+def _run_many(function: Callable, params: Params, *arguments: Any) -> np.ndarray:
+    """The same for a batch of tasks."""
+    with torch.no_grad():
+        return over_tasks(function, params, *_move(params, arguments)).cpu().numpy()
+
+
+def _move(params: Params, arguments: tuple) -> tuple:
+    some = next(iter(params.values()))
+    return tuple(tensors(part, device=some.device, dtype=some.dtype) for part in arguments)

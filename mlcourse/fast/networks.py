@@ -4,7 +4,7 @@ Both draw the same numbers: `init` takes a NumPy generator in either.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,12 @@ def mlp(sizes: Sequence[int]) -> Network:
     return Network(init, apply)
 
 
+# --- convolutions ------------------------------------------------------------------------------------------
+
+BLOCKS = 4
+CONVOLUTIONS = ("direct", "matmul")
+
+
 def batch_norm(h: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     """Batch normalisation of h (n, channels, height, width) by the statistics of this very batch.
 
@@ -59,32 +65,49 @@ def batch_norm(h: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> tor
     without a word (its saved mean and variance count as constants there), and MAML needs the second derivative.
     """
     variance, mean = torch.var_mean(h, dim=(0, 2, 3), correction=0, keepdim=True)
-    return (h - mean) * (scale[:, None, None] * torch.rsqrt(variance + 1e-5)) + shift[:, None, None]
+    return _normalise(h, mean, variance, scale[:, None, None], shift[:, None, None])
 
 
-def conv4(n_way: int, channels: int = 64, in_channels: int = 1, size: int = 28) -> Network:
+def _normalise(h: torch.Tensor, mean: Any, variance: Any, scale: Any, shift: Any) -> torch.Tensor:
+    return (h - mean) * (scale * torch.rsqrt(variance + 1e-5)) + shift
+
+
+def conv4(
+    n_way: int | None, channels: int = 64, in_channels: int = 1, size: int = 28, convolution: str = "direct"
+) -> Network:
     """Four blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max-pooling, then one linear layer.
 
     The network of Vinyals et al. (2016) that MAML, Reptile and Prototypical Networks all use. Parameters of
     block i: `w{i}` (channels, inputs, 3, 3), `b{i}`, and `scale{i}`, `shift{i}` of its normalisation; then
-    `w4` (features, n_way), `b4`. `apply` maps x (n, in_channels, size, size) to scores (n, n_way).
-    Normalisation uses the statistics of the very batch it is given, so scores depend on what is judged together.
+    `w4` (features, n_way), `b4`. `apply` maps x (n, in_channels, size, size) to scores (n, n_way); with n_way None
+    the linear layer is left out, and it maps to embeddings (n, features), features = channels * (size // 16)**2.
+
+    Normalisation uses the statistics of the very batch it is given, so scores depend on what is judged together,
+    unless the parameters hold frozen ones (`freeze_statistics`).
+
+    convolution: "direct" is torch's own; "matmul" lays the nine neighbours of every pixel side by side, channels
+    last, and makes one matrix product of it. The numbers are the same. Of weights that differ from task to task
+    (`vmap`) torch's own makes grouped convolutions, which are slow on a GPU, "matmul" one batched product.
     """
     if size < 16:
         raise ValueError(f"size is {size}; four 2x2 poolings need images of at least 16 x 16 pixels")
+    if convolution not in CONVOLUTIONS:
+        raise ValueError(f"convolution is {convolution!r}; choose one of {', '.join(CONVOLUTIONS)}")
     features = channels * (size // 16) ** 2
+    embed = _embed_direct if convolution == "direct" else _embed_matmul
 
     def init(rng: np.random.Generator) -> Params:
         params: Params = {}
-        for block in range(4):
+        for block in range(BLOCKS):
             n_in = in_channels if block == 0 else channels
             scale = np.sqrt(2.0 / (9 * n_in))
             params[f"w{block}"] = torch.as_tensor(rng.normal(0.0, scale, (channels, n_in, 3, 3)))
             params[f"b{block}"] = torch.zeros(channels, dtype=torch.float64)
             params[f"scale{block}"] = torch.ones(channels, dtype=torch.float64)
             params[f"shift{block}"] = torch.zeros(channels, dtype=torch.float64)
-        params["w4"] = torch.as_tensor(rng.normal(0.0, np.sqrt(1.0 / features), (features, n_way)))
-        params["b4"] = torch.zeros(n_way, dtype=torch.float64)
+        if n_way is not None:
+            params["w4"] = torch.as_tensor(rng.normal(0.0, np.sqrt(1.0 / features), (features, n_way)))
+            params["b4"] = torch.zeros(n_way, dtype=torch.float64)
         return params
 
     def apply(params: Params, x: torch.Tensor) -> torch.Tensor:
@@ -92,11 +115,56 @@ def conv4(n_way: int, channels: int = 64, in_channels: int = 1, size: int = 28) 
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; this network takes (n, {in_channels}, {size}, {size})"
             )
-        h = x
-        for block in range(4):
-            h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
-            h = batch_norm(h, params[f"scale{block}"], params[f"shift{block}"])
-            h = F.max_pool2d(torch.relu(h), 2)
-        return h.flatten(1) @ params["w4"] + params["b4"]
+        h = embed(params, x)
+        return h if n_way is None else h @ params["w4"] + params["b4"]
 
     return Network(init, apply)
+
+
+def _embed_direct(params: Params, x: torch.Tensor) -> torch.Tensor:
+    """The four blocks: x (n, in_channels, size, size) to (n, features)."""
+    h = x
+    for block in range(BLOCKS):
+        h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
+        h = _after_convolution(params, block, h)
+    return h.flatten(1)
+
+
+def _after_convolution(params: Params, block: int, h: torch.Tensor) -> torch.Tensor:
+    """Normalise by the batch, or by frozen statistics where there are any; then ReLU and pooling."""
+    scale, shift = params[f"scale{block}"], params[f"shift{block}"]
+    if f"mean{block}" in params:
+        held = (params[f"mean{block}"], params[f"variance{block}"], scale, shift)
+        h = _normalise(h, *(part[:, None, None] for part in held))
+    else:
+        h = batch_norm(h, scale, shift)
+    return F.max_pool2d(torch.relu(h), 2)
+
+
+def _embed_matmul(params: Params, x: torch.Tensor) -> torch.Tensor:
+    """The same four blocks with every convolution as one matrix product."""
+    h = x.movedim(1, -1)  # channels last: the nine neighbours of a pixel lie side by side
+    for block in range(BLOCKS):
+        n, height, width, _ = h.shape
+        padded = F.pad(h, (0, 0, 1, 1, 1, 1))
+        neighbours = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+        weights = params[f"w{block}"].permute(2, 3, 1, 0).flatten(0, 2)  # (9 * inputs, channels)
+        h = torch.cat(neighbours, dim=-1).flatten(0, 2) @ weights + params[f"b{block}"]
+        h = _after_convolution(params, block, h.unflatten(0, (n, height, width)).movedim(-1, 1)).movedim(1, -1)
+    return h.movedim(-1, 1).flatten(1)
+
+
+def freeze_statistics(params: Params, x: torch.Tensor) -> Params:
+    """Parameters of a trained `conv4` that also hold the statistics of the images x: `mean{i}`, `variance{i}`.
+
+    From then on what the network says of one image does not depend on what else is judged: it is not transductive.
+    x (n, in_channels, size, size): many images of the meta-training classes, never the ones to be judged. Not for
+    adaptation by gradient descent, which would move the statistics too.
+    """
+    held, h = dict(params), x
+    for block in range(BLOCKS):
+        h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
+        variance, mean = torch.var_mean(h, dim=(0, 2, 3), correction=0)
+        held |= {f"mean{block}": mean, f"variance{block}": variance}
+        h = _after_convolution(held, block, h)
+    return held

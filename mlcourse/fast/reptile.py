@@ -112,11 +112,31 @@ def meta_step_adam(
     """
     n_tasks, n_support = tasks.support.x.shape[:2]
     picks = batches(n_tasks, n_support, inner_steps, batch_size, rng).to(tasks.support.x.device)
+    adapted, moments = adapt_each_adam(
+        loss, params, moments, tasks.support, picks, inner_lr=inner_lr, batching=batching
+    )
+    return interpolate(params, adapted, meta_lr), moments
+
+
+def adapt_each_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    support: Examples,
+    picks: torch.Tensor,
+    *,
+    inner_lr: float,
+    batching: str = "auto",
+) -> tuple[Params, adam.Moments]:
+    """`adapt_adam` for every task of a batch, all from the same moments: each phi_i, and the moments' mean.
+
+    picks (T, inner_steps, batch_size): see `batches`.
+    """
 
     def adapt_one(support: Examples, picks: torch.Tensor) -> tuple[Params, Params, Params]:
         phi, after = adapt_adam(loss, params, moments, support, picks, inner_lr=inner_lr)
         return phi, after.first, after.second
 
-    adapted, *carried = over_tasks(adapt_one, params, tasks.support, picks, batching=batching)
+    adapted, *carried = over_tasks(adapt_one, params, support, picks, batching=batching)
     first, second = ({name: m.mean(dim=0) for name, m in moment.items()} for moment in carried)
-    return interpolate(params, adapted, meta_lr), adam.Moments(first, second, moments.steps + inner_steps)
+    return adapted, adam.Moments(first, second, moments.steps + picks.shape[1])

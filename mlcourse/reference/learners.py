@@ -1,6 +1,6 @@
-"""A learner that adapts by gradient descent: MAML at test time, fine-tuning, and training from scratch.
+"""What is judged in the end: from a support set to predictions.
 
-They differ only in the parameters from which they start.
+`GradientLearner` adapts its parameters to the support set; `MetricLearner` compares queries with it.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcourse.reference.maml import adapt
+from mlcourse.reference.metric import Classify
 from mlcourse.reference.networks import Network, Params
 from mlcourse.tasks.task import Examples
 
 
 @dataclass(frozen=True)
 class GradientLearner:
-    """`inner_steps` steps of gradient descent from `params` on the support set, then predict."""
+    """`inner_steps` steps of gradient descent from `params` on the support set, then predict.
+
+    MAML at test time, fine-tuning and training from scratch differ only in the parameters from which they start.
+    """
 
     network: Network
     loss: Callable
@@ -45,3 +49,20 @@ class GradientLearner:
             phi = adapt(self.loss, phi, support, inner_lr=self.inner_lr, first_order=True)
             predictions.append(self.network.apply(phi, query_x))
         return np.stack(predictions)
+
+
+@dataclass(frozen=True)
+class MetricLearner:
+    """Embed, then `classify` by the support set: Prototypical Networks, Matching Networks. Nothing adapts.
+
+    How many classes there are is read off the support labels: training may have had more.
+    """
+
+    classify: Classify
+    network: Network
+    params: Params
+
+    def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
+        """Log-probabilities (Q, n_way) for one task."""
+        points, queries = (self.network.apply(self.params, x) for x in (support.x, query_x))
+        return self.classify(queries, points, support.y, int(support.y.max()) + 1)

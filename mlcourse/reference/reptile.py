@@ -12,7 +12,7 @@ from mlcourse.reference import adam
 from mlcourse.reference.autograd import grad
 from mlcourse.reference.maml import adapt
 from mlcourse.reference.networks import Params
-from mlcourse.tasks.task import Examples, Task, each
+from mlcourse.tasks.task import Examples, Task
 
 
 def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params:
@@ -93,11 +93,28 @@ def meta_step_adam(
     and moments.
     """
     picks = batches(len(tasks.support.x), tasks.support.x.shape[1], inner_steps, batch_size, rng)
+    adapted, moments = adapt_each_adam(loss, params, moments, tasks.support, picks, inner_lr=inner_lr)
+    return interpolate(params, adapted, meta_lr), moments
+
+
+def adapt_each_adam(
+    loss: Callable,
+    params: Params,
+    moments: adam.Moments,
+    support: Examples,
+    picks: np.ndarray,
+    *,
+    inner_lr: float,
+) -> tuple[list[Params], adam.Moments]:
+    """`adapt_adam` for every task of a batch, all from the same moments: each phi_i, and the moments' mean.
+
+    picks (T, inner_steps, batch_size): see `batches`.
+    """
     ends = [
-        adapt_adam(loss, params, moments, task.support, pick, inner_lr=inner_lr)
-        for task, pick in zip(each(tasks), picks, strict=True)
+        adapt_adam(loss, params, moments, Examples(x, y), pick, inner_lr=inner_lr)
+        for x, y, pick in zip(*support, picks, strict=True)
     ]
     adapted, after = zip(*ends, strict=True)
     second = {name: np.mean([m.second[name] for m in after], axis=0) for name in params}
     first = {name: np.mean([m.first[name] for m in after], axis=0) for name in params}
-    return interpolate(params, list(adapted), meta_lr), adam.Moments(first, second, after[0].steps)
+    return list(adapted), adam.Moments(first, second, after[0].steps)

@@ -1,0 +1,51 @@
+"""Metric-based meta-learning, to be read beside its twin `mlcourse/reference/metric.py`.
+
+Nothing adapts: a network maps images to points, and `classify` compares a query's point with the support set's
+(Vinyals et al. 2016; Snell, Swersky, Zemel 2017). Training lowers the query loss of one task after another.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.func import grad_and_value
+
+from mlcourse.fast.batching import over_tasks
+from mlcourse.fast.networks import Network, Params
+from mlcourse.tasks.task import Examples, Task
+
+Classify = Callable[..., torch.Tensor]  # classify(queries (Q, d), support (S, d), labels (S,), n_way) -> log p
+
+
+def meta_loss(
+    classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int, batching: str = "auto"
+) -> torch.Tensor:
+    """Mean over T tasks of the mean of -log p(right class) over their queries.
+
+    classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
+    """
+
+    def one_loss(support: Examples, query: Examples) -> torch.Tensor:
+        return task_loss(classify, network, params, Task(support, query), n_way=n_way)
+
+    return over_tasks(one_loss, params, *tasks, batching=batching).mean()
+
+
+def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> torch.Tensor:
+    """The query loss of one task."""
+    # support and queries in one pass: batch normalisation, where there is any, sees the whole task
+    points = network.apply(params, torch.cat([task.support.x, task.query.x]))
+    n_support = len(task.support.x)
+    log_p = classify(points[n_support:], points[:n_support], task.support.y, n_way)
+    return -log_p.gather(1, task.query.y[:, None]).mean()
+
+
+def meta_loss_and_gradient(
+    classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int, batching: str = "auto"
+) -> tuple[torch.Tensor, Params]:
+    """The meta-loss and its gradient with respect to `params`."""
+
+    def objective(params: Params) -> torch.Tensor:
+        return meta_loss(classify, network, params, tasks, n_way=n_way, batching=batching)
+
+    gradient, value = grad_and_value(objective)(params)
+    return value, gradient

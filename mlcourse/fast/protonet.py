@@ -1,0 +1,43 @@
+"""Prototypical Networks, to be read beside its twin `mlcourse/reference/protonet.py`.
+
+Snell, Swersky, Zemel, "Prototypical Networks for Few-shot Learning" (2017): a class is the mean of its support
+embeddings, and a query belongs to the class whose mean is nearest.
+"""
+
+import torch
+
+
+def prototypes(embeddings: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
+    """The mean embedding of each class, (n_way, d): the paper's equation 1.
+
+    embeddings (S, d); labels (S,) int64, 0 ... n_way - 1, each class at least once: on a GPU nobody looks at them,
+    and a class without an example becomes not-a-number. Raises ValueError for labels of another shape or kind.
+    """
+    member = membership(labels, n_way, embeddings)
+    return (member / member.sum(dim=0)).T @ embeddings
+
+
+def squared_distances(queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
+    """||q - c||^2 between every query (n, d) and every prototype (n_way, d): (n, n_way)."""
+    return ((queries[:, None] - prototypes) ** 2).sum(dim=-1)
+
+
+def log_probabilities(queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
+    """log p(y = k | x), (n, n_way): log-softmax over NEGATIVE squared distances, the paper's equation 2."""
+    return torch.log_softmax(-squared_distances(queries, prototypes), dim=-1)
+
+
+def classify(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
+    """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,)."""
+    return log_probabilities(queries, prototypes(support, labels, n_way))
+
+
+def membership(labels: torch.Tensor, n_way: int, embeddings: torch.Tensor) -> torch.Tensor:
+    """(S, n_way): a one where an example's class stands, in the precision of `embeddings`."""
+    if labels.shape != embeddings.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"labels has shape {tuple(labels.shape)} and dtype {labels.dtype}; embeddings has shape "
+            f"{tuple(embeddings.shape)}, so give {len(embeddings)} int64 labels, shape ({len(embeddings)},)"
+        )
+    classes = torch.arange(n_way, device=labels.device)
+    return (labels[:, None] == classes).to(embeddings.dtype)  # `one_hot` cannot be used under vmap

@@ -1,0 +1,27 @@
+"""Matching Networks, to be read beside its twin `mlcourse/fast/matching.py`.
+
+Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra, "Matching Networks for One Shot Learning" (2016), without the
+full-context embeddings: a query looks at every support example, and believes the labels of those it resembles.
+With one example per class it differs from a Prototypical Network only in the measure: cosine, not distance.
+"""
+
+from typing import Any
+
+from mlcourse.reference.autograd import exp, log, log_softmax, power, sum, transpose, value
+from mlcourse.reference.protonet import membership
+
+
+def cosines(queries: Any, support: Any) -> Any:
+    """The cosine of the angle between every query (Q, d) and every support embedding (S, d): (Q, S)."""
+    return _unit(queries) @ transpose(_unit(support))
+
+
+def classify(queries: Any, support: Any, labels: Any, n_way: int) -> Any:
+    """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1)."""
+    attention = exp(log_softmax(cosines(queries, support)))  # (Q, S), rows sum to 1
+    return log(attention @ membership(labels, n_way, value(support)))
+
+
+def _unit(points: Any) -> Any:
+    """Points (n, d) scaled to length 1; the tiny number keeps a point at the origin finite."""
+    return points * power(sum(points**2, axis=-1, keepdims=True) + 1e-12, -0.5)

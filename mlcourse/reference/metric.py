@@ -1,0 +1,44 @@
+"""Metric-based meta-learning, to be read beside its twin `mlcourse/fast/metric.py`.
+
+Nothing adapts: a network maps images to points, and `classify` compares a query's point with the support set's
+(Vinyals et al. 2016; Snell, Swersky, Zemel 2017). Training lowers the query loss of one task after another.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlcourse.reference.autograd import sum, value_and_grad
+from mlcourse.reference.networks import Network, Params
+from mlcourse.tasks.task import Task, each
+
+Classify = Callable[..., Any]  # classify(queries (Q, d), support (S, d), labels (S,), n_way) -> log p
+
+
+def meta_loss(classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int) -> Any:
+    """Mean over T tasks of the mean of -log p(right class) over their queries.
+
+    classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
+    """
+    losses = [task_loss(classify, network, params, task, n_way=n_way) for task in each(tasks)]
+    return sum(losses) / len(losses)
+
+
+def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> Any:
+    """The query loss of one task."""
+    support, queries = network.apply(params, task.support.x), network.apply(params, task.query.x)
+    log_p = classify(queries, support, task.support.y, n_way)
+    right = np.eye(n_way)[task.query.y]  # (Q, n_way), a one where the right class stands
+    return -sum(log_p * right) * (1.0 / len(right))
+
+
+def meta_loss_and_gradient(
+    classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int
+) -> tuple[Any, Params]:
+    """The meta-loss and its gradient with respect to `params`."""
+
+    def objective(params: Params) -> Any:
+        return meta_loss(classify, network, params, tasks, n_way=n_way)
+
+    return value_and_grad(objective)(params)
