@@ -457,7 +457,7 @@ def episode_grid(episode: Any, *, n_query: int = 3, class_names: Sequence[str] |
     """Draw an N-way episode: a row for each class, support images left, query images right.
 
     Args:
-        episode: one task; x (n, 1, H, W) in [0, 1] with ink = 1, y (n,) class numbers.
+        episode: one task; x (n, 1, H, W) in [0, 1] with ink = 1, or in colour (n, 3, H, W); y (n,) class numbers.
         n_query: at most so many query images of each class.
         class_names: instead of "class 0", "class 1" …
     """
@@ -471,8 +471,8 @@ def episode_grid(episode: Any, *, n_query: int = 3, class_names: Sequence[str] |
             (episode.support, k_shot, 0.0, INK),
             (episode.query, n_query, k_shot + 0.4, LINE),
         ):
-            images = _numbers(part.x)[_numbers(part.y) == label][:at_most, 0]
-            for i, image in enumerate(images):
+            images = _numbers(part.x)[_numbers(part.y) == label][:at_most]
+            for i, image in enumerate(np.moveaxis(images, 1, -1)):  # the channels last, as for every picture
                 _framed(axes, image, left + i, row, colour)
         name = class_names[row] if class_names else f"class {label}"
         axes.text(-0.1, row + 0.46, name, ha="right", va="center")

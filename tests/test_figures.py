@@ -25,8 +25,8 @@ def sines(n_tasks: int = 3):
     return family.examples(waves, rng), waves
 
 
-def episode() -> Task:
-    x = np.random.default_rng(0).random((15, 1, 28, 28))
+def episode(channels: int = 1) -> Task:
+    x = np.random.default_rng(0).random((15, channels, 28, 28))
     return Task(Examples(x[:5], np.arange(5)), Examples(x, np.repeat(np.arange(5), 3)))
 
 
@@ -93,6 +93,11 @@ def test_every_plot_labels_its_axes(kind):
     x = figure.get_supxlabel() or figure.axes[0].get_xlabel()
     y = figure.get_supylabel() or figure.axes[0].get_ylabel() or figure.axes[0].get_yticklabels()
     assert x and y
+
+
+def test_an_episode_in_colour_shows_all_its_channels():
+    drawn = figures.episode_grid(episode(channels=3)).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(drawn, np.moveaxis(episode(channels=3).support.x[0], 0, -1))
 
 
 def test_a_shown_figure_carries_its_words(monkeypatch):

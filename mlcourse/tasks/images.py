@@ -9,18 +9,21 @@ import numpy as np
 from mlcourse.tasks.task import Examples, Task, require_count
 
 QUARTER_TURNS = 4  # with rotations as classes, each class counts as four: turned by 0, 90, 180 and 270 degrees
+COLOURS = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Images of C classes, M of each, with the alphabet that each class comes from.
+    """Images of C classes, at most M of each, with the alphabet that each class comes from.
 
     Attributes:
         name: what the set is called in messages.
-        images: uint8 (C, M, H, W); 255 is ink, 0 is paper.
+        images: uint8 (C, M, H, W), 255 is ink, 0 is paper; or in colour (C, M, H, W, 3), red, green, blue.
         alphabet: (C,) whole numbers, an index into `alphabet_names`.
         alphabet_names: (A,) names.
         class_names: (C,) names.
+        counts: None when every class has M images; else (C,): class c has `images[c, :counts[c]]`, and what
+            stands behind them is no image. `per_class` gives the numbers in either case.
     """
 
     name: str
@@ -28,12 +31,14 @@ class ImageSet:
     alphabet: np.ndarray
     alphabet_names: np.ndarray
     class_names: np.ndarray
+    counts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+        grey, colour = self.images.ndim == 4, self.images.ndim == 5 and self.images.shape[-1] == COLOURS
+        if not (grey or colour) or self.images.dtype != np.uint8:
             raise ValueError(
-                f"images has shape {self.images.shape} and type {self.images.dtype}; "
-                "give uint8 of shape (classes, images per class, height, width)"
+                f"images has shape {self.images.shape} and type {self.images.dtype}; give uint8 of shape "
+                "(classes, images per class, height, width), for colour images with a last axis of 3"
             )
         for name in ("alphabet", "class_names"):
             if getattr(self, name).shape != self.images.shape[:1]:
@@ -41,22 +46,50 @@ class ImageSet:
                     f"{name} has shape {getattr(self, name).shape}; images holds {len(self.images)} classes, "
                     f"so give shape ({len(self.images)},)"
                 )
+        self._check_counts()
+
+    def _check_counts(self) -> None:
+        if self.counts is None:
+            return
+        classes, most = self.images.shape[:2]
+        if self.counts.shape != (classes,) or ((self.counts < 1) | (self.counts > most)).any():
+            raise ValueError(
+                f"counts is {self.counts!r}; give one number of images for each of the {classes} classes, "
+                f"from 1 to {most}"
+            )
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """How many images each class has: (C,)."""
+        return np.full(len(self), self.images.shape[1]) if self.counts is None else self.counts
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colour."""
+        return 1 if self.images.ndim == 4 else COLOURS
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
-        classes, per_class, height, width = self.images.shape
+        classes, each, height, width = self.images.shape[:4]
         alphabets = len(np.unique(self.alphabet))
-        return (
-            f"ImageSet({self.name}: {classes} classes of {alphabets} alphabets, "
-            f"{per_class} images each, {height}x{width})"
-        )
+        of = "" if alphabets == classes else f" of {alphabets} alphabets"
+        if self.counts is not None and classes:
+            low, high = self.counts.min(), self.counts.max()
+            each = low if low == high else f"{low} to {high}"
+        colour = " colour" if self.channels == COLOURS else ""
+        return f"ImageSet({self.name}: {classes} classes{of}, {each} images each, {height}x{width}{colour})"
 
     def take(self, classes: np.ndarray) -> "ImageSet":
         """The set with only these classes: whole numbers (n,), or a mask (C,)."""
         return ImageSet(
-            self.name, self.images[classes], self.alphabet[classes], self.alphabet_names, self.class_names[classes]
+            self.name,
+            self.images[classes],
+            self.alphabet[classes],
+            self.alphabet_names,
+            self.class_names[classes],
+            None if self.counts is None else self.counts[classes],
         )
 
 
@@ -101,8 +134,10 @@ def split_by_alphabet(image_set: ImageSet, val: Iterable[int], test: Iterable[in
     return Splits(image_set.take(~in_val & ~in_test), image_set.take(in_val), image_set.take(in_test))
 
 
-def choose(rng: np.random.Generator, rows: int, size: int, population: int) -> np.ndarray:
+def choose(rng: np.random.Generator, rows: int, size: int, population: int | np.ndarray) -> np.ndarray:
     """For each of `rows` rows choose `size` of `population` numbers without replacement, in random order.
+
+    `population` is one number, or (rows,): one for each row.
 
     Floyd's method (Bentley and Floyd, 1987) for all rows at once: its cost does not grow with the population.
     Returns int64 (rows, size).
@@ -116,6 +151,12 @@ def choose(rng: np.random.Generator, rows: int, size: int, population: int) -> n
     return rng.permuted(chosen, axis=1)
 
 
+def listed(names: np.ndarray, counts: np.ndarray, most: int = 5) -> str:
+    """Classes with their numbers of images, in a message: "basophil (2), monocyte (20) and 3 more"."""
+    text = ", ".join(f"{name} ({count})" for name, count in zip(names[:most], counts[:most], strict=True))
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
 class Episodes:
     """The family of N-way K-shot tasks from an image set; see `sample` for the shapes."""
 
@@ -125,7 +166,7 @@ class Episodes:
         """`n_query` is per class. With `rotations`, each class counts as four, one per quarter turn.
 
         Raises:
-            ValueError: fewer classes than `n_way`, or fewer images per class than `k_shot + n_query`.
+            ValueError: fewer classes than `n_way`, or a class with fewer images than `k_shot + n_query`.
         """
         self.n_way = require_count("n_way", n_way)
         self.k_shot = require_count("k_shot", k_shot)
@@ -133,19 +174,29 @@ class Episodes:
         self.image_set = image_set
         self.rotations = bool(rotations)
         self.turns = QUARTER_TURNS if rotations else 1
-        classes, per_class, height, width = image_set.images.shape
+        classes, _, height, width = image_set.images.shape[:4]
         if n_way > classes * self.turns:
             raise ValueError(
                 f"n_way is {n_way}, but {image_set!r} has only {classes * self.turns} classes"
                 f"{' (four rotations of each counted)' if rotations else ''}; lower n_way or use a larger set"
             )
-        if k_shot + n_query > per_class:
-            raise ValueError(
-                f"k_shot + n_query is {k_shot} + {n_query} = {k_shot + n_query}, but {image_set!r} has only "
-                f"{per_class} images per class; lower k_shot or n_query"
-            )
+        self._require_images(k_shot + n_query)
         if rotations and height != width:
             raise ValueError(f"rotations needs square images; these are {height}x{width}")
+
+    def _require_images(self, needed: int) -> None:
+        """Every class must have the images that a task shows of it."""
+        per_class = self.image_set.per_class
+        small = per_class < needed
+        if not small.any():
+            return
+        has = f"only {per_class.min()} images per class"
+        fix = "lower k_shot or n_query"
+        if not small.all():
+            has = f"fewer images of {listed(self.image_set.class_names[small], per_class[small])}"
+            fix += f", or leave small classes out: image_set.take(image_set.per_class >= {needed})"
+        asked = f"k_shot + n_query is {self.k_shot} + {self.n_query} = {needed}"
+        raise ValueError(f"{asked}, but {self.image_set!r} has {has}; {fix}")
 
     def __repr__(self) -> str:
         return (
@@ -158,27 +209,31 @@ class Episodes:
 
         Returns:
             support x float32 (T, n_way * k_shot, 1, H, W) in [0, 1] with ink = 1, y int64 (T, n_way * k_shot);
-            query likewise with n_query. Examples stand in the order of their labels 0 ... n_way - 1; which
-            class gets which label is drawn anew for each task. No image occurs twice in a task.
+            query likewise with n_query; colour images have 3 where grey ones have 1. Examples stand in the
+            order of their labels 0 ... n_way - 1; which class gets which label is drawn anew for each task.
+            No image occurs twice in a task.
         """
         n_tasks = require_count("n_tasks", n_tasks)
         if not isinstance(rng, np.random.Generator):
             raise ValueError(f"rng is {rng!r}; give a NumPy generator, for example np.random.default_rng(0)")
-        classes, per_class, height, width = self.image_set.images.shape
+        classes, most = self.image_set.images.shape[:2]
         chosen = choose(rng, n_tasks, self.n_way, classes * self.turns)
-        shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, per_class)
+        counts = self.image_set.counts
+        population = most if counts is None else counts[(chosen % classes).ravel()]
+        shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, population)
         shown = shown.reshape(n_tasks, self.n_way, -1)
-        pixels = self.image_set.images[(chosen % classes)[..., None], shown]  # (T, n_way, K + Q, H, W)
+        pixels = self.image_set.images[(chosen % classes)[..., None], shown]  # (T, n_way, K + Q, H, W) or (..., 3)
         turns = chosen // classes
         for turn in range(1, self.turns):
             turned = turns == turn
-            pixels[turned] = np.rot90(pixels[turned], turn, axes=(-2, -1))
+            pixels[turned] = np.rot90(pixels[turned], turn, axes=(2, 3))
         parts = (pixels[:, :, : self.k_shot], pixels[:, :, self.k_shot :])
         return Task(*(self._examples(part) for part in parts))
 
     def _examples(self, pixels: np.ndarray) -> Examples:
-        """uint8 (T, n_way, n, H, W) to examples, grouped by label."""
-        n_tasks, n_way, each_class, height, width = pixels.shape
-        x = (pixels / np.float32(255)).reshape(n_tasks, n_way * each_class, 1, height, width)
+        """uint8 (T, n_way, n, H, W) or (T, n_way, n, H, W, 3) to examples, grouped by label, channels first."""
+        n_tasks, n_way, each_class, height, width = pixels.shape[:5]
+        x = np.moveaxis(pixels.reshape(n_tasks, n_way * each_class, height, width, -1), -1, 2)
+        x = np.ascontiguousarray(x) / np.float32(255)
         y = np.tile(np.repeat(np.arange(n_way), each_class), (n_tasks, 1))
         return Examples(x, y)

@@ -9,21 +9,34 @@ from mlcourse.tasks import each
 from mlcourse.tasks.images import Episodes, ImageSet, choose, split_at_random, split_by_alphabet
 
 
-def labelled_set(classes: int, per_class: int, alphabets: int = 3) -> ImageSet:
-    """Images that say what they are: the top row reads class, drawer, 255; turned images read it elsewhere."""
+def labelled_set(
+    classes: int, per_class: int, alphabets: int = 3, counts: np.ndarray | None = None, colour: bool = False
+) -> ImageSet:
+    """Images that say what they are: the top row reads class, drawer, 255; turned images read it elsewhere.
+
+    What stands behind the `counts` says nothing. In colour, green is the reverse of red, and blue is half of it.
+    """
     images = np.zeros((classes, per_class, 4, 4), np.uint8)
     images[:, :, 0, 0] = np.arange(classes)[:, None]
     images[:, :, 0, 1] = np.arange(per_class)
     images[:, :, 0, 2] = 255
     alphabet = np.arange(classes) % alphabets
     names = np.array([f"class {index}" for index in range(classes)])
-    return ImageSet("labelled", images, alphabet, np.array(["a", "b", "c"][:alphabets]), names)
+    if counts is not None:
+        images[np.arange(per_class) >= counts[:, None]] = 0
+    if colour:
+        images = np.stack([images, 255 - images, images // 2], axis=-1)
+    return ImageSet("labelled", images, alphabet, np.array(["a", "b", "c"][:alphabets]), names, counts)
 
 
 def read(x: np.ndarray) -> list[tuple[int, int, int]]:
-    """(class, drawer, quarter turns) of images (n, 1, 4, 4)."""
+    """(class, drawer, quarter turns) of images (n, 1, 4, 4) or (n, 3, 4, 4)."""
     found = []
-    for image in np.rint(x[:, 0] * 255).astype(int):
+    pixels = np.rint(x * 255).astype(int)
+    if pixels.shape[1] == 3:
+        np.testing.assert_array_equal(pixels[:, 1], 255 - pixels[:, 0])
+        np.testing.assert_array_equal(pixels[:, 2], pixels[:, 0] // 2)
+    for image in pixels[:, 0]:
         turns = next(k for k in range(4) if np.rot90(image, -k)[0, 2] == 255)
         top = np.rot90(image, -turns)[0]
         found.append((top[0], top[1], turns))
@@ -35,13 +48,16 @@ sizes = st.tuples(
 ).filter(lambda s: s[3] + s[4] <= s[1] and s[2] <= s[0] * (4 if s[5] else 1))
 
 
-@given(size=sizes, n_tasks=st.integers(1, 4), seed=st.integers(0, 2**32))
-def test_every_task_keeps_the_rules(size, n_tasks, seed):
+@given(size=sizes, n_tasks=st.integers(1, 4), seed=st.integers(0, 2**32), colour=st.booleans(), data=st.data())
+def test_every_task_keeps_the_rules(size, n_tasks, seed, colour, data):
     classes, per_class, n_way, k_shot, n_query, rotations = size
-    family = Episodes(labelled_set(classes, per_class), n_way, k_shot, n_query, rotations)
+    enough = st.lists(st.integers(k_shot + n_query, per_class), min_size=classes, max_size=classes)
+    counts = data.draw(st.none() | enough.map(np.array))
+    image_set = labelled_set(classes, per_class, counts=counts, colour=colour)
+    family = Episodes(image_set, n_way, k_shot, n_query, rotations)
     tasks = family.sample(n_tasks, np.random.default_rng(seed))
-    assert tasks.support.x.shape == (n_tasks, n_way * k_shot, 1, 4, 4)
-    assert tasks.query.x.shape == (n_tasks, n_way * n_query, 1, 4, 4)
+    assert tasks.support.x.shape == (n_tasks, n_way * k_shot, image_set.channels, 4, 4)
+    assert tasks.query.x.shape == (n_tasks, n_way * n_query, image_set.channels, 4, 4)
     assert tasks.support.x.dtype == np.float32 and tasks.support.y.dtype == np.int64
     assert tasks.support.x.min() >= 0 and tasks.support.x.max() == 1
     for task in each(tasks):
@@ -92,6 +108,15 @@ def test_choose_is_uniform_over_ordered_choices():
     counts = counts[counts > 0]
     assert len(counts) == 60
     assert ((counts - 500) ** 2 / 500).sum() < 98
+
+
+def test_choose_draws_each_row_from_its_own_population():
+    """Rows choose 2 of 2, 3 and 6 numbers; every number comes up as often as the others of its row."""
+    population = np.tile([2, 3, 6], 4000)
+    chosen = choose(np.random.default_rng(2), len(population), 2, population)
+    for most in (2, 3, 6):
+        counts = np.bincount(chosen[population == most].ravel())
+        assert len(counts) == most and abs(counts / 4000 - 2 / most).max() < 0.04
 
 
 def names(part: ImageSet) -> set[str]:
@@ -157,7 +182,30 @@ def test_a_seed_is_not_a_generator():
         Episodes(labelled_set(6, 5), n_query=1).sample(1, 0)
 
 
+def test_small_classes_are_named():
+    some = labelled_set(6, 5, counts=np.array([5, 2, 5, 3, 5, 5]))
+    says = r"1 \+ 3 = 4, but .* has fewer images of class 1 \(2\), class 3 \(3\); .*per_class >= 4\)"
+    with pytest.raises(ValueError, match=says):
+        Episodes(some, n_query=3)
+    Episodes(some.take(some.per_class >= 4), n_way=4, n_query=3)
+    with pytest.raises(ValueError, match="only 2 images per class"):
+        Episodes(some, n_query=9)
+
+
+def test_an_image_set_says_what_it_holds():
+    assert repr(labelled_set(6, 5)) == "ImageSet(labelled: 6 classes of 3 alphabets, 5 images each, 4x4)"
+    uneven = labelled_set(3, 5, counts=np.array([2, 5, 4]), colour=True)
+    assert repr(uneven) == "ImageSet(labelled: 3 classes, 2 to 5 images each, 4x4 colour)"
+    assert repr(uneven.take(np.array([1]))) == "ImageSet(labelled: 1 classes, 5 images each, 4x4 colour)"
+    assert len(uneven.take(np.zeros(3, bool))) == 0 and "0 classes" in repr(uneven.take(np.zeros(3, bool)))
+    assert uneven.per_class.tolist() == [2, 5, 4] and labelled_set(2, 5).per_class.tolist() == [5, 5]
+
+
 def test_image_sets_check_their_arrays():
+    with pytest.raises(ValueError, match=r"images has shape \(2, 1, 4, 4, 4\) .*for colour .* last axis of 3"):
+        ImageSet("bad", np.zeros((2, 1, 4, 4, 4), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
+    with pytest.raises(ValueError, match=r"counts is array\(\[1, 6\]\); .*each of the 2 classes, from 1 to 5"):
+        labelled_set(2, 5, counts=np.array([1, 6]))
     with pytest.raises(ValueError, match=r"images has shape \(2, 3\)"):
         ImageSet("bad", np.zeros((2, 3), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
     with pytest.raises(ValueError, match=r"alphabet has shape \(3,\)"):
