@@ -1,7 +1,7 @@
 """Task families: one file each. A family has `sample(n_tasks, rng) -> Task`."""
 
-from mlcourse.tasks import glyphs, omniglot
-from mlcourse.tasks.images import Episodes, ImageSet, Splits
+from mlcourse.tasks import glyphs, omniglot, own
+from mlcourse.tasks.images import Episodes, ImageSet, Splits, split_at_random, split_by_alphabet
 from mlcourse.tasks.lessons import characters
 from mlcourse.tasks.sinusoids import Sinusoids, Waves, five_points
 from mlcourse.tasks.task import Examples, Task, TaskFamily, each, one, stack
@@ -21,5 +21,8 @@ __all__ = [
     "glyphs",
     "omniglot",
     "one",
+    "own",
+    "split_at_random",
+    "split_by_alphabet",
     "stack",
 ]
