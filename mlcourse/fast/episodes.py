@@ -39,6 +39,10 @@ class Episodes:
         if rotations:
             turned += [np.rot90(image_set.images, turn, axes=(2, 3)) for turn in range(1, images.QUARTER_TURNS)]
         self.images = torch.as_tensor(np.concatenate(turned)).to(self.device)  # uint8 (classes, per class, ...)
+        self.absent = None  # bool (classes, per class): where classes differ in size, what is no image
+        if image_set.counts is not None:
+            absent = np.arange(image_set.images.shape[1]) >= image_set.counts[:, None]
+            self.absent = torch.as_tensor(np.tile(absent, (len(turned), 1))).to(self.device)
 
     def __repr__(self) -> str:
         return f"{self.on_host!r} on {self.device}"
@@ -55,16 +59,29 @@ class Episodes:
         family = self.on_host
         classes, per_class = self.images.shape[:2]
         chosen = self._choose(rng, (n_tasks,), family.n_way, classes)
-        shown = self._choose(rng, (n_tasks, family.n_way), family.k_shot + family.n_query, per_class)
+        absent = None if self.absent is None else self.absent[chosen]
+        shown = self._choose(rng, (n_tasks, family.n_way), family.k_shot + family.n_query, per_class, absent)
         pixels = self.images[chosen[..., None], shown]  # (T, n_way, K + Q, H, W)
         support, query = (
             self._examples(part) for part in (pixels[:, :, : family.k_shot], pixels[:, :, family.k_shot :])
         )
         return Task(self._shuffle(support, rng) if self.shuffled else support, query)
 
-    def _choose(self, rng: torch.Generator, rows: tuple[int, ...], size: int, population: int) -> torch.Tensor:
-        """For each row `size` of `population` numbers without replacement: the largest of as many random keys."""
+    def _choose(
+        self,
+        rng: torch.Generator,
+        rows: tuple[int, ...],
+        size: int,
+        population: int,
+        absent: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """For each row `size` of `population` numbers without replacement: the largest of as many random keys.
+
+        Where `absent` (*rows, population) is true, a number is never chosen.
+        """
         keys = torch.rand(*rows, population, generator=rng, device=self.device)
+        if absent is not None:
+            keys = keys.masked_fill(absent, -1)
         return keys.topk(size, dim=-1).indices
 
     def _examples(self, pixels: torch.Tensor) -> Examples:

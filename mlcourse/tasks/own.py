@@ -17,6 +17,7 @@ SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what may be inside, whatever the suffix says
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders, beside hidden files
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"}
+LAYOUTS = "folder/class/image or folder/alphabet/class/image"
 LEAST_SIDE = 8  # pixels; less shows nothing
 MOST_PIXELS = 50_000_000  # a photograph of 50 megapixels takes 200 MB while it is read
 LEAST_IMAGES = 2  # of a class: one to learn from and one to be judged on
@@ -113,8 +114,12 @@ def _image_set(
 def _class_folders(folder: Path) -> dict[str, Path]:
     """The folder of each class, by name: "class" or "alphabet/class"."""
     top = _sub_folders(folder)
-    if not any(_entries(sub)[1] for sub in top):
+    deep = [sub for sub in top if _entries(sub)[1]]
+    if not deep:
         return {sub.name: sub for sub in top}
+    if len(deep) < len(top):
+        plain = next(sub for sub in top if sub not in deep)
+        raise DataError(f"{deep[0]} has sub-folders and {plain} has none; arrange all images alike: {LAYOUTS}")
     if {sub.name.lower() for sub in top} <= SPLIT_NAMES:
         raise DataError(
             f"folder is {folder}, whose sub-folders {', '.join(sub.name for sub in top)} look like parts of one "
@@ -144,9 +149,7 @@ def _image_files(folder: Path) -> list[Path]:
     """The image files of one class, by their suffix."""
     files, folders = _entries(folder)
     if folders:
-        raise DataError(
-            f"{folders[0]} lies too deep; arrange the images as folder/class/image or folder/alphabet/class/image"
-        )
+        raise DataError(f"{folders[0]} lies too deep; arrange the images as {LAYOUTS}")
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
             raise DataError(
