@@ -179,6 +179,65 @@ def reproduce_sinusoid(
     print_table(table, as_json)
 
 
+@reproduce_app.command("omniglot")
+def reproduce_omniglot(
+    method: Annotated[str, typer.Option(help="maml, fomaml, reptile, protonet or matching.")],
+    n_way: Annotated[int, typer.Option(help="Classes of a task.")] = 5,
+    k_shot: Annotated[int, typer.Option(help="Support examples of each class.")] = 1,
+    split: Annotated[str, typer.Option(help="random, or alphabets: whole alphabets apart, harder.")] = "random",
+    data: Annotated[str, typer.Option(help="omniglot, or glyphs: a rehearsal without a download.")] = "omniglot",
+    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda if there is one.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option(help="Time for one seed's training.")] = None,
+    n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 2000,
+    precision: Annotated[str, typer.Option(help="Of matrix products on a GPU: tf32 or float32.")] = "tf32",
+    capture: Annotated[str, typer.Option(help="auto, eager, compile or cuda-graph.")] = "auto",
+    meta_steps: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
+    meta_batch_size: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
+    n_way_training: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
+    n_query_training: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
+    inner_lr: Annotated[float | None, typer.Option(help="Instead of the published rate.")] = None,
+    meta_lr: Annotated[float | None, typer.Option(help="Instead of the published rate.")] = None,
+    channels: Annotated[int, typer.Option(help="Of the four convolutions.")] = 64,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder; a stopped run goes on there.")] = None,
+    out: Out = None,
+    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
+    from dataclasses import replace
+
+    from mlcourse.reproduce import omniglot
+
+    chosen = {
+        "meta_steps": meta_steps,
+        "meta_batch_size": meta_batch_size,
+        "n_way_training": n_way_training,
+        "n_query_training": n_query_training,
+        "inner_lr": inner_lr,
+        "meta_lr": meta_lr,
+        "channels": channels,
+    }
+    recipe = omniglot.recipe(method, n_way, k_shot)
+    recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
+    table = omniglot.run(
+        recipe,
+        data=data,
+        split=split,
+        seeds=tuple(seeds),
+        n_tasks=n_tasks,
+        device=device,
+        precision=precision,
+        capture=capture,
+        budget_seconds=budget_seconds,
+        checkpoints=checkpoints,
+        out=out,
+        weights_folder=weights_folder,
+        say=say,
+    )
+    print_table(table, as_json)
+
+
 @bench_app.callback()
 def bench() -> None:
     """How long things take on this machine."""

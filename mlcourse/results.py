@@ -170,10 +170,10 @@ def table(result: dict[str, Any]) -> str:
     head = ["method", *columns, *(["published", "source"] if published else [])]
     lines = [head, ["---", *["---:"] * len(columns), *(["---:", "---"] if published else [])]]
     for row in rows:
-        cells = [row["method"], *(_cell(row["values"].get(column)) for column in columns)]
+        cells = [row["method"], *(as_text(row["values"].get(column)) for column in columns)]
         if published:
             printed = row.get("published") or {}
-            printed = [_as_printed(printed[column]) for column in columns if column in printed]
+            printed = [as_printed(printed[column]) for column in columns if column in printed]
             cells += [" / ".join(printed) or "–", row.get("source") or "–"]
         lines.append(cells)
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
@@ -193,12 +193,12 @@ def caption(result: dict[str, Any]) -> str:
     )
 
 
-def _as_printed(figure: Any) -> str:
-    """Somebody else's figure, with the digits that they gave."""
+def as_printed(figure: Any) -> str:
+    """Somebody else's figure as text, with the digits that they gave."""
     return " ± ".join(f"{n:g}" for n in figure) if isinstance(figure, list | tuple) else f"{figure}"
 
 
-def _cell(figure: Any) -> str:
+def as_text(figure: Any) -> str:
     """A figure as text: three significant digits; a mean is rounded to the digits that its interval has."""
     if figure is None:
         return "–"

@@ -15,10 +15,24 @@ from mlcourse.fast import adam as fast_adam
 from mlcourse.fast import learners as fast_learners
 from mlcourse.fast import losses as fast_losses
 from mlcourse.fast import maml as fast_maml
+from mlcourse.fast import matching as fast_matching
+from mlcourse.fast import metric as fast_metric
 from mlcourse.fast import networks as fast_networks
+from mlcourse.fast import protonet as fast_protonet
 from mlcourse.fast import reptile as fast_reptile
 from mlcourse.fast.arrays import arrays, tensors
-from mlcourse.reference import adam, autograd, learners, losses, maml, networks, reptile
+from mlcourse.reference import (
+    adam,
+    autograd,
+    learners,
+    losses,
+    maml,
+    matching,
+    metric,
+    networks,
+    protonet,
+    reptile,
+)
 from mlcourse.tasks import Examples, Sinusoids, Task, each, one
 
 STEPS = (0, 1, 5)
@@ -26,10 +40,15 @@ INNER_LR = 0.05
 PAIRS = [
     (maml, fast_maml, ("adapt", "meta_loss", "meta_gradient", "meta_loss_and_gradient")),
     (reptile, fast_reptile, ("interpolate", "adapt_each", "meta_step", "meta_step_adam", "batches", "adapt_adam")),
+    (reptile, fast_reptile, ("adapt_each_adam",)),
+    (metric, fast_metric, ("meta_loss", "task_loss", "meta_loss_and_gradient")),
+    (protonet, fast_protonet, ("prototypes", "squared_distances", "log_probabilities", "classify", "membership")),
+    (matching, fast_matching, ("cosines", "classify")),
     (adam, fast_adam, ("init", "update")),
     (networks, fast_networks, ("mlp",)),
     (losses, fast_losses, ("squared_error", "cross_entropy")),
     (learners.GradientLearner, fast_learners.GradientLearner, ("__init__", "__call__", "along")),
+    (learners.MetricLearner, fast_learners.MetricLearner, ("__init__", "__call__")),
 ]
 
 
@@ -81,7 +100,8 @@ def flat(params):
 def test_twins_have_the_same_signatures(module, twin, functions):
     for function in functions:
         left, right = (inspect.signature(getattr(m, function)).parameters for m in (module, twin))
-        plain, rich = list(left), [name for name in right if name not in ("batching", "queries")]
+        extra = {"batching", "queries"} - set(left)
+        plain, rich = list(left), [name for name in right if name not in extra]
         assert plain == rich, function
         for name in plain:
             assert (left[name].default, left[name].kind) == (right[name].default, right[name].kind), (
@@ -348,6 +368,96 @@ def test_learners_agree(problem, inner_steps):
             assert type(predictions) is np.ndarray
             np.testing.assert_allclose(predictions, along[i, -1], rtol=1e-10)
         np.testing.assert_allclose(along[i, 0], networks.mlp(sizes).apply(params, task.query.x), rtol=1e-12)
+
+
+# --- methods that compare ----------------------------------------------------------------------------------
+
+MEASURES = [(protonet, fast_protonet), (matching, fast_matching)]
+each_measure = pytest.mark.parametrize(("measure", "fast_measure"), MEASURES, ids=["protonet", "matching"])
+
+
+def embedding():
+    """Clouds of points in three classes, and an embedding for them: both networks, params, tasks."""
+    _, _, _, tasks = classification()
+    ours, theirs = networks.mlp((2, 10, 4)), fast_networks.mlp((2, 10, 4))
+    return ours, theirs, ours.init(np.random.default_rng(12)), tasks
+
+
+@each_measure
+@pytest.mark.parametrize("batching", ["vmap", "loop", "auto"])
+def test_methods_that_compare_agree(measure, fast_measure, batching):
+    ours, theirs, params, tasks = embedding()
+    value, gradient = metric.meta_loss_and_gradient(measure.classify, ours, params, tasks, n_way=3)
+    fast_value, fast_gradient = fast_metric.meta_loss_and_gradient(
+        fast_measure.classify, theirs, *tensors((params, tasks)), n_way=3, batching=batching
+    )
+    np.testing.assert_allclose(fast_value.item(), value, rtol=1e-10)
+    # measured against the whole gradient: the last bias moves all points alike, so its slope is nought
+    assert np.linalg.norm(flat(gradient) - flat(fast_gradient)) <= 1e-10 * np.linalg.norm(flat(gradient))
+    np.testing.assert_allclose(metric.meta_loss(measure.classify, ours, params, tasks, n_way=3), value, rtol=1e-12)
+
+
+@each_measure
+def test_methods_that_compare_agree_with_central_finite_differences(measure, fast_measure):
+    ours, _, params, tasks = embedding()
+    slopes = flat(metric.meta_loss_and_gradient(measure.classify, ours, params, tasks, n_way=3)[1])
+    rng, step = np.random.default_rng(6), 1e-6
+    for _ in range(5):
+        way = {name: rng.normal(size=p.shape) for name, p in params.items()}
+        ahead, behind = ({name: p + sign * step * way[name] for name, p in params.items()} for sign in (1, -1))
+        rise = np.subtract(*(metric.meta_loss(measure.classify, ours, p, tasks, n_way=3) for p in (ahead, behind)))
+        np.testing.assert_allclose(slopes @ flat(way), rise / (2 * step), rtol=1e-5, atol=1e-8)
+
+
+@each_measure
+def test_learners_that_compare_agree(measure, fast_measure):
+    ours, theirs, params, tasks = embedding()
+    learner = learners.MetricLearner(measure.classify, ours, params)
+    for queries in fast_learners.QUERIES:
+        fast = fast_learners.MetricLearner(fast_measure.classify, theirs, tensors(params), queries)
+        many = fast.many(tasks.support, tasks.query.x)
+        for i, task in enumerate(each(tasks)):
+            log_p = learner(task.support, task.query.x)
+            np.testing.assert_allclose(np.exp(log_p).sum(axis=1), 1.0, rtol=1e-12)
+            np.testing.assert_allclose(fast(task.support, task.query.x), log_p, rtol=1e-10)
+            np.testing.assert_allclose(many[i], log_p, rtol=1e-10)
+
+
+def test_prototypes_are_means_and_the_nearest_is_the_likeliest():
+    points, labels = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 2.0]]), np.array([0, 1, 0])
+    means = protonet.prototypes(points, labels, 2)
+    np.testing.assert_array_equal(means, [[0.0, 1.0], [4.0, 0.0]])
+    np.testing.assert_array_equal(protonet.squared_distances(np.array([[0.0, 0.0]]), means), [[1.0, 16.0]])
+    log_p = protonet.log_probabilities(np.array([[0.0, 0.0]]), means)
+    np.testing.assert_allclose(log_p, [[-np.log1p(np.exp(-15)), -15 - np.log1p(np.exp(-15))]])
+
+
+def test_with_one_example_a_class_only_the_measure_differs():
+    """Matching by negative squared distance would be a Prototypical Network (Snell et al. 2017, section 2.4)."""
+    rng = np.random.default_rng(0)
+    support, queries, labels = rng.normal(size=(3, 5)), rng.normal(size=(7, 5)), np.array([2, 0, 1])
+    unit = [p / np.linalg.norm(p, axis=1, keepdims=True) for p in (queries, support)]
+    # for points of length 1 the squared distance is 2 - 2 cos, so half of it orders and weighs as the cosine does
+    scaled = [p / np.sqrt(2) for p in unit]
+    ours = protonet.classify(*scaled, labels, 3)
+    np.testing.assert_allclose(matching.classify(queries, support, labels, 3), ours, rtol=1e-9)
+
+
+@pytest.mark.parametrize("module", [protonet, fast_protonet])
+def test_labels_that_cannot_be_are_refused(module):
+    convert = np.asarray if module is protonet else torch.as_tensor
+    points = convert(np.zeros((4, 2)))
+    for labels in (np.zeros((4, 1), int), np.zeros(4), np.zeros(3, int)):
+        with pytest.raises(ValueError, match=r"labels has shape .* and dtype .*; embeddings has shape \(4, 2\)"):
+            module.prototypes(points, convert(labels), 2)
+
+
+def test_labels_out_of_range_and_empty_classes_are_refused():
+    points = np.zeros((4, 2))
+    with pytest.raises(ValueError, match="labels holds 0 to 3; with n_way=3 give 0 to 2"):
+        protonet.prototypes(points, np.arange(4), 3)
+    with pytest.raises(ValueError, match="labels has no example of class 1; give one or more of each of 0 ... 2"):
+        protonet.prototypes(points, np.array([0, 0, 2, 2]), 3)
 
 
 # --- the same complaints -----------------------------------------------------------------------------------

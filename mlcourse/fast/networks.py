@@ -72,6 +72,11 @@ def _normalise(h: torch.Tensor, mean: Any, variance: Any, scale: Any, shift: Any
     return (h - mean) * (scale * torch.rsqrt(variance + 1e-5)) + shift
 
 
+def convolution_for(device: torch.device, *, per_task_weights: bool) -> str:
+    """The `convolution` of `conv4` that suits: "matmul" on a GPU when every task has weights of its own."""
+    return "matmul" if per_task_weights and device.type == "cuda" else "direct"
+
+
 def conv4(
     n_way: int | None, channels: int = 64, in_channels: int = 1, size: int = 28, convolution: str = "direct"
 ) -> Network:

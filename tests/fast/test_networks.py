@@ -6,7 +6,7 @@ import torch
 
 from mlcourse.fast import losses, maml, networks
 from mlcourse.fast.arrays import tensors
-from mlcourse.tasks import Examples, Task
+from mlcourse.tasks import Episodes, Examples, Task, glyphs
 
 
 def image_tasks(n_tasks=3, n_way=3, size=16, seed=0):
@@ -88,3 +88,59 @@ def test_errors_name_the_shape_and_the_fix():
     for shape in [(2, 28, 28), (2, 1, 28, 27), (2, 3, 28, 28)]:
         with pytest.raises(ValueError, match=r"x has shape .*; this network takes \(n, 1, 28, 28\)"):
             network.apply(params, torch.zeros(shape))
+
+
+# --- embeddings, another way to convolve, and frozen statistics ----------------------------------------------
+
+
+def test_without_classes_the_linear_layer_is_left_out():
+    classifier, embedding = networks.conv4(3, channels=4), networks.conv4(None, channels=4)
+    params, x = classifier.init(np.random.default_rng(0)), torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    points = embedding.apply(params, x)
+    assert points.shape == (2, 4) and "w4" not in embedding.init(np.random.default_rng(0))
+    torch.testing.assert_close(points @ params["w4"] + params["b4"], classifier.apply(params, x))
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap"])
+@pytest.mark.parametrize(("size", "inner_steps"), [(16, 1), (28, 2)])
+def test_a_convolution_as_a_matrix_product_has_the_same_meta_gradient(batching, size, inner_steps):
+    rng, letters = np.random.default_rng(3), glyphs.splits().train
+    tasks = Episodes(letters, n_way=3, n_query=2).sample(2, rng)
+    tasks = tensors(tasks, dtype=torch.float64)
+    if size == 16:
+        tasks = Task(*(Examples(part.x[..., 6:22, 6:22], part.y) for part in tasks))
+    how = {"inner_lr": 0.4, "inner_steps": inner_steps}
+    gradients = []
+    for convolution, way in (("direct", "loop"), ("matmul", batching)):
+        network = networks.conv4(3, channels=4, size=size, convolution=convolution)
+        params = network.init(np.random.default_rng(0))
+        gradients.append(maml.meta_gradient(losses.cross_entropy(network), params, tasks, **how, batching=way))
+    for name, ours in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], ours, rtol=1e-6, atol=1e-9)
+
+
+def test_an_unknown_convolution_is_refused():
+    with pytest.raises(ValueError, match="convolution is 'fft'; choose one of direct, matmul"):
+        networks.conv4(3, convolution="fft")
+
+
+def test_on_a_gpu_only_weights_of_a_task_s_own_are_multiplied_out():
+    picked = {
+        (device, own): networks.convolution_for(torch.device(device), per_task_weights=own)
+        for device in ("cpu", "cuda")
+        for own in (True, False)
+    }
+    assert {key for key, convolution in picked.items() if convolution == "matmul"} == {("cuda", True)}
+
+
+@pytest.mark.parametrize("convolution", ["direct", "matmul"])
+def test_frozen_statistics_are_those_of_the_images_and_nothing_else_counts(convolution):
+    network = networks.conv4(None, channels=4, size=16, convolution=convolution)
+    params, x = network.init(np.random.default_rng(0)), torch.rand(6, 1, 16, 16, dtype=torch.float64)
+    held = networks.freeze_statistics(params, x)
+    assert set(held) - set(params) == {f"{name}{block}" for name in ("mean", "variance") for block in range(4)}
+    torch.testing.assert_close(
+        network.apply(held, x), network.apply(params, x)
+    )  # the same images: the same numbers
+    torch.testing.assert_close(network.apply(held, x[:2]), network.apply(held, x)[:2])
+    assert not torch.allclose(network.apply(params, x[:2]), network.apply(params, x)[:2])

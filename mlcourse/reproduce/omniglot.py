@@ -1,0 +1,350 @@
+"""Few-shot Omniglot, made again: `python -m mlcourse reproduce omniglot --method protonet`.
+
+One run is one method on one kind of task (say 5-way 1-shot) from several seeds, with the papers' settings, judged
+on 2,000 fixed tasks of unseen characters. `mlcourse/reproduce/omniglot_table.py` lays the runs side by side.
+"""
+
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlcourse import results, training, weights
+from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate
+from mlcourse.fast import losses, matching, networks, protonet
+from mlcourse.fast.arrays import arrays, default_device
+from mlcourse.fast.episodes import Episodes
+from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
+from mlcourse.paths import REPOSITORY
+from mlcourse.reproduce.omniglot_table import NAMES, PUBLISHED, cell
+from mlcourse.tasks import glyphs, images, omniglot
+from mlcourse.tasks.images import Splits
+
+TEST_SEED = 2_000_001  # far from the training seeds 0, 1, 2, ...
+N_FROZEN = 1000  # training images whose statistics are frozen into an embedding
+BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpoints
+METHODS = ("maml", "fomaml", "reptile", "protonet", "matching")
+SPLITS = ("random", "alphabets")
+PRECISIONS = ("float32", "tf32")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the figures; `recipe` fills in what the papers did."""
+
+    method: str
+    n_way: int
+    k_shot: int
+    meta_steps: int
+    meta_batch_size: int
+    n_way_training: int
+    k_shot_training: int
+    n_query_training: int  # per class
+    n_query_test: int  # per class
+    inner_lr: float = 0.0
+    inner_steps: int = 0
+    inner_steps_test: int = 0
+    batch_size: int = 0  # of Reptile's inner steps
+    batch_size_test: int = 0
+    meta_lr: float = 1e-3
+    halvings: int = 0
+    channels: int = 64
+
+
+def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
+    """The published setting of a method for N-way K-shot tasks of Omniglot.
+
+    MAML: Finn et al. (2017), appendix A.1, the inner rate on the mean cross-entropy. Reptile: Nichol et al.
+    (2018), the Omniglot settings in the appendix. Prototypical Networks: Snell et al. (2017), section 3.1.
+    Matching Networks (Vinyals et al. 2016) are trained like them, so that only the measure differs.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
+    common = {"method": method, "n_way": n_way, "k_shot": k_shot}
+    few = n_way <= 5
+    if method == "reptile":
+        inner = {"inner_lr": 1e-3, "inner_steps": 5, "batch_size": 10, "batch_size_test": 5, "meta_steps": 100_000}
+        if not few:
+            inner = {"inner_lr": 5e-4, "inner_steps": 10, "batch_size": 20, "batch_size_test": 10}
+            inner["meta_steps"] = 200_000
+        shots = {"n_way_training": n_way, "k_shot_training": 10, "n_query_training": 1, "n_query_test": 1}
+        return Recipe(**common, **shots, **inner, inner_steps_test=50, meta_batch_size=5, meta_lr=1.0)
+    if method in ("maml", "fomaml"):
+        inner = {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3, "meta_batch_size": 32}
+        if not few:
+            inner = {"inner_lr": 0.1, "inner_steps": 5, "inner_steps_test": 5, "meta_batch_size": 16}
+        shots = {"k_shot_training": k_shot, "n_query_training": k_shot, "n_query_test": k_shot}
+        return Recipe(**common, **shots, **inner, n_way_training=n_way, meta_steps=60_000)
+    shots = {"k_shot_training": k_shot, "n_query_training": 5, "n_query_test": 5}
+    return Recipe(**common, **shots, n_way_training=60, meta_batch_size=1, meta_steps=12_000, halvings=5)
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+def network(r: Recipe, device: torch.device) -> networks.Network:
+    """Conv4: an embedding for the methods that compare, a classifier for those that adapt."""
+    compares = r.method in ("protonet", "matching")
+    convolution = networks.convolution_for(device, per_task_weights=not compares)
+    return networks.conv4(None if compares else r.n_way, channels=r.channels, convolution=convolution)
+
+
+def method(r: Recipe, net: networks.Network) -> training.Method:
+    """What one meta-step is."""
+    if r.method in ("protonet", "matching"):
+        classify = protonet.classify if r.method == "protonet" else matching.classify
+        return training.metric_method(
+            classify, net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings
+        )
+    loss = losses.cross_entropy(net)
+    how = {"inner_lr": r.inner_lr, "inner_steps": r.inner_steps, "meta_lr": r.meta_lr}
+    if r.method == "reptile":
+        return training.reptile_adam_method(loss, batch_size=r.batch_size, **how)
+    return training.maml_method(loss, first_order=r.method == "fomaml", **how)
+
+
+def train_one(
+    r: Recipe,
+    splits: Splits,
+    seed: int,
+    device: torch.device,
+    *,
+    budget_seconds: float | None,
+    capture: str,
+    checkpoint: Path | None,
+    progress: bool,
+) -> training.Trained:
+    """Meta-train from one seed; rotations by quarter turns count as classes, in training only."""
+    net = network(r, device)
+    family = Episodes(
+        splits.train,
+        r.n_way_training,
+        r.k_shot_training,
+        r.n_query_training,
+        rotations=True,
+        device=device,
+        shuffled=r.method == "reptile",
+    )
+    return training.train(
+        method(r, net),
+        net.init(np.random.default_rng(seed)),
+        family,
+        meta_steps=r.meta_steps,
+        meta_batch_size=r.meta_batch_size,
+        seed=seed,
+        device=device,
+        capture=capture,
+        block=min(BLOCK, r.meta_steps),
+        checkpoint=checkpoint,
+        budget_seconds=budget_seconds,
+        progress=progress,
+    )
+
+
+# --- judging -----------------------------------------------------------------------------------------------
+
+
+def learners(r: Recipe, trained: training.Trained, splits: Splits, device: torch.device) -> dict[bool, Learner]:
+    """What is judged, by whether it is transductive: MAML and Reptile both ways, the others not."""
+    net, params = network(r, device), trained.params
+    if r.method in ("protonet", "matching"):
+        classify = protonet.classify if r.method == "protonet" else matching.classify
+        return {False: MetricLearner(classify, net, frozen(params, splits.train, device))}
+    loss, ways = losses.cross_entropy(net), {True: "together", False: "alone"}
+    if r.method == "reptile":
+        how = (r.inner_lr, r.inner_steps_test, r.batch_size_test)
+        return {t: AdamLearner(net, loss, params, trained.state, *how, queries=q) for t, q in ways.items()}
+    how = (r.inner_lr, r.inner_steps_test)
+    return {t: GradientLearner(net, loss, params, *how, queries=q) for t, q in ways.items()}
+
+
+def frozen(params: networks.Params, train: images.ImageSet, device: torch.device) -> networks.Params:
+    """Parameters that hold the statistics of some training images, one a class, each turned at random."""
+    tasks = Episodes(train, n_way=min(N_FROZEN, len(train)), k_shot=1, n_query=1, rotations=True, device=device)
+    x = tasks.sample(1, tasks.generator(0)).support.x[0]
+    return networks.freeze_statistics(params, x.to(next(iter(params.values())).dtype))
+
+
+def judge(r: Recipe, learner: Learner, splits: Splits, n_tasks: int, transductive: bool) -> Evaluation:
+    """Score on tasks of unseen characters, not turned; every method and seed gets the same tasks."""
+    family = images.Episodes(splits.test, r.n_way, r.k_shot, r.n_query_test)
+    rng = np.random.default_rng(TEST_SEED)
+    return evaluate(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+
+
+# --- a run -------------------------------------------------------------------------------------------------
+
+
+def data_splits(data: str, split: str) -> Splits:
+    """Training and test classes. "glyphs" is the embedded set, for a rehearsal without a download."""
+    if data == "glyphs":
+        return glyphs.splits()
+    if data != "omniglot":
+        raise ValueError(f'data is {data!r}; choose "omniglot" or "glyphs"')
+    return omniglot.splits(split, val=False)
+
+
+def run(
+    r: Recipe,
+    *,
+    data: str = "omniglot",
+    split: str = "random",
+    seeds: tuple[int, ...] = (0, 1, 2),
+    n_tasks: int = 2000,
+    device: str | None = None,
+    precision: str = "tf32",
+    capture: str = "auto",
+    budget_seconds: float | None = None,
+    checkpoints: Path | None = None,
+    out: Path | None = None,
+    weights_folder: Path | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Train and judge from every seed; returns a table as `results` keeps them, and stores it as `out`.
+
+    budget_seconds: of training, for each seed. checkpoints: a folder; a run that was interrupted goes on from what
+    lies there. weights_folder: store the first seed's parameters there. precision: "tf32" lets an NVIDIA GPU round
+    the factors of matrix products to 10 bits of mantissa; nothing changes on a CPU.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    started = time.perf_counter()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    splits = data_splits(data, split)
+    where = torch.device(device) if device else default_device()
+    judged: dict[bool, list[Evaluation]] = {}
+    runs = []
+    for seed in seeds:
+        trained = train_one(
+            r,
+            splits,
+            seed,
+            where,
+            budget_seconds=budget_seconds,
+            capture=capture,
+            checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
+            progress=progress,
+        )
+        runs.append(account(seed, trained))
+        say(f"seed {seed}: {runs[-1]['meta_steps']} meta-steps in {runs[-1]['seconds']} s")
+        for transductive, learner in learners(r, trained, splits, where).items():
+            judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
+            say(f"  {judged[transductive][-1]}")
+        if weights_folder is not None and seed == seeds[0]:
+            store_weights(f"{data}_{r.method}", r, trained, splits, weights_folder)
+    options = {"split": split, "n-tasks": n_tasks, "precision": precision, "budget-seconds": budget_seconds}
+    table = results_table(r, data, split, judged, runs)
+    table |= results.provenance(command(r, data, seeds, where, options), seeds, started, device=str(where))
+    if out is not None:
+        results.save(table, out)
+    return table
+
+
+def run_name(r: Recipe, data: str, split: str) -> str:
+    """What a run is called: its table, its checkpoints."""
+    return f"{data}_{split if data == 'omniglot' else 'scripts'}_{r.method}_{cell(r.n_way, r.k_shot)}"
+
+
+def account(seed: int, trained: training.Trained) -> dict[str, Any]:
+    """What somebody who doubts a run would ask for."""
+    loss = trained.curve["loss"]
+    return {
+        "seed": seed,
+        "meta_steps": int(trained.curve["step"][-1]),
+        "seconds": round(trained.seconds, 1),
+        "compile_seconds": round(trained.compile_seconds, 1),
+        "capture": trained.capture,
+        "loss": [round(float(value), 4) for value in loss[:: max(1, len(loss) // 50)]],
+    }
+
+
+def results_table(
+    r: Recipe, data: str, split: str, judged: dict[bool, list[Evaluation]], runs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The stored table, without provenance: a row for each protocol that was judged."""
+    rows = []
+    for transductive, evaluations in judged.items():
+        over_tasks = Evaluation("accuracy", np.mean([e.scores for e in evaluations], axis=0), transductive)
+        values: dict[str, Any] = {
+            "accuracy, %": [round(100 * over_tasks.mean, 3), round(100 * over_tasks.half_width, 3)],
+            "transductive": "yes" if transductive else "no",
+            "training, s": float(np.mean([run["seconds"] for run in runs])),
+            "compilation, s": float(np.mean([run["compile_seconds"] for run in runs])),
+            "meta-steps": int(np.mean([run["meta_steps"] for run in runs])),
+        }
+        if len(evaluations) > 1:
+            values["spread over seeds, %"] = round(100 * across_seeds(evaluations).spread, 3)
+        row = {"method": NAMES[r.method], "values": values}
+        printed = PUBLISHED.get((r.method, transductive)) if data == "omniglot" else None
+        if printed:
+            row["published"] = {"accuracy, %": printed.accuracy[cell(r.n_way, r.k_shot)]}
+            row["source"] = printed.source
+        rows.append(row)
+    return {
+        "name": run_name(r, data, split),
+        "title": f"{NAMES[r.method]}, {r.n_way}-way {r.k_shot}-shot, {data}, {SPLIT_WORDS[data, split]}",
+        "protocol": protocol(r, data, split, len(next(iter(judged.values()))[0].scores), len(runs)),
+        "rows": rows,
+        "details": {"data": data, "split": split, "recipe": asdict(r), "commit": commit(), "training": runs},
+    }
+
+
+SPLIT_WORDS = {
+    ("omniglot", "random"): "1,200 random characters to train and the other 423 to test",
+    ("omniglot", "alphabets"): "30 background alphabets to train and 20 evaluation alphabets to test",
+    ("glyphs", "random"): "whole scripts apart",
+    ("glyphs", "alphabets"): "whole scripts apart",
+}
+
+
+def protocol(r: Recipe, data: str, split: str, n_tasks: int, n_seeds: int) -> str:
+    """How the run was trained and judged, in sentences."""
+    queries = f"{r.n_query_test} quer{'y' if r.n_query_test == 1 else 'ies'} per class"
+    return (
+        f"{n_tasks:,} meta-test tasks of unseen characters, {queries}; mean over {n_seeds} "
+        f"seed{'s' * (n_seeds > 1)}, ± half of the 95 % interval over tasks. Split: {SPLIT_WORDS[data, split]}; "
+        f"quarter turns count as classes in training only. Conv4 with {r.channels} channels, trained on "
+        f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size} per meta-step. Transductive: "
+        "all queries of a task in one batch; not transductive: statistics of the support set and one query, or "
+        "frozen after training. Training time leaves out compilation."
+    )
+
+
+def command(r: Recipe, data: str, seeds: tuple[int, ...], device: torch.device, options: dict[str, Any]) -> str:
+    """The command line that makes the run again: every setting that differs from the recipe's own is named."""
+    words = ["python", "-m", "mlcourse", "reproduce", "omniglot", "--method", r.method]
+    words += ["--n-way", str(r.n_way), "--k-shot", str(r.k_shot), "--data", data]
+    for seed in seeds:
+        words += ["--seeds", str(seed)]
+    published = asdict(recipe(r.method, r.n_way, r.k_shot))
+    changed = {name.replace("_", "-"): value for name, value in asdict(r).items() if value != published[name]}
+    for name, value in ({"device": str(device)} | options | changed).items():
+        words += [f"--{name}", str(value)] if value is not None else []
+    return shlex.join(words)
+
+
+def commit() -> str:
+    """The commit that the course is at, with a plus sign when files differ from it; "unknown" outside a clone."""
+    try:
+        asked = {"cwd": REPOSITORY, "capture_output": True, "text": True, "check": True}
+        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], **asked).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "mlcourse"], **asked).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + "+" * bool(changed)
+
+
+def store_weights(name: str, r: Recipe, trained: training.Trained, splits: Splits, folder: Path) -> None:
+    """Keep parameters for lessons, with how they were made; embeddings with frozen statistics."""
+    params = trained.params
+    if r.method in ("protonet", "matching"):
+        params = frozen(params, splits.train, next(iter(params.values())).device)
+    made_by = {"recipe": asdict(r), "meta_steps": int(trained.curve["step"][-1]), "commit": commit()}
+    weights.save(name, arrays(params), made_by | {"seconds": round(trained.seconds, 1)}, folder)

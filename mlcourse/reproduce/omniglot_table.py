@@ -1,0 +1,98 @@
+"""The papers' Omniglot table with ours beside it: every cell is measured, or says that it is not yet.
+
+Our runs lie in `data/results/omniglot/`, one file each, as `mlcourse/reproduce/omniglot.py` wrote them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlcourse import results
+
+NAMES = {
+    "protonet": "Prototypical Networks",
+    "matching": "Matching Networks",
+    "maml": "MAML",
+    "fomaml": "first-order MAML",
+    "reptile": "Reptile",
+}
+CELLS = ((5, 1), (5, 5), (20, 1), (20, 5))
+NOT_YET = "not measured yet"
+
+
+def cell(n_way: int, k_shot: int) -> str:
+    """The short name of a kind of task: 5w1s."""
+    return f"{n_way}w{k_shot}s"
+
+
+class Printed(NamedTuple):
+    """What a paper prints: accuracy in per cent by cell, with ± where it gives one."""
+
+    accuracy: dict[str, float | list[float]]
+    source: str
+
+
+def _four(*figures: float | list[float]) -> dict[str, float | list[float]]:
+    return dict(zip((cell(*pair) for pair in CELLS), figures, strict=True))
+
+
+SNELL, FINN, NICHOL = "Snell et al. 2017, table 1", "Finn et al. 2017, table 1", "Nichol et al. 2018, table 2"
+QUOTED = "quoted by Rajeswaran et al. 2019, table 2"
+PUBLISHED = {  # (method, transductive)
+    ("protonet", False): Printed(_four(98.8, 99.7, 96.0, 98.9), SNELL),
+    ("matching", False): Printed(_four(98.1, 98.9, 93.8, 98.5), SNELL),
+    ("maml", True): Printed(_four([98.7, 0.4], [99.9, 0.1], [95.8, 0.3], [98.9, 0.2]), FINN),
+    ("fomaml", True): Printed(_four([98.3, 0.5], [99.2, 0.2], [89.4, 0.5], [97.9, 0.1]), QUOTED),
+    ("reptile", True): Printed(_four([97.68, 0.04], [99.48, 0.06], [89.43, 0.14], [97.12, 0.32]), QUOTED),
+    ("reptile", False): Printed(_four(95.39, 98.90, 88.14, 96.65), NICHOL),
+}
+
+
+def runs(folder: Path | None = None) -> list[dict[str, Any]]:
+    """Our stored runs, by name."""
+    folder = folder or results.results_folder() / "omniglot"
+    return [results.load(str(path)) for path in sorted(folder.glob("*.json"))]
+
+
+def summary(stored: Sequence[dict[str, Any]], split: str = "random") -> str:
+    """One table in Markdown for a split: a line for each method and protocol, published figures under ours.
+
+    A cell with several seeds is their mean. Below the table stands where each figure was measured.
+    """
+    mine = [run for run in stored if run["details"]["data"] == "omniglot" and run["details"]["split"] == split]
+    measured = {_key(run, row): row["values"]["accuracy, %"] for run in mine for row in run["rows"]}
+    heads = [f"{n_way}-way {k_shot}-shot" for n_way, k_shot in CELLS]
+    lines = [["method", "transductive", "", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
+    for method in NAMES:
+        for transductive in (True, False) if method in ("maml", "fomaml", "reptile") else (False,):
+            said = "yes" if transductive else "no"
+            ours = [measured.get((method, said, cell(*pair))) for pair in CELLS]
+            lines.append([NAMES[method], said, "ours", *(results.as_text(f) if f else NOT_YET for f in ours)])
+            printed = PUBLISHED.get((method, transductive))
+            if printed:
+                figures = [results.as_printed(printed.accuracy[cell(*pair)]) for pair in CELLS]
+                lines.append(["", "", f"published: {printed.source}", *figures])
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{body}\n\n{_where(mine)}"
+
+
+def _key(run: dict[str, Any], row: dict[str, Any]) -> tuple[str, str, str]:
+    r = run["details"]["recipe"]
+    return r["method"], row["values"]["transductive"], cell(r["n_way"], r["k_shot"])
+
+
+def _where(mine: Sequence[dict[str, Any]]) -> str:
+    """How our figures were made, one line for each run."""
+    if not mine:
+        return "No run is stored yet; `python -m mlcourse reproduce omniglot --help` says how to make one."
+    lines = []
+    for run in mine:
+        r, values, hardware = run["details"]["recipe"], run["rows"][0]["values"], run["hardware"]
+        machine = hardware["gpu"] if hardware["gpu"] != "none" else f"{hardware['cpu']}, {hardware['cores']} cores"
+        lines.append(
+            f"- {NAMES[r['method']]}, {cell(r['n_way'], r['k_shot'])}: {len(run['seeds'])} "
+            f"seed{'s' * (len(run['seeds']) != 1)}, {values['training, s']:.0f} s of training and "
+            f"{values['compilation, s']:.0f} s of compilation each, {values['meta-steps']:,} meta-steps, "
+            f"{machine}; `{run['command']}`"
+        )
+    return "\n".join(lines)
