@@ -192,36 +192,19 @@ def reproduce_omniglot(
     n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 2000,
     precision: Annotated[str, typer.Option(help="Of matrix products on a GPU: tf32 or float32.")] = "tf32",
     capture: Annotated[str, typer.Option(help="auto, eager, compile or cuda-graph.")] = "auto",
-    meta_steps: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
-    meta_batch_size: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
-    n_way_training: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
-    n_query_training: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
-    inner_lr: Annotated[float | None, typer.Option(help="Instead of the published rate.")] = None,
-    meta_lr: Annotated[float | None, typer.Option(help="Instead of the published rate.")] = None,
-    channels: Annotated[int, typer.Option(help="Of the four convolutions.")] = 64,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Another setting than the published: inner_lr=1.0; repeat.")
+    ] = None,
     checkpoints: Annotated[Path | None, typer.Option(help="Folder; a stopped run goes on there.")] = None,
     out: Out = None,
     weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
     as_json: Json = False,
 ) -> None:
     """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
-    from dataclasses import replace
-
     from mlcourse.reproduce import omniglot
 
-    chosen = {
-        "meta_steps": meta_steps,
-        "meta_batch_size": meta_batch_size,
-        "n_way_training": n_way_training,
-        "n_query_training": n_query_training,
-        "inner_lr": inner_lr,
-        "meta_lr": meta_lr,
-        "channels": channels,
-    }
-    recipe = omniglot.recipe(method, n_way, k_shot)
-    recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
     table = omniglot.run(
-        recipe,
+        omniglot.changed(omniglot.recipe(method, n_way, k_shot), change or []),
         data=data,
         split=split,
         seeds=tuple(seeds),

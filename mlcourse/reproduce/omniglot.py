@@ -7,8 +7,8 @@ on 2,000 fixed tasks of unseen characters. `mlcourse/reproduce/omniglot_table.py
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,25 @@ def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
         return Recipe(**common, **shots, **inner, n_way_training=n_way, meta_steps=60_000)
     shots = {"k_shot_training": k_shot, "n_query_training": 5, "n_query_test": 5}
     return Recipe(**common, **shots, n_way_training=60, meta_batch_size=1, meta_steps=12_000, halvings=5)
+
+
+def changed(r: Recipe, changes: Sequence[str]) -> Recipe:
+    """The recipe with some settings changed, each given as text: ["inner_lr=1.0", "channels=32"].
+
+    Raises ValueError for a name that is no setting (method, n_way and k_shot are arguments of `recipe`) and for a
+    value that is no number of its kind.
+    """
+    settings = {field.name: field.type for field in fields(Recipe)[3:]}
+    chosen: dict[str, Any] = {}
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in settings:
+            raise ValueError(f"{change!r} changes no setting; give NAME=VALUE, NAME one of {', '.join(settings)}")
+        try:
+            chosen[name] = settings[name](text)
+        except ValueError as error:
+            raise ValueError(f"{change!r}: {name} is {settings[name].__name__}, and {text!r} is not") from error
+    return replace(r, **chosen)
 
 
 # --- training ----------------------------------------------------------------------------------------------
@@ -323,10 +342,11 @@ def command(r: Recipe, data: str, seeds: tuple[int, ...], device: torch.device, 
     words += ["--n-way", str(r.n_way), "--k-shot", str(r.k_shot), "--data", data]
     for seed in seeds:
         words += ["--seeds", str(seed)]
-    published = asdict(recipe(r.method, r.n_way, r.k_shot))
-    changed = {name.replace("_", "-"): value for name, value in asdict(r).items() if value != published[name]}
-    for name, value in ({"device": str(device)} | options | changed).items():
+    for name, value in ({"device": str(device)} | options).items():
         words += [f"--{name}", str(value)] if value is not None else []
+    published = asdict(recipe(r.method, r.n_way, r.k_shot))
+    for name, value in asdict(r).items():
+        words += ["--set", f"{name}={value}"] if value != published[name] else []
     return shlex.join(words)
 
 
