@@ -138,17 +138,29 @@ def shrink(ink: np.ndarray) -> np.ndarray:
 
 def _small_images(arrays: store.Arrays) -> np.ndarray:
     """The canonical images, uint8 (C, 20, 28, 28), shrunk once (three seconds) and then kept in the cache."""
-    from PIL import __version__ as pillow
-
     packed = arrays["images_packed"]
-    path = store.cached_path(SOURCE).with_name(f"omniglot_{SIDE}_pillow{pillow}.npy")
     shape = (len(packed) // DRAWERS, DRAWERS, SIDE, SIDE)
 
     def make() -> np.ndarray:
         thousands = (packed[i : i + 1000] for i in range(0, len(packed), 1000))
         return np.concatenate([shrink(unpack(some)) for some in thousands]).reshape(shape)
 
-    return store.derived(path, shape, make)
+    return store.derived(_small_path(), shape, make)
+
+
+def _small_path() -> Path:
+    """Where the small images are kept: under the version of Pillow that shrinks them, or shrank them last."""
+    folder = store.cached_path(SOURCE).parent
+    try:
+        from PIL import __version__ as pillow
+    except ModuleNotFoundError as error:  # a machine that only trains: what another one shrank will do
+        if made := sorted(folder.glob(f"omniglot_{SIDE}_pillow*.npy")):
+            return made[-1]
+        raise DataError(
+            f"{folder} holds no small images of Omniglot yet, and Pillow, which makes them, is not installed; "
+            "install it (pip install pillow), or copy the folder from a machine that has loaded Omniglot once"
+        ) from error
+    return folder / f"omniglot_{SIDE}_pillow{pillow}.npy"
 
 
 def load(*, progress: bool = True) -> ImageSet:

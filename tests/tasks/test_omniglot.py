@@ -6,6 +6,7 @@ The mirror holds `omniglot/omniglot_105_packed.npz` and `omniglot/official/image
 import dataclasses
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -259,3 +260,29 @@ def test_lessons_use_omniglot_when_it_is_there(loaded, capsys):
         2, np.random.default_rng(0)
     )
     assert tasks.query.x.shape == (2, 300, 1, 28, 28)
+
+
+# --- a machine that only trains ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_pillow(monkeypatch):
+    for name in [name for name in sys.modules if name == "PIL" or name.startswith("PIL.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "PIL", None)  # importing it fails from here on
+
+
+def test_without_pillow_the_images_that_another_machine_made_are_read(without_pillow, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLCOURSE_CACHE", str(tmp_path))
+    folder = store.cached_path(omniglot.SOURCE).parent
+    folder.mkdir(parents=True)
+    made = np.random.default_rng(0).integers(0, 256, (2, 20, 28, 28), dtype=np.uint8)
+    np.save(folder / "omniglot_28_pillow9.9.9.npy", made)
+    packed = {"images_packed": np.zeros((40, 1379), np.uint8)}
+    assert np.array_equal(omniglot._small_images(packed), made)
+
+
+def test_without_pillow_and_without_images_it_is_said_how_to_go_on(without_pillow, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLCOURSE_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match="holds no small images of Omniglot yet, and Pillow.*is not installed"):
+        omniglot._small_images({"images_packed": np.zeros((40, 1379), np.uint8)})
