@@ -137,16 +137,21 @@ def results_table(
     names: Annotated[list[str] | None, typer.Argument(help="Names or JSON files; without them, all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print stored tables in Markdown, published numbers beside ours."""
+    """Print stored tables in Markdown, published numbers beside ours; "omniglot" lays its runs side by side."""
     from mlcourse import results
+    from mlcourse.reproduce import omniglot_table
 
-    tables = [results.load(name) for name in names or results.names()]
+    names = names or [*results.names(), "omniglot"]
     if as_json:
-        return print_json(tables)
-    for number, table in enumerate(tables):
+        tables = [omniglot_table.runs() if name == "omniglot" else [results.load(name)] for name in names]
+        return print_json([table for some in tables for table in some])
+    for number, name in enumerate(names):
         if number:
             typer.echo()
-        print_table(table, as_json=False)
+        if name == "omniglot":
+            typer.echo(omniglot_table.both_splits(omniglot_table.runs()))
+        else:
+            print_table(results.load(name), as_json=False)
 
 
 @reproduce_app.callback()

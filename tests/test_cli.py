@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mlcourse import bench, cli, doctor, results
 from mlcourse.errors import DataError
-from mlcourse.reproduce import sinusoid
+from mlcourse.reproduce import omniglot_table, sinusoid
 from mlcourse.tasks import store
 
 TABLE = {
@@ -161,7 +161,9 @@ def test_results_table(run, tmp_path):
 
 
 def test_results_table_prints_all_that_are_stored(run):
-    assert len(json.loads(run("results", "table", "--json").stdout)) == len(results.names())
+    stored = len(results.names()) + len(omniglot_table.runs())
+    assert len(json.loads(run("results", "table", "--json").stdout)) == stored
+    assert run("results", "table", "omniglot").stdout.strip() == omniglot_table.both_splits(omniglot_table.runs())
     forbid_traceback(run("results", "table", "nonsense"), says="there is no table 'nonsense'")
 
 

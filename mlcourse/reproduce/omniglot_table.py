@@ -48,6 +48,16 @@ PUBLISHED = {  # (method, transductive)
 }
 
 
+PROTOCOLS = {
+    "random": (
+        "Ours: quarter turns are classes in training only. The papers do not all split alike (Snell et al.: fixed "
+        "lists, turned classes in testing too; Finn et al.: one random turn a task; Nichol et al.: as ours), so a "
+        "difference of some tenths between two rows may be one of protocol."
+    ),
+    "alphabets": "The papers split at random: their figures are not for this split, whose alphabets are all new.",
+}
+
+
 def runs(folder: Path | None = None) -> list[dict[str, Any]]:
     """Our stored runs, by name."""
     folder = folder or results.results_folder() / "omniglot"
@@ -73,7 +83,16 @@ def summary(stored: Sequence[dict[str, Any]], split: str = "random") -> str:
                 figures = [results.as_printed(printed.accuracy[cell(*pair)]) for pair in CELLS]
                 lines.append(["", "", f"published: {printed.source}", *figures])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{_where(mine)}"
+    return f"{body}\n\n{PROTOCOLS[split]}\n\n{_where(mine)}"
+
+
+def both_splits(stored: Sequence[dict[str, Any]]) -> str:
+    """The tables of both splits, each under its title."""
+    titles = {
+        "random": "Omniglot, accuracy in %: 1,200 random characters to train, the other 423 to test",
+        "alphabets": "Omniglot, accuracy in %: 30 background alphabets to train, 20 evaluation alphabets to test",
+    }
+    return "\n\n".join(f"**{title}**\n\n{summary(stored, split)}" for split, title in titles.items())
 
 
 def _key(run: dict[str, Any], row: dict[str, Any]) -> tuple[str, str, str]:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +127,18 @@ def test_settings_are_changed_by_name():
     ):
         with pytest.raises(ValueError, match=message):
             omniglot.changed(recipe, [change])
+
+
+def test_training_needs_no_more_than_a_bare_gpu_image_holds():
+    """numpy, torch, tqdm, typer and rich: with all other packages of the course missing, a run still ends well."""
+    missing = ("matplotlib", "PIL", "pooch", "IPython", "ipywidgets", "anywidget", "jupyterlab", "scipy", "sklearn")
+    run = ["reproduce", "omniglot", "--method", "protonet", "--data", "glyphs", "--n-tasks", "2", "--seeds", "0"]
+    for setting in ("channels=4", "meta_steps=1", "n_way_training=5"):
+        run += ["--set", setting]
+    script = f"import sys; sys.modules.update(dict.fromkeys({missing})); from mlcourse import cli; cli.app({run})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Prototypical Networks, 5-way 1-shot, glyphs" in done.stdout
 
 
 # --- the summary -------------------------------------------------------------------------------------------
