@@ -256,13 +256,17 @@ def run(
         for transductive, learner in learners(r, trained, splits, where).items():
             judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
             say(f"  {judged[transductive][-1]}")
-        if weights_folder is not None and seed == seeds[0]:
-            store_weights(f"{data}_{r.method}", r, trained, splits, weights_folder)
+        if seed == seeds[0]:
+            kept = for_lessons(r, trained, splits, where)
     options = {"split": split, "n-tasks": n_tasks, "precision": precision, "budget-seconds": budget_seconds}
     table = results_table(r, data, split, judged, runs)
     table |= results.provenance(command(r, data, seeds, where, options), seeds, started, device=str(where))
     if out is not None:
         results.save(table, out)
+    if weights_folder is not None:
+        made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
+        made_by |= {"method": NAMES[r.method], "seeds": [seeds[0]]}
+        weights.save(f"{data}_{r.method}", kept, made_by, weights_folder)
     return table
 
 
@@ -361,10 +365,9 @@ def commit() -> str:
     return head + "+" * bool(changed)
 
 
-def store_weights(name: str, r: Recipe, trained: training.Trained, splits: Splits, folder: Path) -> None:
-    """Keep parameters for lessons, with how they were made; embeddings with frozen statistics."""
-    params = trained.params
-    if r.method in ("protonet", "matching"):
-        params = frozen(params, splits.train, next(iter(params.values())).device)
-    made_by = {"recipe": asdict(r), "meta_steps": int(trained.curve["step"][-1]), "commit": commit()}
-    weights.save(name, arrays(params), made_by | {"seconds": round(trained.seconds, 1)}, folder)
+def for_lessons(
+    r: Recipe, trained: training.Trained, splits: Splits, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Parameters to keep: embeddings with frozen statistics."""
+    compares = r.method in ("protonet", "matching")
+    return arrays(frozen(trained.params, splits.train, device) if compares else trained.params)

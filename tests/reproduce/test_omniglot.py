@@ -97,7 +97,8 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatc
 def test_weights_for_lessons_hold_frozen_statistics_and_say_how_they_were_made(tmp_path):
     omniglot.run(small("protonet"), weights_folder=tmp_path, **SMALL)
     made_by = json.loads((tmp_path / "glyphs_protonet.json").read_text())
-    assert made_by["recipe"]["method"] == "protonet" and made_by["meta_steps"] == 3
+    assert made_by["method"] == "Prototypical Networks" and made_by["seeds"] == [0]
+    assert made_by["command"].startswith("python -m mlcourse reproduce omniglot --method protonet")
     with np.load(tmp_path / "glyphs_protonet.npz") as stored:
         assert {"w0", "mean3", "variance3"} <= set(stored.files)
 
