@@ -207,9 +207,10 @@ def reproduce_omniglot(
 ) -> None:
     """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
     from mlcourse.reproduce import omniglot
+    from mlcourse.reproduce.omniglot_recipe import changed, recipe
 
     table = omniglot.run(
-        omniglot.changed(omniglot.recipe(method, n_way, k_shot), change or []),
+        changed(recipe(method, n_way, k_shot), change or []),
         data=data,
         split=split,
         seeds=tuple(seeds),
@@ -224,6 +225,18 @@ def reproduce_omniglot(
         say=say,
     )
     print_table(table, as_json)
+
+
+@reproduce_app.command("transfer")
+def reproduce_transfer(
+    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Prototypical Networks of notebook 08 on unseen scripts, rendered and handwritten: minutes on a CPU."""
+    from mlcourse.reproduce import transfer
+
+    print_table(transfer.run(seeds=tuple(seeds), out=out), as_json)
 
 
 @bench_app.callback()

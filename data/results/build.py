@@ -25,6 +25,7 @@ from mlcourse import bench, results
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import leaves, tensors, tree_map
 from mlcourse.reproduce import omniglot
+from mlcourse.reproduce.omniglot_recipe import changed, recipe
 from mlcourse.reproduce.omniglot_table import CELLS
 from mlcourse.tasks import Episodes, glyphs
 
@@ -89,10 +90,10 @@ def flat(gradient: networks.Params) -> torch.Tensor:
 
 def measure(job: Job, device: torch.device, out: Path, checkpoints: Path, small: bool) -> None:
     """Train what is missing and write the table of one job."""
-    recipe = omniglot.changed(omniglot.recipe(*job[:3]), CHANGES.get(job.method, []) + SMALL * small)
+    settings = changed(recipe(*job[:3]), CHANGES.get(job.method, []) + SMALL * small)
     data, n_tasks = ("glyphs", 20) if small else ("omniglot", 2000)
     omniglot.run(
-        replace(recipe, n_way_training=job.n_way) if small else recipe,
+        replace(settings, n_way_training=job.n_way) if small else settings,
         data=data,
         split=job.split,
         seeds=job.seeds,
@@ -108,8 +109,8 @@ def measure(job: Job, device: torch.device, out: Path, checkpoints: Path, small:
 
 def table_path(job: Job, out: Path, small: bool) -> Path:
     """Where the table of a job lies."""
-    recipe = omniglot.recipe(*job[:3])
-    return out / "omniglot" / f"{omniglot.run_name(recipe, 'glyphs' if small else 'omniglot', job.split)}.json"
+    settings = recipe(*job[:3])
+    return out / "omniglot" / f"{omniglot.run_name(settings, 'glyphs' if small else 'omniglot', job.split)}.json"
 
 
 def is_there(path: Path, seeds: int, device: str) -> bool:

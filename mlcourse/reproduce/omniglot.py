@@ -7,8 +7,8 @@ on 2,000 fixed tasks of unseen characters. `mlcourse/reproduce/omniglot_table.py
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mlcourse.fast.arrays import arrays, default_device
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
 from mlcourse.paths import REPOSITORY
+from mlcourse.reproduce.omniglot_recipe import Recipe, recipe
 from mlcourse.reproduce.omniglot_table import NAMES, PUBLISHED, cell
 from mlcourse.tasks import glyphs, images, omniglot
 from mlcourse.tasks.images import Splits
@@ -29,79 +30,8 @@ from mlcourse.tasks.images import Splits
 TEST_SEED = 2_000_001  # far from the training seeds 0, 1, 2, ...
 N_FROZEN = 1000  # training images whose statistics are frozen into an embedding
 BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpoints
-METHODS = ("maml", "fomaml", "reptile", "protonet", "matching")
 SPLITS = ("random", "alphabets")
 PRECISIONS = ("float32", "tf32")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the figures; `recipe` fills in what the papers did."""
-
-    method: str
-    n_way: int
-    k_shot: int
-    meta_steps: int
-    meta_batch_size: int
-    n_way_training: int
-    k_shot_training: int
-    n_query_training: int  # per class
-    n_query_test: int  # per class
-    inner_lr: float = 0.0
-    inner_steps: int = 0
-    inner_steps_test: int = 0
-    batch_size: int = 0  # of Reptile's inner steps
-    batch_size_test: int = 0
-    meta_lr: float = 1e-3
-    halvings: int = 0
-    channels: int = 64
-
-
-def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
-    """The published setting of a method for N-way K-shot tasks of Omniglot.
-
-    MAML: Finn et al. (2017), appendix A.1, the inner rate on the mean cross-entropy. Reptile: Nichol et al.
-    (2018), the Omniglot settings in the appendix. Prototypical Networks: Snell et al. (2017), section 3.1.
-    Matching Networks (Vinyals et al. 2016) are trained like them, so that only the measure differs.
-    """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
-    common = {"method": method, "n_way": n_way, "k_shot": k_shot}
-    few = n_way <= 5
-    if method == "reptile":
-        inner = {"inner_lr": 1e-3, "inner_steps": 5, "batch_size": 10, "batch_size_test": 5, "meta_steps": 100_000}
-        if not few:
-            inner = {"inner_lr": 5e-4, "inner_steps": 10, "batch_size": 20, "batch_size_test": 10}
-            inner["meta_steps"] = 200_000
-        shots = {"n_way_training": n_way, "k_shot_training": 10, "n_query_training": 1, "n_query_test": 1}
-        return Recipe(**common, **shots, **inner, inner_steps_test=50, meta_batch_size=5, meta_lr=1.0)
-    if method in ("maml", "fomaml"):
-        inner = {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3, "meta_batch_size": 32}
-        if not few:
-            inner = {"inner_lr": 0.1, "inner_steps": 5, "inner_steps_test": 5, "meta_batch_size": 16}
-        shots = {"k_shot_training": k_shot, "n_query_training": k_shot, "n_query_test": k_shot}
-        return Recipe(**common, **shots, **inner, n_way_training=n_way, meta_steps=60_000)
-    shots = {"k_shot_training": k_shot, "n_query_training": 5, "n_query_test": 5}
-    return Recipe(**common, **shots, n_way_training=60, meta_batch_size=1, meta_steps=12_000, halvings=5)
-
-
-def changed(r: Recipe, changes: Sequence[str]) -> Recipe:
-    """The recipe with some settings changed, each given as text: ["inner_lr=1.0", "channels=32"].
-
-    Raises ValueError for a name that is no setting (method, n_way and k_shot are arguments of `recipe`) and for a
-    value that is no number of its kind.
-    """
-    settings = {field.name: field.type for field in fields(Recipe)[3:]}
-    chosen: dict[str, Any] = {}
-    for change in changes:
-        name, _, text = change.partition("=")
-        if name not in settings:
-            raise ValueError(f"{change!r} changes no setting; give NAME=VALUE, NAME one of {', '.join(settings)}")
-        try:
-            chosen[name] = settings[name](text)
-        except ValueError as error:
-            raise ValueError(f"{change!r}: {name} is {settings[name].__name__}, and {text!r} is not") from error
-    return replace(r, **chosen)
 
 
 # --- training ----------------------------------------------------------------------------------------------

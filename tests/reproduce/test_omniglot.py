@@ -14,17 +14,18 @@ from mlcourse import cli, results
 from mlcourse.errors import DataError
 from mlcourse.evaluation import Evaluation
 from mlcourse.reproduce import omniglot, omniglot_table
+from mlcourse.reproduce.omniglot_recipe import METHODS, Recipe, changed, recipe
 
 SMALL = {"data": "glyphs", "seeds": (0, 1), "n_tasks": 4, "device": "cpu", "progress": False}
 
 
-def small(method: str, **changed) -> omniglot.Recipe:
-    recipe = omniglot.recipe(method, 5, 1)
+def small(method: str, **other) -> Recipe:
+    published = recipe(method, 5, 1)
     less = {"meta_steps": 3, "meta_batch_size": 2, "n_way_training": 5, "channels": 4, "inner_steps_test": 2}
-    return replace(recipe, **(less | changed))
+    return replace(published, **(less | other))
 
 
-@pytest.mark.parametrize("method", omniglot.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_makes_a_table_with_all_that_is_needed_to_judge_it(method, tmp_path):
     table = omniglot.run(small(method), out=tmp_path / "run.json", **SMALL)
     assert results.load(str(tmp_path / "run.json")) == json.loads(json.dumps(table))
@@ -53,11 +54,11 @@ def test_the_command_of_a_run_makes_it_again(tmp_path):
 
 
 def test_the_published_settings_are_the_defaults():
-    maml, far = omniglot.recipe("maml", 5, 1), omniglot.recipe("maml", 20, 5)
+    maml, far = recipe("maml", 5, 1), recipe("maml", 20, 5)
     assert (maml.inner_lr, maml.inner_steps, maml.inner_steps_test, maml.meta_batch_size) == (0.4, 1, 3, 32)
     assert (far.inner_lr, far.inner_steps, far.inner_steps_test, far.meta_batch_size) == (0.1, 5, 5, 16)
     assert maml.meta_steps == 60_000 and far.n_query_training == far.k_shot == 5
-    reptile, wide = omniglot.recipe("reptile", 5, 1), omniglot.recipe("reptile", 20, 1)
+    reptile, wide = recipe("reptile", 5, 1), recipe("reptile", 20, 1)
     assert (reptile.inner_lr, reptile.batch_size, reptile.inner_steps, reptile.k_shot_training) == (
         1e-3,
         10,
@@ -65,7 +66,7 @@ def test_the_published_settings_are_the_defaults():
         10,
     )
     assert (wide.inner_lr, wide.batch_size, wide.inner_steps, wide.meta_steps) == (5e-4, 20, 10, 200_000)
-    protonet = omniglot.recipe("protonet", 5, 1)
+    protonet = recipe("protonet", 5, 1)
     assert (protonet.n_way_training, protonet.n_query_training, protonet.meta_lr) == (60, 5, 1e-3)
     assert protonet.meta_steps / (protonet.halvings + 1) == 2000  # halved every 2,000 episodes
     # an inner loop of Reptile is exactly one walk through the support set
@@ -104,22 +105,22 @@ def test_weights_for_lessons_hold_frozen_statistics_and_say_how_they_were_made(t
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("other", "message"),
     [
         ({"precision": "int8"}, "precision is 'int8'; choose one of float32, tf32"),
         ({"data": "mnist"}, 'data is \'mnist\'; choose "omniglot" or "glyphs"'),
     ],
 )
-def test_wrong_options_are_named(changed, message):
+def test_wrong_options_are_named(other, message):
     with pytest.raises(ValueError, match=message):
-        omniglot.run(small("protonet"), **(SMALL | changed))
+        omniglot.run(small("protonet"), **(SMALL | other))
     with pytest.raises(ValueError, match="method is 'sgd'; choose one of maml, fomaml"):
-        omniglot.recipe("sgd", 5, 1)
+        recipe("sgd", 5, 1)
 
 
 def test_settings_are_changed_by_name():
-    recipe = omniglot.changed(omniglot.recipe("maml", 5, 1), ["inner_lr=1.5", "channels=8"])
-    assert (recipe.inner_lr, recipe.channels, recipe.inner_steps) == (1.5, 8, 1)
+    ours = changed(recipe("maml", 5, 1), ["inner_lr=1.5", "channels=8"])
+    assert (ours.inner_lr, ours.channels, ours.inner_steps) == (1.5, 8, 1)
     for change, message in (
         ("rate=1", "'rate=1' changes no setting; give NAME=VALUE, NAME one of meta_steps, "),
         ("n_way=3", "'n_way=3' changes no setting"),
@@ -127,7 +128,7 @@ def test_settings_are_changed_by_name():
         ("channels", "'channels': channels is int, and '' is not"),
     ):
         with pytest.raises(ValueError, match=message):
-            omniglot.changed(recipe, [change])
+            changed(ours, [change])
 
 
 def test_training_needs_no_more_than_a_bare_gpu_image_holds():
@@ -147,10 +148,10 @@ def test_training_needs_no_more_than_a_bare_gpu_image_holds():
 
 def stored(method: str, accuracy: float, *, split: str = "random", n_way: int = 5) -> dict:
     """A run as it would be stored, of invented scores: only the arithmetic of tables is tested with it."""
-    recipe = omniglot.recipe(method, n_way, 1)
+    settings = recipe(method, n_way, 1)
     evaluation = Evaluation("accuracy", np.array([accuracy, accuracy - 0.02]), False)
     account = {"seed": 0, "meta_steps": 7, "seconds": 30.0, "compile_seconds": 2.0}
-    table = omniglot.results_table(recipe, "omniglot", split, {False: [evaluation]}, [account])
+    table = omniglot.results_table(settings, "omniglot", split, {False: [evaluation]}, [account])
     return table | results.provenance("python -m mlcourse", [0], 0.0)
 
 
