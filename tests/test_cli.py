@@ -69,6 +69,7 @@ COMMANDS = (
     "data fetch",
     "data verify",
     "reproduce sinusoid",
+    "reproduce transfer",
     "results table",
     "bench meta-gradient",
 )
