@@ -8,9 +8,12 @@ import torch
 
 from mlcourse import training
 from mlcourse.errors import DataError
-from mlcourse.fast import losses, maml, networks, reptile
+from mlcourse.evaluation import evaluate
+from mlcourse.fast import adam, losses, maml, matching, networks, protonet, reptile
 from mlcourse.fast.arrays import tensors
-from mlcourse.tasks import Sinusoids
+from mlcourse.fast.episodes import Episodes
+from mlcourse.fast.learners import MetricLearner
+from mlcourse.tasks import Sinusoids, glyphs, images
 
 NETWORK = networks.mlp((1, 16, 1))
 LOSS = losses.squared_error(NETWORK)
@@ -236,3 +239,103 @@ def test_counts_are_checked(name):
 def test_an_unknown_capture_is_refused():
     with pytest.raises(ValueError, match="capture is 'quickly'"):
         train(METHODS["MAML"], capture="quickly")
+
+
+# --- images ------------------------------------------------------------------------------------------------
+
+CLASSIFIER, EMBEDDING = networks.conv4(5, channels=4), networks.conv4(None, channels=4)
+SCORE = losses.cross_entropy(CLASSIFIER)
+IMAGE_METHODS = {
+    "protonet": (EMBEDDING, training.metric_method(protonet.classify, EMBEDDING, n_way=5, halvings=1)),
+    "matching": (EMBEDDING, training.metric_method(matching.classify, EMBEDDING, n_way=5)),
+    "Reptile": (
+        CLASSIFIER,
+        training.reptile_adam_method(SCORE, inner_lr=1e-3, inner_steps=3, batch_size=4),
+    ),
+}
+
+
+def train_on_letters(name, *, family=None, meta_steps=6, **how):
+    network, method = IMAGE_METHODS[name]
+    family = family or Episodes(glyphs.splits().train, k_shot=2, n_query=2, device="cpu", shuffled=True)
+    how = {"meta_batch_size": 2, "block": 2, "device": "cpu", "progress": False} | how
+    return training.train(method, network.init(np.random.default_rng(0)), family, meta_steps=meta_steps, **how)
+
+
+@pytest.mark.parametrize("name", IMAGE_METHODS)
+def test_a_run_on_images_drawn_on_the_device_can_be_stopped_and_resumed_to_the_bit(name, tmp_path):
+    whole = train_on_letters(name, callback=measure)
+    with pytest.raises(KeyboardInterrupt):
+        train_on_letters(name, callback=stop_at(4), checkpoint=tmp_path / "run.pt")
+    resumed = train_on_letters(name, callback=measure, checkpoint=tmp_path / "run.pt")
+    assert_bit_identical(whole, resumed)
+    assert whole.capture == "eager"  # a convolutional network is not compiled on a CPU
+
+
+def test_prototypes_are_learned():
+    """From chance-like to far better on letters of scripts that were not trained on."""
+    family = Episodes(glyphs.splits().train, n_way=10, n_query=3, device="cpu")
+    network = networks.conv4(None, channels=8)
+    method = training.metric_method(protonet.classify, network, n_way=10, meta_lr=3e-3)
+    params, judge = network.init(np.random.default_rng(0)), images.Episodes(glyphs.splits().test)
+    trained = training.train(
+        method, params, family, meta_steps=60, meta_batch_size=1, device="cpu", progress=False
+    )
+    before, after = (
+        evaluate(
+            MetricLearner(protonet.classify, network, p, "alone"), judge, n_tasks=30, rng=np.random.default_rng(0)
+        )
+        for p in (tensors(params, dtype=torch.float32), trained.params)
+    )
+    assert after.mean > before.mean + 0.1
+
+
+def test_reptile_carries_adams_moments_and_walks_through_the_support_set():
+    network, method = IMAGE_METHODS["Reptile"]
+    family = Episodes(glyphs.splits().train, k_shot=2, n_query=1, device="cpu", shuffled=True)
+    params = tensors(network.init(np.random.default_rng(0)), dtype=torch.float64)
+    tasks = tensors(family.sample(2, family.generator(0)), dtype=torch.float64)
+    nought = torch.zeros((), dtype=torch.float64)
+    after, moments, _ = method.step(params, method.init(params), tasks, nought)
+    picks = torch.tensor([[[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1]]]).expand(
+        2, -1, -1
+    )  # ten examples: round again
+    adapted, expected = reptile.adapt_each_adam(
+        SCORE, params, adam.init(params), tasks.support, picks, inner_lr=1e-3
+    )
+    for name in params:
+        torch.testing.assert_close(after[name], adapted[name].mean(dim=0))
+        torch.testing.assert_close(moments.second[name], expected.second[name])
+    assert moments.steps == 3 and float(moments.second["w0"].sum()) > 0
+    again, carried, _ = method.step(after, moments, tasks, nought)
+    assert carried.steps == 6 and not torch.equal(again["w0"], after["w0"])
+
+
+def test_a_rate_is_halved_at_equal_intervals():
+    """Adam's first step is as long as the rate, in the entry with the largest gradient."""
+    network, method = IMAGE_METHODS["protonet"]
+    family = Episodes(glyphs.splits().train, n_query=2, device="cpu")
+    params = tensors(network.init(np.random.default_rng(0)), dtype=torch.float64)
+    tasks = tensors(family.sample(1, family.generator(0)), dtype=torch.float64)
+    lengths = []
+    for done in (0.0, 0.49, 0.5, 0.99):
+        after, _, _ = method.step(params, method.init(params), tasks, torch.tensor(done, dtype=torch.float64))
+        lengths.append(float((after["w3"] - params["w3"]).abs().max()))
+    np.testing.assert_allclose(lengths, [1e-3, 1e-3, 5e-4, 5e-4], rtol=1e-3)
+
+
+def test_a_budget_lowers_the_number_of_steps_and_rates_still_fall_to_their_end(monkeypatch):
+    """The first block of 3 steps takes 1 s by this clock, so that 4 s are worth 12 of the 1,000 steps."""
+    clock = iter(np.arange(0.0, 1000.0, 1.0))
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock))
+    shares = []
+
+    def step(params, state, tasks, done):
+        shares.append(float(done))
+        return params, state, torch.zeros(())
+
+    trained = train(training.Method("nothing", lambda params: (), step), meta_steps=1000, budget_seconds=4.0)
+    assert trained.curve["step"][-1] == 12
+    np.testing.assert_allclose(shares[3:], np.arange(3, 12) / 12)
+    clock = iter(np.arange(0.0, 1000.0, 1.0))
+    assert train(METHODS["MAML"], meta_steps=6, budget_seconds=1000.0).curve["step"][-1] == 6
