@@ -1,6 +1,7 @@
 """One meta-training loop for every method: draw tasks, take a meta-step, keep the curve, save checkpoints.
 
-A `Method` says what one meta-step is; `train` repeats it. The torch twins do the work, on any device.
+A `Method` says what one meta-step is; `train` repeats it. The torch twins do the work, on any device, and on
+several at once: each rank then computes its share of the tasks (`fast/distributed.py`).
 """
 
 import json
@@ -15,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from mlcourse.errors import DataError
-from mlcourse.fast import adam, maml, metric, reptile
+from mlcourse.fast import adam, distributed, maml, metric, reptile
 from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
@@ -27,8 +28,10 @@ from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
 class Method(NamedTuple):
     """What `train` repeats. `step(params, state, tasks, done) -> params, state, loss` must be pure.
 
-    `done` is a tensor, the share of the meta-steps already taken, from 0 to 1, for rates that fall. `settings`
-    are the method's own numbers: a checkpoint made with others is refused.
+    On several ranks `tasks` are this rank's share: a step averages over the ranks whatever it makes the update of,
+    so that all take the same one; `train` averages the loss. `done` is a tensor, the share of the meta-steps
+    already taken, from 0 to 1, for rates that fall. `settings` are the method's own numbers: a checkpoint made
+    with others is refused.
     """
 
     name: str
@@ -62,6 +65,7 @@ def maml_method(
         value, gradient = maml.meta_loss_and_gradient(
             loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
         )
+        gradient = distributed.mean_over_ranks(gradient)
         return *adam.update(params, gradient, moments, lr=meta_lr), value
 
     settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
@@ -76,7 +80,7 @@ def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr
         adapted = reptile.adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
         # only for the curve, so that it can be laid beside MAML's: Reptile itself never asks the query set
         value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
-        return reptile.interpolate(params, adapted, lr), state, value
+        return reptile.interpolate(params, distributed.mean_over_tasks(adapted), lr), state, value
 
     settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
     return Method("Reptile", lambda params: (), step, settings)
@@ -99,7 +103,8 @@ def reptile_adam_method(
         adapted, moments = reptile.adapt_each_adam(loss, params, moments, tasks.support, picks, inner_lr=inner_lr)
         # only for the curve, as above
         value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
-        return reptile.interpolate(params, adapted, lr), moments, value
+        moments = distributed.mean_over_ranks(moments)
+        return reptile.interpolate(params, distributed.mean_over_tasks(adapted), lr), moments, value
 
     settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "batch_size": batch_size, "meta_lr": meta_lr}
     return Method("Reptile", adam.init, step, settings)
@@ -113,6 +118,7 @@ def metric_method(
     def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
         value, gradient = metric.meta_loss_and_gradient(classify, network, params, tasks, n_way=n_way)
         lr = (meta_lr * 0.5 ** torch.floor(done * (halvings + 1))).to(value.dtype)
+        gradient = distributed.mean_over_ranks(gradient)
         return *adam.update(params, gradient, moments, lr=lr), value
 
     settings = {"n_way": n_way, "meta_lr": meta_lr, "halvings": halvings}
@@ -129,6 +135,7 @@ def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
         x, y = (torch.cat(pair, dim=1) for pair in zip(*tasks, strict=True))
         both = Task(tasks.support, Examples(x, y))
         value, gradient = maml.meta_loss_and_gradient(loss, params, both, inner_lr=0.0, inner_steps=0)
+        gradient = distributed.mean_over_ranks(gradient)
         return *adam.update(params, gradient, moments, lr=meta_lr), value
 
     return Method("pooled", adam.init, step, {"meta_lr": meta_lr})
@@ -161,6 +168,10 @@ def train(
     With `budget_seconds` the first block measures the speed, and `meta_steps` is lowered to what fits into that
     time (compilation not counted), so that rates that fall still end where they should.
 
+    On several ranks rank 0 alone writes the checkpoint and all read it; it fits any number of ranks. The callback
+    runs on every rank: with the same parameters all get the same figures, nobody waits for anybody, and a callback
+    that stops the run stops it everywhere.
+
     Raises ValueError for counts below 1, FloatingPointError when the loss is no longer finite, DataError for
     a checkpoint that belongs to another run or cannot be read or written.
     """
@@ -168,26 +179,32 @@ def train(
     require_count("meta_batch_size", meta_batch_size)
     require_count("block", block)
     device = torch.device(device) if device is not None else default_device()
+    checkpoint = Path(checkpoint) if checkpoint is not None else None
     params = tensors(params, device=device, dtype=dtype)
     settings = _identity(method, params, seed, meta_batch_size, meta_steps)
     rng = family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
     run = _Run(params, method.init(params), rng, meta_steps)
-    if checkpoint is not None and Path(checkpoint).exists():
-        run.load(Path(checkpoint), settings)
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint, settings)
+    distributed.require_same(run.params, run.steps)
 
     def draw(rng: np.random.Generator | torch.Generator) -> Task:
-        return tensors(family.sample(meta_batch_size, rng), device=device, dtype=dtype)
+        return tensors(distributed.share(family.sample(meta_batch_size, rng)), device=device, dtype=dtype)
 
-    convolutional = any(p.ndim == 4 for p in params.values())
-    step, way = make_ready(method.step, capture, device=device, convolutional=convolutional)
-    compile_seconds, seconds = _warm_up(step, way, run, draw), 0.0
-    with tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=not progress, leave=False) as bar:
+    step, way = _ready(method, capture, params, device)
+    hidden = not (progress and distributed.first())
+    with (
+        distributed.ending_together(checkpoint),
+        tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=hidden, leave=False) as bar,
+    ):
+        compile_seconds, seconds = _warm_up(step, way, run, draw), 0.0
+        bar.unpause()  # its pace leaves that out
         while run.steps < run.meta_steps:
             started, size = time.perf_counter(), min(block, run.meta_steps - run.steps)
             loss = run.take(step, size, draw)
             seconds += time.perf_counter() - started
             if budget_seconds is not None and run.steps == size:
-                run.meta_steps = bar.total = int(np.clip(size * budget_seconds / seconds, size, meta_steps))
+                run.meta_steps = bar.total = run.affordable(budget_seconds, seconds)
             if not np.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
@@ -195,10 +212,18 @@ def train(
             run.note({"step": run.steps, "loss": loss} | (callback(run.steps, run.params) if callback else {}))
             bar.update(size)
             bar.set_postfix(loss=f"{loss:.3f}")
-            if checkpoint is not None:
-                run.save(Path(checkpoint), settings)
+            if checkpoint is not None and distributed.first():
+                run.save(checkpoint, settings)
     curve = {name: np.array(figures) for name, figures in run.curve.items()}
     return Trained(run.params, run.state, curve, seconds, compile_seconds, way)
+
+
+def _ready(method: Method, capture: str, params: Params, device: torch.device) -> tuple[Callable, str]:
+    """The method's step made ready to run, and which way was taken."""
+    if capture == "auto" and device.type == "cpu" and distributed.world_size() > 1:
+        capture = "eager"  # ranks on the same cores would each compile the same step
+    convolutional = any(p.ndim == 4 for p in params.values())
+    return make_ready(method.step, capture, device=device, convolutional=convolutional)
 
 
 def _warm_up(step: Callable, way: str, run: "_Run", draw: Callable) -> float:
@@ -240,14 +265,23 @@ class _Run:
     curve: dict[str, list[float]] = field(default_factory=dict)
 
     def take(self, step: Callable, size: int, draw: Callable[[Any], Task]) -> float:
-        """Take `size` meta-steps; the mean of their losses, asked for once so that a GPU never waits for us."""
+        """Take `size` meta-steps; the mean of their losses, asked for once so that a GPU never waits for us.
+
+        The last average over the ranks is not part of a CUDA graph, so that NCCL's own timeout watches over it.
+        """
         losses = []
         for _ in range(size):
             tasks = draw(self.rng)
             self.params, self.state, loss = step(self.params, self.state, tasks, self.done(tasks))
             losses.append(loss.detach())
             self.steps += 1
-        return float(torch.stack(losses).mean())
+        return float(distributed.mean_over_ranks(torch.stack(losses).mean()))
+
+    def affordable(self, budget_seconds: float, seconds: float) -> int:
+        """How many meta-steps fit into the budget, when those so far took `seconds`; the same on every rank."""
+        spent = torch.tensor(seconds, dtype=torch.float64, device=next(iter(self.params.values())).device)
+        pace = self.steps / float(distributed.mean_over_ranks(spent))
+        return int(np.clip(pace * budget_seconds, self.steps, self.meta_steps))
 
     def done(self, tasks: Task) -> torch.Tensor:
         """The share of the meta-steps already taken; `full` writes it on the device without waiting for it."""
