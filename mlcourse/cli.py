@@ -246,17 +246,32 @@ def bench() -> None:
 
 @bench_app.command("meta-gradient")
 def bench_meta_gradient(
+    model: Annotated[str, typer.Option(help="sinusoid, or conv4 on images.")] = "sinusoid",
     inner_steps: Annotated[list[int], typer.Option(help="Inner steps; repeat for several.")] = (1, 5),
-    repeats: Annotated[int, typer.Option(help="Rounds in which every contender runs in turn.")] = 40,
+    repeats: Annotated[int | None, typer.Option(help="Rounds in which every contender runs.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of weights and tasks.")] = 0,
+    device: Annotated[str | None, typer.Option(help="conv4: cpu or cuda.")] = None,
+    n_tasks: Annotated[int | None, typer.Option(help="conv4: tasks of one meta-gradient.")] = None,
+    n_way: Annotated[int | None, typer.Option(help="conv4: classes of a task.")] = None,
+    k_shot: Annotated[int | None, typer.Option(help="conv4: support images of a class.")] = None,
+    n_query: Annotated[int | None, typer.Option(help="conv4: query images of a class.")] = None,
+    channels: Annotated[int | None, typer.Option(help="conv4: channels of a block.")] = None,
+    compile_seconds: Annotated[float | None, typer.Option(help="conv4: longest wait until one is ready.")] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """One meta-gradient: ours in torch and NumPy, `higher`, and a plain loop over tasks."""
+    """One meta-gradient: ours, `higher`, a plain loop over tasks; for conv4 JAX too, if installed."""
     from mlcourse import bench, results
 
-    table = bench.meta_gradient(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed, say=say)
+    images = {"device": device, "n_tasks": n_tasks, "n_way": n_way, "k_shot": k_shot, "n_query": n_query}
+    images |= {"channels": channels, "compile_seconds": compile_seconds, "repeats": repeats}
+    given = {name: value for name, value in images.items() if value is not None}
+    if model == "sinusoid" and (unused := set(given) - {"repeats"}):
+        raise ValueError(f"--{sorted(unused)[0].replace('_', '-')} belongs to --model conv4")
+    table = bench.meta_gradient(
+        model=model, inner_steps=inner_steps, threads=threads, seed=seed, say=say, **given
+    )
     if out:
         results.save(table, out)
     print_table(table, as_json)

@@ -183,10 +183,18 @@ def test_reproduce_sinusoid_passes_its_flags_on(run, monkeypatch, tmp_path):
 def test_bench_stores_and_prints(run, monkeypatch, tmp_path):
     def measure(*, inner_steps, say, **how):
         say("measuring")
-        return TABLE | {"protocol": f"{list(inner_steps)} {how['repeats']} {how['threads']} {how['seed']}"}
+        return TABLE | {"protocol": f"{list(inner_steps)} {how}"}
 
     monkeypatch.setattr(bench, "meta_gradient", measure)
     shown = run("bench", "meta-gradient", "--out", tmp_path / "b.json", "--json")
-    assert shown.stderr == "measuring\n" and json.loads(shown.stdout)["protocol"] == "[1, 5] 40 1 0"
+    said = "[1, 5] {'model': 'sinusoid', 'threads': 1, 'seed': 0}"
+    assert shown.stderr == "measuring\n" and json.loads(shown.stdout)["protocol"] == said
     assert results.load(str(tmp_path / "b.json"))["seeds"] == [0]
     assert "**An example**" in run("bench", "meta-gradient", "--inner-steps", 2).stdout
+    images = run("bench", "meta-gradient", "--model", "conv4", "--n-tasks", 4, "--device", "cuda", "--repeats", 3)
+    for word in ("'conv4'", "'n_tasks': 4", "'device': 'cuda'", "'repeats': 3"):
+        assert word in images.stdout
+
+
+def test_a_flag_of_the_other_bench_is_refused(run):
+    forbid_traceback(run("bench", "meta-gradient", "--channels", 4), says="--channels belongs to --model conv4")

@@ -1,19 +1,15 @@
-"""How long one meta-gradient takes: ours beside `higher` and beside the plain loop that libraries run.
+"""One meta-gradient of MAML's sinusoid experiment: ours beside `higher` and the plain loop that libraries run."""
 
-The work is that of MAML's sinusoid experiment. Every contender gets the same weights and tasks and must give the
-same gradient before it is timed. Run it with `python -m mlcourse bench meta-gradient`.
-"""
-
-import gc
 import shlex
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from mlcourse.bench.agreement import Gradient, disagreement, require_higher
+from mlcourse.bench.timing import interleaved_medians
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.reference import losses as reference_losses
@@ -28,7 +24,6 @@ SIZES = (1, 40, 40, 1)
 INNER_LR = 0.01
 AGREEMENT = 1e-4  # largest relative difference between two gradients, one of them in float32
 
-Gradient = dict[str, Any]
 Contender = Callable[[], Gradient]  # computes the meta-gradient of the same tasks from the same weights, anew
 
 
@@ -103,46 +98,6 @@ def _measure(inner_steps: int, repeats: int, seed: int, say: Callable[[str], Non
         raise RuntimeError(f"the contenders do not compute the same gradient; relative differences: {difference}")
     say(f"  all agree to {max(difference.values()):.0e}; timing {repeats} rounds")
     return interleaved_medians(contenders, repeats)
-
-
-def interleaved_medians(contenders: dict[str, Callable], repeats: int) -> dict[str, float]:
-    """Median seconds of one call of each contender. Those that are quick run several times in a round."""
-    calls = {}
-    for name, contender in contenders.items():
-        contender()
-        calls[name] = int(np.clip(0.02 / _seconds(contender, 3), 1, 50))
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    gc.collect()
-    gc.freeze()  # what is there now need not be looked at again
-    gc.disable()  # a collection would fall on whoever runs just then
-    try:
-        for _ in range(repeats):
-            for name, contender in contenders.items():
-                contender()  # the caches hold another contender's numbers
-                times[name].append(_seconds(contender, calls[name]))
-            gc.collect()
-    finally:
-        gc.enable()
-        gc.unfreeze()
-    return {name: float(np.median(seconds)) for name, seconds in times.items()}
-
-
-def _seconds(contender: Callable, calls: int) -> float:
-    started = time.perf_counter()
-    for _ in range(calls):
-        contender()
-    return (time.perf_counter() - started) / calls
-
-
-def disagreement(gradients: dict[str, Gradient]) -> dict[str, float]:
-    """How far each gradient is from the reference's, as a share of that one's length."""
-    flat = {name: _flat(gradient) for name, gradient in gradients.items()}
-    true = flat["reference"]
-    return {name: float(np.linalg.norm(g - true) / np.linalg.norm(true)) for name, g in flat.items()}
-
-
-def _flat(gradient: Gradient) -> np.ndarray:
-    return np.concatenate([np.ravel(part) for _, part in sorted(arrays(gradient).items())])
 
 
 # --- the contenders ----------------------------------------------------------------------------------------
@@ -221,16 +176,3 @@ def _higher(params: networks.Params, tasks: Task, inner_steps: int) -> Contender
         return weights | {f"b{layer}": linear.bias.grad for layer, linear in enumerate(linears)}
 
     return gradient
-
-
-def require_higher() -> Any:
-    """The library `higher`, or an error that says how to get it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import higher
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the comparison needs the library `higher`; install it with: pip install -c constraints.txt higher"
-        ) from error
-    return higher

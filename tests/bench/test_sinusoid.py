@@ -1,14 +1,11 @@
-"""The benchmark compares like with like: it runs only contenders that compute the same gradient."""
+"""The sinusoid benchmark compares like with like: it runs only contenders that compute the same gradient."""
 
-import builtins
-import sys
-import time
-
-import numpy as np
 import pytest
 import torch
 
 from mlcourse import bench, results
+from mlcourse.bench import sinusoid
+from mlcourse.bench.agreement import disagreement
 from mlcourse.fast import capture
 
 
@@ -38,43 +35,19 @@ def test_a_small_run_makes_a_sound_table(no_compiler, tmp_path):
 @pytest.mark.parametrize("inner_steps", [1, 3])
 def test_all_contenders_compute_the_same_gradient(no_compiler, inner_steps):
     pytest.importorskip("higher")
-    gradients = {name: contender() for name, contender in bench.make_contenders(inner_steps, seed=1).items()}
-    assert max(bench.disagreement(gradients).values()) < 1e-5
+    gradients = {name: contender() for name, contender in sinusoid.make_contenders(inner_steps, seed=1).items()}
+    assert max(disagreement(gradients).values()) < 1e-5
 
 
 def test_contenders_that_disagree_are_not_timed(no_compiler, monkeypatch):
     pytest.importorskip("higher")
-    honest = bench._plain_loop
-    monkeypatch.setattr(bench, "_plain_loop", lambda params, tasks, steps: honest(params, tasks, steps + 1))
+    honest = sinusoid._plain_loop
+    monkeypatch.setattr(sinusoid, "_plain_loop", lambda params, tasks, steps: honest(params, tasks, steps + 1))
     with pytest.raises(RuntimeError, match="do not compute the same gradient"):
         bench.meta_gradient(inner_steps=(1,), repeats=1)
-
-
-def test_medians_are_seconds_of_one_call():
-    medians = bench.interleaved_medians({"slow": lambda: time.sleep(0.02), "quick": lambda: None}, repeats=3)
-    assert 0.02 <= medians["slow"] < 0.5 and medians["quick"] < 0.01
-
-
-def test_a_missing_library_is_named_with_the_command_that_gets_it(monkeypatch):
-    real = builtins.__import__
-
-    def without_higher(name, *rest):
-        if name == "higher":
-            raise ModuleNotFoundError("No module named 'higher'")
-        return real(name, *rest)
-
-    monkeypatch.delitem(sys.modules, "higher", raising=False)
-    monkeypatch.setattr(builtins, "__import__", without_higher)
-    with pytest.raises(ModuleNotFoundError, match="pip install -c constraints.txt higher"):
-        bench.meta_gradient(repeats=1)
 
 
 @pytest.mark.parametrize("wrong", [{"inner_steps": (0,)}, {"repeats": 0}, {"threads": 0}])
 def test_counts_are_checked(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is 0"):
         bench.meta_gradient(**wrong)
-
-
-def test_differences_are_relative_to_the_references_length():
-    gradients = {"reference": {"w": np.array([3.0, 4.0])}, "other": {"w": np.array([3.0, 4.5])}}
-    assert bench.disagreement(gradients) == {"reference": 0.0, "other": 0.1}

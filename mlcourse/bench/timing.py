@@ -1,0 +1,75 @@
+"""Medians of many calls: contenders take turns, so that whatever else the machine does falls on all alike."""
+
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+LONG = 0.5  # seconds; after so long a call no cache remembers who ran before, so it needs no call to warm up
+
+
+def synchronise(device: torch.device | str) -> None:
+    """Wait until the device has done what it was asked: a GPU works on after Python was told that all is well."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def interleaved_medians(
+    contenders: dict[str, Callable], repeats: int, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """Median seconds of one call of each contender. Those that are quick run several times in a round."""
+    alone, calls = {}, {}
+    for name, contender in contenders.items():
+        contender()
+        alone[name] = seconds(contender, 1, device)
+        brief = alone[name] if alone[name] > LONG else seconds(contender, 3, device)
+        calls[name] = int(np.clip(0.02 / brief, 1, 50))
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    gc.collect()
+    gc.freeze()  # what is there now need not be looked at again
+    gc.disable()  # a collection would fall on whoever runs just then
+    try:
+        for _ in range(repeats):
+            for name, contender in contenders.items():
+                if alone[name] <= LONG:
+                    contender()  # the caches hold another contender's numbers
+                times[name].append(seconds(contender, calls[name], device))
+            gc.collect()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    return {name: float(np.median(taken)) for name, taken in times.items()}
+
+
+def seconds(contender: Callable, calls: int = 1, device: torch.device | str = "cpu") -> float:
+    """Seconds of one call, a mean over `calls` in a row."""
+    synchronise(device)
+    started = time.perf_counter()
+    for _ in range(calls):
+        contender()
+    synchronise(device)
+    return (time.perf_counter() - started) / calls
+
+
+@contextmanager
+def time_limit(limit: float) -> Iterator[None]:
+    """Raise TimeoutError in what runs inside after `limit` seconds (in the main thread of a Unix system only)."""
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not ready after {limit:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,39 @@
+"""Medians of one call, and a limit for what takes too long."""
+
+import time
+
+import pytest
+import torch
+
+from mlcourse.bench import timing
+
+
+def test_medians_are_seconds_of_one_call():
+    medians = timing.interleaved_medians({"slow": lambda: time.sleep(0.02), "quick": lambda: None}, repeats=3)
+    assert 0.02 <= medians["slow"] < 0.5 and medians["quick"] < 0.01
+
+
+def test_a_long_call_is_not_made_for_nothing():
+    """Once to see that it works, once to see how long it takes, then once a round."""
+    calls = []
+    timing.interleaved_medians({"long": lambda: (calls.append(0), time.sleep(0.51))}, repeats=2)
+    assert len(calls) == 4
+
+
+def test_what_takes_too_long_is_stopped():
+    with pytest.raises(TimeoutError, match="not ready after 0.05 s"), timing.time_limit(0.05):
+        time.sleep(5)
+    with timing.time_limit(0.05):
+        pass
+    time.sleep(0.1)  # the limit is gone
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_the_gpu_is_waited_for():
+    left = torch.rand(4096, 4096, device="cuda")
+
+    def many():
+        for _ in range(50):
+            left @ left
+
+    assert timing.interleaved_medians({"many": many}, 3, "cuda")["many"] > 1e-3
