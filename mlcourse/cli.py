@@ -5,6 +5,7 @@ go to stderr; an error is one line and exit code 1. Heavy modules are imported w
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -224,7 +225,8 @@ def reproduce_omniglot(
         weights_folder=weights_folder,
         say=say,
     )
-    print_table(table, as_json)
+    if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun one prints
+        print_table(table, as_json)
 
 
 @reproduce_app.command("transfer")

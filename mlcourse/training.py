@@ -45,7 +45,7 @@ class Trained(NamedTuple):
 
     state is the method's own (Adam's moments, say). curve holds arrays of equal length: "step" (meta-steps taken),
     "loss" (mean over the block that ended there), and whatever the callback returned. `seconds` leaves out
-    `compile_seconds`, the making ready of the first meta-step.
+    `compile_seconds`, the making ready of the first meta-step, and counts what went before a resumption.
     """
 
     params: Params
@@ -197,14 +197,14 @@ def train(
         distributed.ending_together(checkpoint),
         tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=hidden, leave=False) as bar,
     ):
-        compile_seconds, seconds = _warm_up(step, way, run, draw), 0.0
+        compile_seconds = _warm_up(step, way, run, draw)
         bar.unpause()  # its pace leaves that out
         while run.steps < run.meta_steps:
             started, size = time.perf_counter(), min(block, run.meta_steps - run.steps)
             loss = run.take(step, size, draw)
-            seconds += time.perf_counter() - started
+            run.seconds += time.perf_counter() - started
             if budget_seconds is not None and run.steps == size:
-                run.meta_steps = bar.total = run.affordable(budget_seconds, seconds)
+                run.meta_steps = bar.total = run.affordable(budget_seconds)
             if not np.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
@@ -215,7 +215,7 @@ def train(
             if checkpoint is not None and distributed.first():
                 run.save(checkpoint, settings)
     curve = {name: np.array(figures) for name, figures in run.curve.items()}
-    return Trained(run.params, run.state, curve, seconds, compile_seconds, way)
+    return Trained(run.params, run.state, curve, run.seconds, compile_seconds, way)
 
 
 def _ready(method: Method, capture: str, params: Params, device: torch.device) -> tuple[Callable, str]:
@@ -262,6 +262,7 @@ class _Run:
     rng: np.random.Generator | torch.Generator
     meta_steps: int
     steps: int = 0
+    seconds: float = 0.0
     curve: dict[str, list[float]] = field(default_factory=dict)
 
     def take(self, step: Callable, size: int, draw: Callable[[Any], Task]) -> float:
@@ -277,9 +278,9 @@ class _Run:
             self.steps += 1
         return float(distributed.mean_over_ranks(torch.stack(losses).mean()))
 
-    def affordable(self, budget_seconds: float, seconds: float) -> int:
-        """How many meta-steps fit into the budget, when those so far took `seconds`; the same on every rank."""
-        spent = torch.tensor(seconds, dtype=torch.float64, device=next(iter(self.params.values())).device)
+    def affordable(self, budget_seconds: float) -> int:
+        """How many meta-steps fit into the budget at the pace so far; the same on every rank."""
+        spent = torch.tensor(self.seconds, dtype=torch.float64, device=next(iter(self.params.values())).device)
         pace = self.steps / float(distributed.mean_over_ranks(spent))
         return int(np.clip(pace * budget_seconds, self.steps, self.meta_steps))
 
@@ -315,6 +316,7 @@ class _Run:
             "rng": self.rng_state(),
             "meta_steps": self.meta_steps,
             "steps": self.steps,
+            "seconds": self.seconds,
             "curve": self.curve,
         }
         try:
@@ -341,4 +343,5 @@ class _Run:
         stored = iter(held["state"])
         self.params, self.state = held["params"], tree_map(lambda _: next(stored), self.state)
         self.set_rng_state(held["rng"])
-        self.meta_steps, self.steps, self.curve = held["meta_steps"], held["steps"], held["curve"]
+        self.meta_steps, self.steps, self.seconds = held["meta_steps"], held["steps"], held["seconds"]
+        self.curve = held["curve"]

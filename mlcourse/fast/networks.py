@@ -61,9 +61,9 @@ CONVOLUTIONS = ("direct", "matmul")
 def batch_norm(h: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     """Batch normalisation of h (n, channels, height, width) by the statistics of this very batch.
 
-    torch's own where it can be, which is faster on a CPU. Under `vmap` and for a compiler it is written out in plain
-    operations: torch 2.13's `F.batch_norm` has a wrong second derivative under `vmap`, without a word (its saved
-    mean and variance count as constants there), and MAML needs the second derivative.
+    torch's own where it can be, which is faster on a CPU. Under `vmap` and for a compiler it is written out in
+    plain operations: torch 2.13's `F.batch_norm` has a wrong second derivative under `vmap`, without a word (its
+    saved mean and variance count as constants there), and MAML needs the second derivative.
     """
     if not torch.compiler.is_compiling() and not any(_under_vmap(part) for part in (h, scale, shift)):
         return F.batch_norm(h, None, None, scale, shift, training=True)

@@ -17,8 +17,8 @@ import torch
 
 from mlcourse import results, training, weights
 from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate
-from mlcourse.fast import losses, matching, networks, protonet
-from mlcourse.fast.arrays import arrays, default_device
+from mlcourse.fast import distributed, losses, matching, networks, protonet
+from mlcourse.fast.arrays import arrays
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
 from mlcourse.paths import REPOSITORY
@@ -160,40 +160,41 @@ def run(
 
     budget_seconds: of training, for each seed. checkpoints: a folder; a run that was interrupted goes on from what
     lies there. weights_folder: store the first seed's parameters there. precision: "tf32" lets an NVIDIA GPU round
-    the factors of matrix products to 10 bits of mantissa; nothing changes on a CPU.
+    the factors of matrix products to 10 bits of mantissa; nothing changes on a CPU. Under torchrun rank 0 writes.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
     started = time.perf_counter()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     splits = data_splits(data, split)
-    where = torch.device(device) if device else default_device()
     judged: dict[bool, list[Evaluation]] = {}
     runs = []
-    for seed in seeds:
-        trained = train_one(
-            r,
-            splits,
-            seed,
-            where,
-            budget_seconds=budget_seconds,
-            capture=capture,
-            checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
-            progress=progress,
-        )
-        runs.append(account(seed, trained))
-        say(f"seed {seed}: {runs[-1]['meta_steps']} meta-steps in {runs[-1]['seconds']} s")
-        for transductive, learner in learners(r, trained, splits, where).items():
-            judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
-            say(f"  {judged[transductive][-1]}")
-        if seed == seeds[0]:
-            kept = for_lessons(r, trained, splits, where)
+    with distributed.running(device) as process:  # under torchrun all ranks train, and judge, so that none waits
+        where, say = process.device, say if process.first else lambda line: None
+        for seed in seeds:
+            trained = train_one(
+                r,
+                splits,
+                seed,
+                where,
+                budget_seconds=budget_seconds,
+                capture=capture,
+                checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
+                progress=progress,
+            )
+            runs.append(account(seed, trained) | {"ranks": process.world_size})
+            say(f"seed {seed}: {runs[-1]['meta_steps']} meta-steps in {runs[-1]['seconds']} s")
+            for transductive, learner in learners(r, trained, splits, where).items():
+                judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
+                say(f"  {judged[transductive][-1]}")
+            if seed == seeds[0]:
+                kept = for_lessons(r, trained, splits, where)
     options = {"split": split, "n-tasks": n_tasks, "precision": precision, "budget-seconds": budget_seconds}
     table = results_table(r, data, split, judged, runs)
     table |= results.provenance(command(r, data, seeds, where, options), seeds, started, device=str(where))
-    if out is not None:
+    if process.first and out is not None:
         results.save(table, out)
-    if weights_folder is not None:
+    if process.first and weights_folder is not None:
         made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
         made_by |= {"method": NAMES[r.method], "seeds": [seeds[0]]}
         weights.save(f"{data}_{r.method}", kept, made_by, weights_folder)
