@@ -32,6 +32,7 @@ from mlcourse.tasks import Episodes, glyphs
 BUDGET = {"protonet": 30, "matching": 30, "maml": 120, "fomaml": 90, "reptile": 230}  # seconds of training a seed
 JUDGING = 45  # seconds set aside for compilation and judging, beside a training
 CHANGES = {"maml": ["n_query_training=5"], "fomaml": ["n_query_training=5"], "reptile": ["meta_batch_size=10"]}
+BENCH = {"cuda": "bench_meta_gradient_conv4_gpu.json", "cpu": "bench_meta_gradient_conv4.json"}
 SMALL = ["channels=8", "meta_steps=20", "meta_batch_size=2", "n_way_training=5", "inner_steps_test=2"]
 
 
@@ -144,7 +145,7 @@ def main(
         waiting.insert(12, None)  # after the headline: the time of one meta-gradient
     for done, job in enumerate(waiting):
         left = 60 * minutes - (time.perf_counter() - started)
-        path = table_path(job, out, small) if job else out / f"bench_meta_gradient_conv4_{device}.json"
+        path = table_path(job, out, small) if job else out / BENCH[device]
         if is_there(path, len(job.seeds) if job else 1, device):
             continue
         needed = JUDGING * (1 if job is None else len(job.seeds)) + (BUDGET[job.method] if job else 120)
