@@ -133,7 +133,7 @@ def adapt_each_adam(
     picks (T, inner_steps, batch_size): see `batches`.
     """
 
-    def adapt_one(support: Examples, picks: torch.Tensor) -> tuple[Params, Params, Params]:
+    def adapt_one(support: Examples, picks: torch.Tensor) -> tuple:  # the compiler takes no more precise word
         phi, after = adapt_adam(loss, params, moments, support, picks, inner_lr=inner_lr)
         return phi, after.first, after.second
 
