@@ -3,6 +3,7 @@
 Our runs lie in `data/results/omniglot/`, one file each, as `mlcourse/reproduce/omniglot.py` wrote them.
 """
 
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,23 +68,43 @@ def runs(folder: Path | None = None) -> list[dict[str, Any]]:
 def summary(stored: Sequence[dict[str, Any]], split: str = "random") -> str:
     """One table in Markdown for a split: a line for each method and protocol, published figures under ours.
 
-    A cell with several seeds is their mean. Below the table stands where each figure was measured.
+    A cell with several seeds is their mean; its letter leads to a note below that says how it was measured.
     """
     mine = [run for run in stored if run["details"]["data"] == "omniglot" and run["details"]["split"] == split]
-    measured = {_key(run, row): row["values"]["accuracy, %"] for run in mine for row in run["rows"]}
+    notes = {run["name"]: letter for run, letter in zip(mine, string.ascii_lowercase, strict=False)}
+    measured = {
+        _key(run, row): f"{results.as_text(row['values']['accuracy, %'])} ({notes[run['name']]})"
+        for run in mine
+        for row in run["rows"]
+    }
     heads = [f"{n_way}-way {k_shot}-shot" for n_way, k_shot in CELLS]
     lines = [["method", "transductive", "", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for method in NAMES:
         for transductive in (True, False) if method in ("maml", "fomaml", "reptile") else (False,):
             said = "yes" if transductive else "no"
-            ours = [measured.get((method, said, cell(*pair))) for pair in CELLS]
-            lines.append([NAMES[method], said, "ours", *(results.as_text(f) if f else NOT_YET for f in ours)])
+            ours = [measured.get((method, said, cell(*pair)), NOT_YET) for pair in CELLS]
+            lines.append([NAMES[method], said, "ours", *ours])
             printed = PUBLISHED.get((method, transductive))
             if printed:
                 figures = [results.as_printed(printed.accuracy[cell(*pair)]) for pair in CELLS]
                 lines.append(["", "", f"published: {printed.source}", *figures])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{PROTOCOLS[split]}\n\n{_where(mine)}"
+    below = "\n".join(_note(run, notes[run["name"]]) for run in mine)
+    none = "No run is stored yet; `python -m mlcourse reproduce omniglot --help` says how to make one."
+    return f"{body}\n\n{PROTOCOLS[split]}\n\n{below or none}"
+
+
+def _note(run: dict[str, Any], letter: str) -> str:
+    """How one run was made, in a line."""
+    r, values, hardware = run["details"]["recipe"], run["rows"][0]["values"], run["hardware"]
+    machine = hardware["gpu"] if hardware["gpu"] != "none" else f"{hardware['cpu']}, no GPU"
+    seeds = f"{len(run['seeds'])} seed{'s' * (len(run['seeds']) != 1)}"
+    compilation = f" and {values['compilation, s']:.0f} s of compilation" if values["compilation, s"] >= 1 else ""
+    return (
+        f"- ({letter}) {NAMES[r['method']]}, {cell(r['n_way'], r['k_shot'])}: {r['channels']} channels, {seeds}, "
+        f"{values['meta-steps']:,} meta-steps, {values['training, s']:.0f} s of training{compilation} each on "
+        f"{machine}; `{run['command']}`"
+    )
 
 
 def both_splits(stored: Sequence[dict[str, Any]]) -> str:
@@ -98,20 +119,3 @@ def both_splits(stored: Sequence[dict[str, Any]]) -> str:
 def _key(run: dict[str, Any], row: dict[str, Any]) -> tuple[str, str, str]:
     r = run["details"]["recipe"]
     return r["method"], row["values"]["transductive"], cell(r["n_way"], r["k_shot"])
-
-
-def _where(mine: Sequence[dict[str, Any]]) -> str:
-    """How our figures were made, one line for each run."""
-    if not mine:
-        return "No run is stored yet; `python -m mlcourse reproduce omniglot --help` says how to make one."
-    lines = []
-    for run in mine:
-        r, values, hardware = run["details"]["recipe"], run["rows"][0]["values"], run["hardware"]
-        machine = hardware["gpu"] if hardware["gpu"] != "none" else f"{hardware['cpu']}, {hardware['cores']} cores"
-        lines.append(
-            f"- {NAMES[r['method']]}, {cell(r['n_way'], r['k_shot'])}: {len(run['seeds'])} "
-            f"seed{'s' * (len(run['seeds']) != 1)}, {values['training, s']:.0f} s of training and "
-            f"{values['compilation, s']:.0f} s of compilation each, {values['meta-steps']:,} meta-steps, "
-            f"{machine}; `{run['command']}`"
-        )
-    return "\n".join(lines)
