@@ -74,6 +74,16 @@ def test_the_published_settings_are_the_defaults():
         assert r.inner_steps * r.batch_size == r.n_way_training * r.k_shot_training
 
 
+def test_a_run_starts_as_torchs_own_convolutions_do():
+    ours = omniglot.start(networks.conv4(5, channels=16), 0)["w1"].numpy().ravel()
+    torch.manual_seed(0)
+    theirs = torch.nn.Conv2d(16, 16, 3).weight.detach().numpy().ravel()
+    assert np.abs(ours).max() <= 1 / 12 and np.abs(theirs).max() <= 1 / 12
+    np.testing.assert_allclose(ours.std(), theirs.std(), rtol=0.05)
+    again, other = (omniglot.start(networks.conv4(5, channels=16), seed)["w1"].numpy().ravel() for seed in (0, 1))
+    assert np.array_equal(ours, again) and not np.array_equal(ours, other)
+
+
 def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     whole = omniglot.run(small("reptile", meta_steps=4), **SMALL)
     judge, calls = omniglot.judge, []
