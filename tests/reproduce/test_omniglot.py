@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from mlcourse import cli, results
 from mlcourse.errors import DataError
 from mlcourse.evaluation import Evaluation
+from mlcourse.fast import networks
 from mlcourse.reproduce import omniglot, omniglot_table
 from mlcourse.reproduce.omniglot_recipe import METHODS, Recipe, changed, recipe
 
