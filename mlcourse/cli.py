@@ -238,7 +238,7 @@ def reproduce_transfer(
     """Prototypical Networks of notebook 08 on unseen scripts, rendered and handwritten: minutes on a CPU."""
     from mlcourse.reproduce import transfer
 
-    print_table(transfer.run(seeds=tuple(seeds), out=out), as_json)
+    print_table(transfer.run(seeds=tuple(seeds), out=out, say=say), as_json)
 
 
 @bench_app.callback()
