@@ -1,0 +1,54 @@
+"""Mistakes planted in the exercises of notebook 09."""
+
+from tests.notebooks.exercises import Mistake
+
+MISTAKES = {
+    "9.1": [
+        Mistake(old="return 2 * terms", new="return terms", says="two operations"),
+        Mistake(old="terms = 9 * n_in", new="terms = 3 * n_in", says="9 neighbours, not 3"),
+        Mistake(old="terms = 9 * n_in", new="terms = 9", says="in all `n_in` channels"),
+        Mistake(old="numbers = n_out * height", new="numbers = height", says="`n_out` numbers for each pixel"),
+        Mistake(old="height * width", new="height * height", says="not height squared"),
+        Mistake(old="n_out * height * width", new="n_out", says="operations for one pixel"),
+        Mistake(old="n_out * height * width", new="(height - 2) * n_out * (width - 2)", says="at the edge"),
+    ],
+    "9.2": [
+        Mistake(old="w.permute(2, 3, 1, 0)", new="w.permute(3, 2, 1, 0)", says="rows and columns are"),
+        Mistake(old="w.permute(2, 3, 1, 0)", new="w", says="laid out anew"),
+        Mistake(old="w.permute(2, 3, 1, 0)", new="w.permute(1, 2, 3, 0)", says="they come last"),
+        Mistake(old="(0, 0, 1, 1, 1, 1))", new="(0, 0, 1, 1, 1, 1), value=1.0)", says="pad with noughts"),
+        Mistake(
+            old="i : i + height, j : j + width",
+            new="2 - i : 2 - i + height, 2 - j : 2 - j + width",
+            says="by half",
+        ),
+        Mistake(
+            old="return (rows @ kernel).reshape(n, height, width, -1)",
+            new="return rows @ kernel",
+            says="still a matrix",
+        ),
+    ],
+    "9.3": [
+        Mistake(old="2 ** (bits + 1)", new="2**bits", says="one bit too few"),
+        Mistake(old="torch.round(mantissa", new="torch.trunc(mantissa", says="cut off"),
+        Mistake(old="torch.round(mantissa", new="torch.floor(mantissa", says="rounded down"),
+        Mistake(old=" / steps, exponent", new=", exponent", says="divide by the power"),
+        Mistake(
+            old="torch.ldexp(torch.round(mantissa * steps) / steps, exponent)",
+            new="torch.round(mantissa * steps) / steps",
+            says="the mantissas alone",
+        ),
+        Mistake(
+            old="torch.ldexp(torch.round(mantissa * steps) / steps, exponent)",
+            new="torch.round(x * steps) / steps",
+            says="small numbers vanish",
+        ),
+    ],
+    "9.4": [
+        Mistake(old="sums.sum(dim=0) / n_tasks.sum()", new="gradients.mean(dim=0)", says="the mean of the means"),
+        Mistake(old="sums.sum(dim=0) / n_tasks.sum()", new="gradients.sum(dim=0)", says="the step grows"),
+        Mistake(old=" / n_tasks.sum()", new="", says="divide by how many tasks"),
+        Mistake(old="/ n_tasks.sum()", new="/ len(n_tasks)", says="divided by the number of ranks"),
+        Mistake(old="sums.sum(dim=0)", new="sums.sum(dim=1)", says="the ranks are axis 0"),
+    ],
+}
