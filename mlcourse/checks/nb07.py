@@ -1,0 +1,253 @@
+"""Checks of the exercises of notebook 07, Few-shot images."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mlcourse.checks.compare import compare, untouched
+from mlcourse.checks.verdict import exercise
+from mlcourse.fast import networks
+from mlcourse.tasks.images import ImageSet
+from mlcourse.tasks.task import Task
+
+CLASSES, DRAWINGS, SIDE = 9, 7, 4
+N_WAY, K_SHOT, N_QUERY = 4, 2, 3
+EACH = (0, 2, 3)  # the axes of a batch over which each channel is averaged
+WRONG_AXES = {
+    (2, 3): "each picture has its own mean or variance: average over the pictures, too, axis 0",
+    (0, 1, 2, 3): "all channels share one mean or variance: leave axis 1, the channels, out",
+    (1, 2, 3): "this averages over the channels: axis 1 stays, axes 0, 2 and 3 go",
+    (0,): "every pixel has its own mean or variance: average over height and width, too",
+}
+
+
+def _numbered() -> np.ndarray:
+    """Images that say which they are: pixel 0 is the class, pixel 1 the drawing, pixel 2 is full ink."""
+    pictures = np.zeros((CLASSES, DRAWINGS, SIDE, SIDE), np.uint8)
+    pictures[..., 0, 0] = np.arange(CLASSES)[:, None]
+    pictures[..., 0, 1] = np.arange(DRAWINGS)
+    pictures[..., 0, 2] = 255
+    return pictures
+
+
+@exercise("7.1", "Draw an episode", passed="Different letters, different drawings, new labels: a task.")
+def draw_episode(answer):
+    pictures = _numbered()
+    before = pictures.copy()
+    episodes = [answer(pictures, N_WAY, K_SHOT, N_QUERY, np.random.default_rng(seed)) for seed in range(40)]
+    yield untouched(pictures, before, "images")
+    yield from _forms(episodes[0])
+    found = [_decode(episode) for episode in episodes]
+    for support, query in found:
+        yield from _one_episode(support, query)
+    yield from _across_episodes(found)
+    again = _decode(answer(pictures, N_WAY, K_SHOT, N_QUERY, np.random.default_rng(3)))
+    if any(not np.array_equal(a, b) for a, b in zip(again, found[3], strict=True)):
+        yield "the same generator gives another task each time: draw with `rng` and nothing else"
+
+
+def _forms(episode: Task) -> Iterator[str | None]:
+    """Type, shapes and range of one episode."""
+    if not (isinstance(episode, tuple) and len(episode) == 2 and all(len(part) == 2 for part in episode)):
+        yield "return Task(Examples(x, y), Examples(x, y)): first the support set, then the query set"
+    for name, (x, y), each in (("support", episode[0], K_SHOT), ("query", episode[1], N_QUERY)):
+        want = (N_WAY * each, 1, SIDE, SIDE)
+        if np.shape(x) == (want[0], SIDE, SIDE):
+            yield f"{name}.x has no axis of colours: its shape is {np.shape(x)}, and {want} is right"
+        if np.shape(x) != want or np.shape(y) != want[:1]:
+            yield (
+                f"{name}.x has the shape {np.shape(x)} and {name}.y {np.shape(y)}; for n_way {N_WAY} with {each} "
+                f"of each, {want} and {want[:1]} are right"
+            )
+        if np.max(x) > 1:
+            yield f"the pixels of {name}.x go up to {np.max(x):g}: divide by 255"
+        if np.max(x) < 1:
+            yield f"full ink has become {np.max(x):.2g} in {name}.x, and it should be 1: divide by 255, once"
+
+
+def _decode(episode: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of class, drawing and label: one array for the support set, one for the query set."""
+
+    def rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        pixels = np.rint(255 * np.asarray(x)[:, 0, 0, :2]).astype(int)
+        return np.column_stack([pixels, np.asarray(y)])
+
+    support, query = (rows(*part) for part in episode)
+    return support, query
+
+
+def _one_episode(support: np.ndarray, query: np.ndarray) -> Iterator[str | None]:
+    """What must hold in every single episode."""
+    if set(support[:, 2]) != set(range(N_WAY)):
+        yield (
+            f"the labels of one task are {sorted(set(support[:, 2].tolist()))}, and 0 to {N_WAY - 1} are right: "
+            "a label is the place of a letter in this task, not its number in the array"
+        )
+    meant = {label: set(support[support[:, 2] == label, 0].tolist()) for label in range(N_WAY)}
+    if any(len(classes) > 1 for classes in meant.values()):
+        yield "in the support set one label stands for several letters: pictures and labels are not in one order"
+    if len(set(support[:, 0].tolist())) < N_WAY:
+        yield "one letter was drawn twice and has two labels: choose the letters without putting them back"
+    if any(row[0] not in meant.get(row[2], ()) for row in query.tolist()):
+        yield "a query picture has another label than its letter has in the support set"
+    shown = [tuple(row[:2]) for row in support.tolist()], [tuple(row[:2]) for row in query.tolist()]
+    if set(shown[0]) & set(shown[1]):
+        yield "a drawing of the support set is in the query set, too: it would be named rightly for nothing"
+    if any(len(set(part)) < len(part) for part in shown):
+        yield "a drawing stands twice in the same set: take different ones"
+
+
+def _across_episodes(found: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[str | None]:
+    """What can only be seen in many episodes."""
+    in_order = [np.all(np.diff(support[::K_SHOT, 0]) > 0) for support, _ in found]
+    if all(in_order):
+        yield (
+            "label 0 always has the lowest letter number: keep the letters in random order, "
+            "so that a label says nothing"
+        )
+    drawings = np.concatenate([support[:, 1] for support, _ in found])
+    if len(set(drawings.tolist())) <= K_SHOT:
+        yield "the support set always shows the same drawings: put the drawings of each letter in random order"
+    letters = np.concatenate([support[:, 0] for support, _ in found])
+    if len(set(letters.tolist())) < CLASSES:
+        yield f"in 40 tasks only {len(set(letters.tolist()))} of {CLASSES} letters occur: choose among all of them"
+
+
+@exercise("7.2", "One block", passed="Four of these and one linear layer: that is the network of all the papers.")
+def block(answer):
+    rng = np.random.default_rng(7)
+    shapes = {"w1": (3, 2, 3, 3), "b1": (3,), "scale1": (3,), "shift1": (3,)}
+    params = {name: torch.as_tensor(rng.normal(size=shape)) for name, shape in shapes.items()}
+    h = torch.as_tensor(rng.normal(size=(4, 2, 6, 6)))
+    before = h.clone()
+    got = answer(params, 1, h)
+    yield untouched(h, before, "h")
+    g = F.conv2d(h, params["w1"], params["b1"], padding=1)
+    scale, shift = params["scale1"][:, None, None], params["shift1"][:, None, None]
+
+    def rest(mean_over=EACH, variance_over=EACH, correction=0, scale=scale, shift=shift, root=torch.sqrt):
+        mean = g.mean(dim=mean_over, keepdim=True)
+        variance = g.var(dim=variance_over, correction=correction, keepdim=True)
+        return scale * (g - mean) / root(variance + 1e-5) + shift
+
+    def pooled(normal):
+        return F.max_pool2d(torch.relu(normal), 2)
+
+    axes = [
+        (pooled(rest(*pair)), message)
+        for wrong, message in WRONG_AXES.items()
+        for pair in ((wrong, wrong), (wrong, EACH), (EACH, wrong))
+    ]
+    ends = [
+        (F.max_pool2d(rest(), 2), "there is no ReLU: what is negative becomes 0"),
+        (torch.relu(rest()), "nothing is pooled: height and width should be halved"),
+        (
+            F.avg_pool2d(torch.relu(rest()), 2),
+            "this keeps the mean of 2 x 2 pixels: keep the largest, `F.max_pool2d`",
+        ),
+    ]
+    yield compare(
+        got,
+        pooled(rest()),
+        name="the block's output",
+        rtol=1e-4,
+        diagnoses=[
+            *axes,
+            (pooled(rest(correction=1)), "this variance divides by n − 1: give `correction=0`"),
+            (pooled(rest(root=lambda variance: variance)), "you divide by the variance: take its root"),
+            (pooled(rest(scale=1.0)), "no scale: multiply by it after normalising"),
+            (pooled(rest(shift=0.0)), "no shift: add it after normalising"),
+            (pooled(rest(scale=1.0, shift=0.0)), "neither scale nor shift: normalise, then apply both"),
+            (pooled(scale * g + shift), "nothing is normalised yet"),
+            *ends,
+        ],
+    )
+
+
+def _two_sets() -> tuple[ImageSet, ImageSet]:
+    """Two sets with 2 classes, 1 alphabet and 3 pictures in common, one picture under another class name."""
+    rng = np.random.default_rng(11)
+    train = rng.integers(0, 256, (6, 5, 4, 4), dtype=np.uint8)
+    test = rng.integers(0, 256, (4, 5, 4, 4), dtype=np.uint8)
+    test[0, 1], test[2, 3], test[3, 0] = train[0, 1], train[5, 0], train[1, 4]
+    names = np.array(["north", "south", "east", "west", "up"])
+    first = ImageSet("train", train, np.array([0, 0, 1, 1, 3, 3]), names, np.array(list("abcdef")))
+    second = ImageSet("test", test, np.array([2, 2, 3, 4]), names, np.array(list("bxfy")))
+    return first, second
+
+
+@exercise("7.3", "Test a split", passed="Run it on every split that you are given, or make.")
+def shared(answer):
+    train, test = _two_sets()
+    got = answer(train, test)
+    if isinstance(got, tuple | list) and len(got) == 3 and all(hasattr(part, "__len__") for part in got):
+        yield "these are the things themselves: return how many there are, by `len`"
+    yield compare(
+        got,
+        (2, 1, 3),
+        name="(classes, alphabets, pictures)",
+        diagnoses=[
+            (
+                lambda n: n[0] == 8,
+                "this counts all classes of the two: `&` is what two sets share, `|` their union",
+            ),
+            (lambda n: n[0] == 1, "you compare the names place by place: a class may stand anywhere, use sets"),
+            (
+                lambda n: n[1] == 5,
+                "every part keeps the names of all alphabets: compare `alphabet`, the numbers that occur",
+            ),
+            (
+                lambda n: n[2] == 1,
+                "you look for a picture in its own place alone: a copy may stand anywhere in `train`",
+            ),
+            (lambda n: n[2] == 2, "one copy hangs under another class name: look for it in all of `train`"),
+            (
+                lambda n: n[2] == 0,
+                "no copy was found, and there are three: take single pictures, not all drawings of a class",
+            ),
+            (lambda n: n[2] in (20, 30), "these are all pictures of one part: count those that are in both"),
+            (lambda n: n[2] == 47, "these are the pictures of both parts: count those that are in both"),
+        ],
+    )
+    yield compare(tuple(answer(train, train)), (6, 3, 30), name="the answer for a set and itself")
+
+
+@exercise("7.4", "Each query alone", passed="No query can see another one: this is what a single user meets.")
+def each_alone(answer):
+    network = networks.conv4(n_way=3, channels=4, size=16)
+    rng = np.random.default_rng(13)
+    phi = {name: p + 0.1 * torch.as_tensor(rng.normal(size=p.shape)) for name, p in network.init(rng).items()}
+    support_x, query_x = (torch.as_tensor(rng.uniform(size=(n, 1, 16, 16))) for n in (3, 5))
+
+    def scores(before: torch.Tensor | None, row: int) -> torch.Tensor:
+        batches = [x[None] if before is None else torch.cat([before, x[None]]) for x in query_x]
+        return torch.stack([network.apply(phi, batch)[row] for batch in batches])
+
+    first = torch.stack([network.apply(phi, torch.cat([x[None], support_x]))[-1] for x in query_x])
+    everything = network.apply(phi, torch.cat([support_x, query_x]))
+    yield compare(
+        answer(network.apply, phi, support_x, query_x),
+        scores(support_x, -1),
+        name="the scores",
+        rtol=1e-4,
+        diagnoses=[
+            (scores(None, 0), "each query is quite alone: put the support pictures into its batch"),
+            (scores(support_x, 0), "these are the scores of the first support picture: the query stands last"),
+            (first, "these are the scores of the last support picture: take the row in which the query stands"),
+            (
+                scores(query_x, -1),
+                "each query meets the other queries: put the support pictures into its batch, not those",
+            ),
+            (
+                everything[-5:],
+                "support pictures and all queries are in one batch: give each query a batch of its own",
+            ),
+            (network.apply(phi, query_x), "all queries are in one batch: give each a batch of its own"),
+            (
+                lambda got: got.shape == (5, 4, 3),
+                "you keep the rows of the support pictures: take that of the query alone",
+            ),
+        ],
+    )
