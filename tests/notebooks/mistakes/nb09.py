@@ -27,6 +27,7 @@ MISTAKES = {
             new="return rows @ kernel",
             says="still a matrix",
         ),
+        Mistake(old="F.pad(x, (0, 0, 1, 1, 1, 1))", new="F.pad(x, (1, 1, 1, 1, 0, 0))", says="last axis first"),
     ],
     "9.3": [
         Mistake(old="2 ** (bits + 1)", new="2**bits", says="one bit too few"),
@@ -43,10 +44,16 @@ MISTAKES = {
             new="torch.round(x * steps) / steps",
             says="small numbers vanish",
         ),
+        Mistake(
+            old="torch.round(mantissa * steps) / steps",
+            new="torch.round(mantissa, decimals=bits)",
+            says="`decimals` counts decimal digits",
+        ),
     ],
     "9.4": [
         Mistake(old="sums.sum(dim=0) / n_tasks.sum()", new="gradients.mean(dim=0)", says="the mean of the means"),
         Mistake(old="sums.sum(dim=0) / n_tasks.sum()", new="gradients.sum(dim=0)", says="the step grows"),
+        Mistake(old="n_tasks[:, None] *", new="n_tasks *", says="multiplied along the gradient"),
         Mistake(old=" / n_tasks.sum()", new="", says="divide by how many tasks"),
         Mistake(old="/ n_tasks.sum()", new="/ len(n_tasks)", says="divided by the number of ranks"),
         Mistake(old="sums.sum(dim=0)", new="sums.sum(dim=1)", says="the ranks are axis 0"),
