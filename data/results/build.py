@@ -148,7 +148,7 @@ def main(
         path = table_path(job, out, small) if job else out / BENCH[device]
         if is_there(path, len(job.seeds) if job else 1, device):
             continue
-        needed = JUDGING * (1 if job is None else len(job.seeds)) + (BUDGET[job.method] if job else 120)
+        needed = JUDGING * (1 if job is None else len(job.seeds)) + (BUDGET[job.method] if job else 420)
         if not small and left < needed:
             say(f"{done} of {len(waiting)} are done; {left:.0f} s are left, the next needs {needed}: call again")
             return
@@ -162,7 +162,7 @@ def main(
 
 def measure_gradient(device: str, path: Path, small: bool) -> None:
     """Write the table of times."""
-    size = {"n_tasks": 2, "channels": 4, "n_query": 2, "repeats": 1} if small else {"repeats": 10}
+    size = {"n_tasks": 2, "channels": 4, "n_query": 2, "repeats": 1} if small else {"repeats": 5}
     results.save(bench.meta_gradient(model="conv4", device=device, say=say, **size), path)
 
 

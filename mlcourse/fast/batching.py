@@ -15,17 +15,22 @@ from mlcourse.fast.networks import Params
 BATCHING = ("auto", "vmap", "loop")
 
 
+def choose(params: Params, batching: str = "auto") -> str:
+    """The way that `batching` asks for; for "auto" what suits these parameters, as `over_tasks` says."""
+    if batching not in BATCHING:
+        raise ValueError(f"batching is {batching!r}; choose one of {', '.join(BATCHING)}")
+    if batching != "auto":
+        return batching
+    convolution_on_cpu = any(p.ndim == 4 and p.device.type == "cpu" for p in params.values())
+    return "loop" if convolution_on_cpu else "vmap"
+
+
 def over_tasks(function: Callable, params: Params, *batched: Any, batching: str = "auto") -> Any:
     """`function(*one task's slice)` for every task of `batched` (task axis first), results stacked.
 
     batching: "vmap", "loop", or "auto", which loops on a CPU when a parameter is 4-D (a convolution).
     """
-    if batching not in BATCHING:
-        raise ValueError(f"batching is {batching!r}; choose one of {', '.join(BATCHING)}")
-    if batching == "auto":
-        convolution_on_cpu = any(p.ndim == 4 and p.device.type == "cpu" for p in params.values())
-        batching = "loop" if convolution_on_cpu else "vmap"
-    if batching == "vmap":
+    if choose(params, batching) == "vmap":
         return torch.vmap(function)(*batched)
     n_tasks = len(next(leaves(batched)))
     results = [function(*tree_map(lambda leaf, task=task: leaf[task], batched)) for task in range(n_tasks)]

@@ -7,9 +7,10 @@ the starting place down the gradient of the loss that the adapted parameters hav
 from collections.abc import Callable
 
 import torch
-from torch.func import grad, grad_and_value
 
-from mlcourse.fast.batching import over_tasks
+from mlcourse.fast.arrays import tree_map
+from mlcourse.fast.batching import choose, over_tasks
+from mlcourse.fast.gradients import grad, grad_and_value
 from mlcourse.fast.networks import Params
 from mlcourse.tasks.task import Examples, Task
 
@@ -67,9 +68,13 @@ def meta_loss_and_gradient(
     first_order: bool = False,
     batching: str = "auto",
 ) -> tuple[torch.Tensor, Params]:
-    """The meta-loss and its gradient with respect to `params`, through the inner steps."""
+    """The meta-loss and its gradient with respect to `params`, through the inner steps.
 
-    def objective(params: Params) -> torch.Tensor:
+    In a loop the gradient is taken task by task: what the way back needs of one task is let go before the next
+    task begins, so that the memory does not grow with the tasks.
+    """
+
+    def objective(params: Params, tasks: Task) -> torch.Tensor:
         return meta_loss(
             loss,
             params,
@@ -80,8 +85,14 @@ def meta_loss_and_gradient(
             batching=batching,
         )
 
-    gradient, value = grad_and_value(objective)(params)
-    return value, gradient
+    if choose(params, batching) == "vmap":
+        gradient, value = torch.func.grad_and_value(objective)(params, tasks)
+        return value, gradient
+    alone = tree_map(lambda leaf: leaf.unsqueeze(1), tasks)  # each task as a batch of one
+    gradients, values = over_tasks(
+        lambda *task: grad_and_value(objective)(params, Task(*task)), params, *alone, batching="loop"
+    )
+    return values.mean(), {name: gradient.mean(dim=0) for name, gradient in gradients.items()}
 
 
 def meta_gradient(

@@ -156,7 +156,7 @@ def _after_convolution(params: Params, block: int, h: torch.Tensor) -> torch.Ten
         h = _normalise(h, *(part[:, None, None] for part in held))
     else:
         h = batch_norm(h, scale, shift)
-    return F.max_pool2d(torch.relu(h), 2)
+    return torch.relu(F.max_pool2d(h, 2))
 
 
 def _embed_matmul(params: Params, x: torch.Tensor) -> torch.Tensor:
