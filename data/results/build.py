@@ -32,7 +32,7 @@ from mlcourse.tasks import Episodes, glyphs
 BUDGET = {"protonet": 30, "matching": 30, "maml": 120, "fomaml": 90, "reptile": 230}  # seconds of training a seed
 JUDGING = 45  # seconds set aside for compilation and judging, beside a training
 CHANGES = {"maml": ["n_query_training=5"], "fomaml": ["n_query_training=5"], "reptile": ["meta_batch_size=10"]}
-BENCH = {"cuda": "bench_meta_gradient_conv4_gpu.json", "cpu": "bench_meta_gradient_conv4.json"}
+BENCH = {"cuda": "bench_meta_gradient_conv4_cuda.json", "cpu": "bench_meta_gradient_conv4.json"}
 SMALL = ["channels=8", "meta_steps=20", "meta_batch_size=2", "n_way_training=5", "inner_steps_test=2"]
 
 
