@@ -90,7 +90,7 @@ assert 0.3 < by_pixels < 0.6
 # %% [markdown]
 # Somebody who guesses is right in 20 % of the cases. Comparing pixels, and naming the drawing on the left that differs least, gets about **43 %** right. For such tasks with handwritten characters, *prototypical networks* were published with [98.8 %](https://arxiv.org/abs/1703.05175).
 #
-# To be honest about the way there: notebooks 07 and 08 will recognise these characters, 08 with prototypical networks, and this edition of the course ends with 06. In 01 you build such tasks yourself. From 02 to 06 you learn the machinery on curves, where you can see everything.
+# The way there: in 01 you build such tasks yourself. From 02 to 06 you learn the machinery on curves, where you can see everything. [07](07_few_shot_images.ipynb) takes it to these characters, and in [08](08_prototypical_networks.ipynb) you train a prototypical network on them that is right more than 95 times of 100, in less than a minute. This edition of the course ends with 09.
 
 # %% [markdown]
 # ## Is your machine ready?

@@ -1015,7 +1015,7 @@ assert abs(float(place["w"]) - 2.0) < 1e-3 and float(right["w"]) < 1.5
 #
 # ## What comes next
 #
-# So far every task was a sine. Notebook 07, few-shot images, takes the unchanged `adapt` to written characters and a convolutional network. It is being written; until then you have the whole of optimisation-based meta-learning on its smallest example.
+# So far every task was a sine. [07, few-shot images](07_few_shot_images.ipynb), takes the unchanged `adapt` to written characters and a convolutional network, and asks what its batch normalisation has seen.
 #
 # ## References
 #
