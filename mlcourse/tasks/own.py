@@ -3,6 +3,7 @@
 Nothing is lost on the way: what cannot be used is an error that names it, and classes may differ in size.
 """
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ LEAST_SIDE = 8  # pixels; less shows nothing
 MOST_PIXELS = 50_000_000  # a photograph of 50 megapixels takes 200 MB while it is read
 LEAST_IMAGES = 2  # of a class: one to learn from and one to be judged on
 MOST_TOLD = 5  # files in one message
+BRIGHT = 170  # a mean rim above this, of 255, looks like paper
 
 
-def read_folder(
-    folder: str | Path, *, size: int = 28, colour: bool = False, dark_ink: bool = False
-) -> ImageSet:
+def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dark_ink: bool = False) -> ImageSet:
     """Images from `folder/class/image`, or, like Omniglot, from `folder/alphabet/class/image`.
+
+        flowers = own.read_folder("flowers", colour=True)         # flowers/rose/1.jpg, flowers/tulip/a.png, ...
+        splits = split_at_random(flowers, (12, 0, 5), rng)        # 12 classes to train on, 5 others to test
+        tasks = Episodes(splits.test, n_way=5, k_shot=1, n_query=3).sample(100, rng)
 
     An image is turned as its camera says (EXIF), put on white where it is transparent, cut to the largest square
     around its centre, and resized (LANCZOS). Of an animation the first frame counts. Hidden files are skipped,
@@ -38,10 +42,12 @@ def read_folder(
             own alphabet, so that `split_by_alphabet` takes class numbers.
         size: height and width of the result, in pixels, at least 8.
         colour: False turns all images grey; True keeps three channels, equal ones for an image that is grey.
-        dark_ink: exchange light and dark. For dark ink on light paper: in this course ink is 1 and paper is 0.
+        dark_ink: exchange light and dark. For dark ink on light paper: in this course ink is 1 and paper is 0. One
+            line asks about it when it is False and the rims of grey images are bright.
 
     Returns:
-        uint8 images (C, M, size, size), in colour (C, M, size, size, 3); M is that of the largest class.
+        uint8 images (C, M, size, size), in colour (C, M, size, size, 3); M is that of the largest class. A smaller
+        class is filled up with blanks, which `Episodes` never draws: `per_class` says how many are images.
 
     Raises:
         DataError: the folder is missing or built otherwise, a class has fewer than two images, or a file is no
@@ -60,7 +66,13 @@ def read_folder(
     if problems:
         more = [f"and {len(problems) - MOST_TOLD} more files"] if len(problems) > MOST_TOLD else []
         raise DataError("\n".join(problems[:MOST_TOLD] + more))
-    pixels = 255 - np.stack(images) if dark_ink else np.stack(images)
+    pixels = np.stack(images)
+    if dark_ink:
+        pixels = 255 - pixels
+    elif not colour and _rim(pixels).mean() > BRIGHT:
+        print(
+            f"{folder}: the rims are bright. If that is paper, pass dark_ink=True: ink is 1 here.", file=sys.stderr
+        )
     names = np.array(list(classes))
     alphabets = np.array([name.split("/")[0] for name in classes])
     return _image_set(Path(folder).resolve().name, pixels, np.array(labels), names, alphabets)
@@ -106,6 +118,11 @@ def _image_set(
     alphabet = np.array([alphabet_names.index(alphabet) for alphabet in alphabets.tolist()])
     uneven = counts.min() < counts.max()
     return ImageSet(name, images, alphabet, np.array(alphabet_names), class_names, counts if uneven else None)
+
+
+def _rim(pixels: np.ndarray) -> np.ndarray:
+    """The outermost pixels of grey images (n, H, W): where a drawing shows its paper."""
+    return np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
 
 
 # ---------------------------------------------------------------- folders
@@ -199,9 +216,7 @@ def _read_image(path: Path, size: int, colour: bool) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} is larger than {MOST_PIXELS:,} pixels ({error}); make it smaller") from error
     except Exception as error:  # on a damaged file Pillow's decoders raise almost anything
-        raise DataError(
-            f"{path} cannot be read ({error}): it is damaged; replace or remove it"
-        ) from error
+        raise DataError(f"{path} cannot be read ({error}): it is damaged; replace or remove it") from error
 
 
 def _refuse(path: Path, width: int, height: int) -> None:

@@ -411,3 +411,15 @@ def test_blood_cells_become_colour_episodes():
         distances = ((task.query.x[:, None] - task.support.x) ** 2).sum(axis=(2, 3, 4))
         right.append(np.mean(distances.argmin(axis=1) == task.query.y))
     assert 0.42 < np.mean(right) < 0.52, "the nearest image, pixel by pixel: 47 % where the crops were made"
+
+
+@pytest.mark.parametrize(("paper", "dark_ink", "asked"), [(255, False, 1), (255, True, 0), (0, False, 0)])
+def test_paper_that_would_count_as_ink_is_asked_about(tmp_path, capsys, paper, dark_ink, asked):
+    drawing = np.full((20, 20), paper, np.uint8)
+    drawing[8:12, 4:16] = 255 - paper
+    for name in ("a1", "a2", "b1", "b2"):
+        place = tmp_path / name[0]
+        place.mkdir(exist_ok=True)
+        Image.fromarray(drawing).save(place / f"{name}.png")
+    own.read_folder(tmp_path, dark_ink=dark_ink)
+    assert capsys.readouterr().err.count("pass dark_ink=True") == asked
