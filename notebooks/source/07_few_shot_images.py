@@ -18,10 +18,11 @@
 # | --- | --- |
 # | **You will be able to** | draw image tasks and look at them before you model · say what pixels can do and why they fail · build Conv4 from four equal blocks · adapt it with the `adapt` you know · test a split for leaks · say what batch normalisation saw, and what that is worth |
 # | **You need** | [01](01_what_is_a_task.ipynb) (splits), [03](03_measuring_adaptation.ipynb) (`evaluate`, intervals) and [05](05_maml_from_zero.ipynb) (both loops, `torch.func`) |
-# | **Time** | 45 minutes to read, 40 for the exercises, about 50 seconds to run |
+# | **Time** | 45 minutes to read, 40 for the exercises, about 45 seconds to run |
 # | **Skip it if** | you can say what happens to the accuracy of a published MAML when all the queries happen to be of one class, and why |
 
 # %% tags=["setup"]
+import textwrap
 import time
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ from mlcourse import baselines, checks, figures, weights
 from mlcourse.evaluation import adaptation_curve, evaluate
 from mlcourse.fast import adam, arrays, losses, maml, networks
 from mlcourse.fast.learners import GradientLearner
-from mlcourse.tasks import Episodes, Examples, Task, each, glyphs, images, one
+from mlcourse.tasks import Episodes, Examples, Task, characters, each, glyphs, images, one
 
 torch.set_num_threads(1)
 splits = glyphs.splits()                     # 2,166 letters to train on, 671 of other scripts to test
@@ -184,7 +185,9 @@ def centred(x):
         moved[i, 0] = np.roll(drawing, shift, axis=(0, 1))
     return moved
 
-descriptions = {"ink": ink, "pixels": flat, "blurred": blurred, "centred, blurred": lambda x: blurred(centred(x))}
+descriptions = {
+    "ink": ink, "pixels": flat, "blurred": blurred, "centred, blurred": lambda x: blurred(centred(x))
+}
 
 # %% [markdown]
 # **Predict.** Five classes, so guessing gives 20 %. What will *ink* alone give? And is *centred and blurred* above or below 60 %?
@@ -235,8 +238,10 @@ figures.table([(name, f"{far:.0f}") for name, far in rows], columns=("from a dra
 # **Predict.** Each task has five support drawings. How often does nearest neighbour answer with the one that has the *least ink*? It would be fair in 20 % of the answers.
 
 # %%
-neighbour = baselines.nearest_neighbour()
-thinnest = [np.mean(neighbour(t.support, t.query.x) == (t.support.x**2).sum(axis=(1, 2, 3)).argmin()) for t in each(tasks)]
+neighbour, thinnest = baselines.nearest_neighbour(), []
+for support, query in each(tasks):
+    least_ink = ink(support.x).argmin()                # its place is its label: 0, 1, 2, 3, 4
+    thinnest.append(np.mean(neighbour(support, query.x) == least_ink))
 print(f"{np.mean(thinnest):.0%} of the answers name the letter with the least ink")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
@@ -254,14 +259,19 @@ assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 #
 # The network of this field is called **Conv4**. Matching Networks, MAML, Reptile and Prototypical Networks were all measured on it. It is one block, four times over, and one linear layer. A block does four things to a batch $h$ of shape (pictures, channels, height, width):
 #
-# 1. **Convolve.** Each output channel $c$ is a weighted sum over the 3 × 3 neighbours in all input channels $c'$, the same weights at every place:
-# $$g_{c,i,j} = b_c + \sum_{c'} \sum_{u=-1}^{1} \sum_{v=-1}^{1} w_{c,c',u,v}\; h_{c',\,i+u,\,j+v}$$
-# 2. **Normalise** each channel: subtract its mean, divide by its standard deviation, then give it a learned scale and shift,
-# $$\hat g_c = s_c\, \frac{g_c - \mu_c}{\sqrt{\sigma_c^2 + 10^{-5}}} + t_c .$$
-# 3. **ReLU**: what is negative becomes 0.
-# 4. **Pool**: of every 2 × 2 pixels keep the largest. Height and width are halved, and it no longer matters to the pixel where a stroke was.
+# **1. Convolve.** Output channel $c$ is a weighted sum over the 3 × 3 neighbours in all input channels $c'$, with the same weights at every place:
 #
-# Keep an eye on step 2. $\mu_c$ and $\sigma_c^2$ are the mean and variance of channel $c$ over *all places of all pictures in the batch*. This is **batch normalisation**, and it is what the second half of this page is about.
+# $$g_{c,i,j} = b_c + \sum_{c'} \sum_{u=-1}^{1} \sum_{v=-1}^{1} w_{c,c',u,v}\; h_{c',\,i+u,\,j+v}$$
+#
+# **2. Normalise** each channel: subtract its mean, divide by its standard deviation, then apply a learned scale $s_c$ and shift $t_c$:
+#
+# $$\hat g_c = s_c\, \frac{g_c - \mu_c}{\sqrt{\sigma_c^2 + 10^{-5}}} + t_c$$
+#
+# **3. ReLU**: what is negative becomes 0.
+#
+# **4. Pool**: of every 2 × 2 pixels keep the largest. Height and width are halved, and it no longer matters to the pixel where a stroke was.
+#
+# Keep an eye on step 2. $\mu_c$ and $\sigma_c^2$ are the mean and variance of channel $c$ over *all places of all pictures in the batch*. This is **batch normalisation**, and the second half of this page is about it.
 
 # %% [markdown]
 # ### Exercise 7.2 ●●●○○ One block
@@ -276,7 +286,7 @@ assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 
 # %% tags=["exercise"]
 def block(params, i, h):
-    """h (pictures, channels in, H, W) -> (pictures, channels, H // 2, W // 2), by the parameters of block i."""
+    """h (n, channels in, H, W) -> (n, channels out, H // 2, W // 2), by the parameters of block i."""
     return ...
 
 # %% tags=["check"]
@@ -468,9 +478,10 @@ assert all(abs(curve[0] - 20) < 5 for curve in after.values()), after
 assert abs(after["shipped"][1] - 97) < 1.5 and abs(after["shipped"][5] - after["shipped"][1]) < 1.5, after
 assert 54 < after["your own"][1] < 75 and 70 < after["your own"][5] < 87, after
 assert after["random start"][1] < 40 and after["random start"][5] < after["your own"][5] - 10, after
+assert after["random start"][5] > after["random start"][4] + 1, after
 
 # %% [markdown]
-# **What you saw.** All begin at 20 %. Yours needs a few steps, and about reaches the pixels that were centred and blurred by hand: 400 tasks buy what two lines of thought bought. The shipped one is at 97 % after one step. And the random start is not hopeless: it climbs, too, and with more steps and a tuned rate it goes on. That is training from scratch, the rival which every table should carry.
+# **What you saw.** All begin at 20 %. Yours needs a few steps, and about reaches the pixels that were centred and blurred by hand: 400 tasks buy what two lines of thought bought. The shipped one is at 97 % after one step. And the random start is not hopeless: it climbs, too, and after five steps it is still climbing. That is training from scratch, the rival which every table should carry.
 #
 # Did the network learn to overlook the place of a stroke? Move all queries four pixels to the right:
 
@@ -492,25 +503,32 @@ assert pixels_moved.mean < 0.3 and 0.9 < network_moved.mean < 0.95, (pixels_move
 
 # %% [markdown]
 # Pixels fall almost to chance. The network still names more than nine in ten.
+#
+# And *handwriting*? The shipped start has never met any. If you have fetched Omniglot (`python -m mlcourse data fetch omniglot`), the next cell tries it there, on alphabets that Omniglot keeps for the test. If not, it says so and takes our letters once more.
+
+# %% tags=["nbval-ignore-output"]
+handwritten = Episodes(characters().test, n_way=5, k_shot=1, n_query=5)
+print(evaluate(one_step, handwritten, n_tasks=60, rng=default_rng(0), transductive=True))
 
 # %% [markdown]
 # ## A leak that you can test for
 #
 # Notebook 01 showed the classic leak with a learner that memorises: drawings are split, not classes, and each test letter was met in training. Does it happen to MAML, too, which adapts anew to each task?
 #
-# Take ten letters of the test scripts. Fourteen drawings of each go into training, six into the test, as one splits in ordinary learning. Your own $\theta$ practises on them for 100 further meta-steps.
+# Take six letters of the test scripts. Fourteen drawings of each go into training, six into the test, as one splits in ordinary learning. Your own $\theta$ practises on them for 100 further meta-steps.
 #
-# **Predict.** Afterwards we judge it twice: on the six held-back drawings of these ten letters, and on drawings of letters that nobody trained on. Which of the two accuracies goes up, and which of them is worth something?
+# **Predict.** Afterwards we judge it twice: on the held-back drawings of these six letters, and on drawings of letters that nobody trained on. Which of the two accuracies goes up, and which of them is worth something?
 
 # %% tags=["nbval-ignore-output"]
 order = default_rng(5).permutation(len(splits.test))
-ten, others = splits.test.take(order[:10]), splits.test.take(order[10:])
-trained_on, held_back = replace(ten, images=ten.images[:, :14]), replace(ten, images=ten.images[:, 14:])
-judged = {"other drawings of the ten letters": held_back, "letters never met": others}
+few, never_met = splits.test.take(order[:6]), splits.test.take(order[6:])
+trained_on, held_back = replace(few, images=few.images[:, :14]), replace(few, images=few.images[:, 14:])
+judged = {"other drawings of the six letters": held_back, "letters never met": never_met}
 
 def judge(start):
     learner = GradientLearner(small, small_loss, start, inner_lr=0.4, inner_steps=3)
-    return [evaluate(learner, Episodes(part, 5, 1, 5), n_tasks=60, rng=default_rng(0), transductive=True) for part in judged.values()]
+    how = {"n_tasks": 60, "transductive": True}
+    return [evaluate(learner, Episodes(part, 5, 1, 5), rng=default_rng(0), **how) for part in judged.values()]
 
 leaky, moments, rng = theta, adam.init(theta), default_rng(1)
 before = judge(leaky)
@@ -529,12 +547,12 @@ figures.table(
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 risen = [100 * (late.mean - early.mean) for early, late in zip(before, after, strict=True)]
-assert risen[0] > 4 and after[0].mean > after[1].mean + 0.04 and risen[1] < risen[0] - 3, (before, after)
+assert risen[0] > 6 and 0.08 < after[0].mean - after[1].mean < 0.25 and risen[1] < 6, (before, after)
 met = evaluate(one_step, Episodes(splits.train, 5, 1, 5), n_tasks=60, rng=default_rng(0), transductive=True)
 assert abs(met.mean - curves["shipped"].mean[1]) < 0.015, met
 
 # %% [markdown]
-# **What you saw.** The first goes up, the letters never met gain much less or nothing. Two figures, one network, several points between them, and all 60 drawings in the first row were "unseen". The gap shrinks as the letters in training grow in number: the shipped start met 2,166, and names these and new ones equally well. It is with small, precious data sets, ten classes of your own, that it is large, and there people split by picture.
+# **What you saw.** Above 90 % on the first, and on letters never met about what it was before. Two figures, one network, some fifteen points between them, and all 36 drawings behind the first were "unseen". The gap shrinks as the letters in training grow in number: the shipped start met 2,166, and names these and new ones equally well. It is with small, precious data sets, a dozen classes of your own, that it is large, and there people split by picture.
 #
 # So do not trust a split. Test it. Three questions catch most leaks: do the parts share **classes**? Do they share **alphabets** (in your data: the same patient, the same camera, the same day)? Do they share **pictures**, pixel by pixel?
 
@@ -597,7 +615,7 @@ rows = [(name, *map(str, my_shared(*pair))) for name, pair in pairs.items()]
 figures.table(rows, columns=("split", "classes shared", "alphabets shared", "pictures shared"))
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert my_shared(splits.train, splits.test) == (0, 0, 0) and my_shared(trained_on, held_back)[0::2] == (10, 0)
+assert my_shared(splits.train, splits.test) == (0, 0, 0) and my_shared(trained_on, held_back)[0::2] == (6, 0)
 assert my_shared(at_random.train, at_random.test)[0] == 0 and my_shared(at_random.train, at_random.test)[1] == 133
 
 # %% [markdown]
@@ -691,7 +709,7 @@ assert company["five of letter 0"].argmax() == 1
 try:
     evaluate(one_step, five_way, n_tasks=100, rng=default_rng(0))
 except ValueError as error:
-    print(*str(error).split(": "), sep="\n")
+    print(textwrap.fill(str(error), 80))
 
 # %% [markdown]
 # It has asked for some queries alone, and the answers moved. It leaves you two honest ways out. You may say `transductive=True`, and then it stands in every line that is printed. Or you may judge each query as it would come in use: alone, with the statistics of what a user *has*, the support set and that one query. The Reptile paper prints both.
@@ -735,20 +753,36 @@ checks.nb07.each_alone(each_alone)
 #     return torch.stack(scores)
 # ```
 #
-# `GradientLearner(…, queries="alone")` does the same, with `vmap` in place of the loop.
+# The support pictures stand in every batch, and the other queries in none.
 #
 # </details>
+
+# %% tags=["setup"]
+def my_each_alone(apply, phi, support_x, query_x):
+    return torch.stack([apply(phi, torch.cat([support_x, x[None]]))[-1] for x in query_x])
+
+# %% [markdown]
+# In the package it is one word, `queries="alone"`. The two agree, and our query is back at letter 0, whoever else is judged:
+
+# %%
+each_by_itself = replace(one_step, queries="alone")
+mine = my_each_alone(conv4.apply, phi, task.support.x, task.query.x)
+theirs = torch.as_tensor(each_by_itself(task.support, task.query.x))
+print(f"largest difference {(mine - theirs).abs().max():.0e}")
+print("our query, alone:", np.round(torch.softmax(mine[0], dim=0).numpy(), 2))
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert (mine - theirs).abs().max() < 1e-3 and torch.softmax(mine[0], dim=0)[0] > 0.8
 
 # %% [markdown]
 # ## Two protocols, two numbers
 #
 # The same weights, the same tasks, the same step. Queries judged together, or each alone. We take one query of each class, as the MAML paper does for one shot.
 #
-# **Predict.** How many points is it worth to judge them together?
+# **Predict.** What is it worth to judge them together: half a point, two points, or ten?
 
 # %%
 as_published = Episodes(splits.test, n_way=5, k_shot=1, n_query=1)
-each_by_itself = replace(one_step, queries="alone")
 together = evaluate(one_step, as_published, n_tasks=200, rng=default_rng(0), transductive=True)
 alone = evaluate(each_by_itself, as_published, n_tasks=200, rng=default_rng(0))
 difference = together.scores - alone.scores
@@ -770,16 +804,16 @@ assert 1 - alone.mean > 1.5 * (1 - together.mean)
 figures.table(
     [
         ("MAML", "98.7 ± 0.4", "–", "Finn et al., table 1"),
-        ("Reptile", "97.68 ± 0.04", "95.39", "as quoted by Rajeswaran et al., table 2; notes on Nichol et al., table 2"),
+        ("Reptile", "97.68 ± 0.04", "95.39", "Rajeswaran et al., table 2, quoting; from notes on Nichol et al., table 2"),
     ],
     "Published accuracy in %, Omniglot, 5-way 1-shot",
     columns=("method", "transductive", "not transductive", "source"),
 )
 
 # %% [markdown]
-# Set MAML's figure beside Reptile's second one, and three points between two methods are mostly two protocols.
+# Set MAML's figure beside Reptile's second one, and you see 3.3 points between two methods. Of these, 2.3 lie between two protocols.
 #
-# And people stumble over it. In 2018 somebody asked the authors of Reptile why normalisation stays in its training mode at test time ([issue 12](https://github.com/openai/supervised-reptile/issues/12)). In 2022 somebody found that the code of another well-known method had 99.6 % this way on Omniglot and about 90 % without ([issue 48](https://github.com/floodsung/LearningToCompare_FSL/issues/48)). Ten points, one line. Part of such a gap is information about the queries. Part is that a network trained to be judged in balanced batches is at a loss without them. The protocol decides in either case.
+# And people stumble over it. In 2018 somebody asked the authors of Reptile why normalisation stays in its training mode at test time ([issue 12](https://github.com/openai/supervised-reptile/issues/12)). In 2022 somebody found that the code of Relation Networks, another well-known method, had 99.6 % this way on Omniglot and about 90 % without ([issue 48](https://github.com/floodsung/LearningToCompare_FSL/issues/48)). Ten points, one line. Part of such a gap is information about the queries. Part is that a network trained to be judged in balanced batches is at a loss without them. The protocol decides in either case.
 
 # %% [markdown]
 # ## What can go wrong
@@ -798,22 +832,22 @@ def right(learner, chosen):                            # (tasks, queries) of Tru
     scores = learner.many(crowd.support, crowd.query.x[:, chosen])
     return scores.argmax(axis=-1) == crowd.query.y[:, chosen]
 
-alone_right = right(each_by_itself, [*range(10), *others])
-rows, mixed = [], {"together": [], "alone": []}
-for of_letter_0 in (2, 4, 6, 8, 10):
-    chosen = [*range(of_letter_0), *others[: 10 - of_letter_0]]
-    as_batch = right(one_step, chosen).mean(axis=1)
-    by_itself = alone_right[:, [*range(of_letter_0), *range(10, 20 - of_letter_0)]].mean(axis=1)
-    for name, scores in (("together", as_batch), ("alone", by_itself)):
-        mixed[name].append((100 * scores.mean(), 196 * scores.std(ddof=1) / np.sqrt(len(scores))))
-    print(f"{of_letter_0:2} of 10 are letter 0: together {as_batch.mean():.0%}, alone {by_itself.mean():.0%}")
+# alone, the company does not matter: it is enough to judge each query once
+right_alone = right(each_by_itself, [*range(10), *others])
+mixed = {"together": [], "alone": []}
+for n in (2, 4, 6, 8, 10):                             # so many of the ten are letter 0
+    chosen = [*range(n), *others[: 10 - n]]
+    mixed["together"].append(right(one_step, chosen).mean(axis=1))
+    mixed["alone"].append(right_alone[:, [*range(n), *range(10, 20 - n)]].mean(axis=1))
+    print(n, "of 10:", *(f"{name} {scores[-1].mean():.0%}" for name, scores in mixed.items()))
 
 # %% tags=["hide-input"]
 with figures.style():
     figure, axes = figures.canvas(height=2.8)
     ends, counts = [], np.array([2, 4, 6, 8, 10])
     for name, colour, line in (("together", "#D55E00", "-"), ("alone", "#0072B2", "--")):
-        middle, half = np.array(mixed[name]).T
+        scores = 100 * np.array(mixed[name])           # (5, tasks)
+        middle, half = scores.mean(axis=1), 1.96 * scores.std(axis=1, ddof=1) / np.sqrt(60)
         axes.fill_between(counts, middle - half, middle + half, color=colour, alpha=0.2, linewidth=0)
         axes.plot(counts, middle, line, color=colour, marker="o", markersize=4)
         ends.append((10, middle[-1], name, colour))
@@ -824,7 +858,7 @@ with figures.style():
 figures.show(figure, alt="Accuracy against the number of queries of letter 0 among ten. Judged together it falls from 97 % for two over 89 % for six to about half for ten. Judged alone it stays near 95 % throughout.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-centre = {name: [row[0] for row in rows_of] for name, rows_of in mixed.items()}
+centre = {name: [100 * scores.mean() for scores in found] for name, found in mixed.items()}
 assert centre["together"][0] > 95 and 40 < centre["together"][-1] < 58, centre
 assert centre["together"] == sorted(centre["together"], reverse=True), centre
 assert min(centre["alone"]) > 90, centre
@@ -890,8 +924,6 @@ assert 0.55 < in_negative.mean < 0.72, in_negative
 # ## What comes next
 #
 # All of this was gradient steps. [Notebook 08](08_prototypical_networks.ipynb) takes the other road: learn a description once, and then do nothing but nearest class mean in it. Its statistics can be frozen after training, and then the laboratory of this page has nothing left to show.
-#
-# Everything here ran on rendered letters. If you have fetched Omniglot (`python -m mlcourse data fetch omniglot`), put `characters()` from `mlcourse.tasks` where `glyphs.splits()` stands: real handwriting, and figures of its own.
 #
 # ## References
 #
