@@ -23,7 +23,7 @@ from mlcourse.tasks.images import Episodes, ImageSet, Splits
 
 TEST_SEED, VAL_SEED = 0, 1_000_001
 SHOTS = (1, 5)
-RATES = (0.008, 0.016, 0.032)  # tried for every measure, on meta-validation scripts of the glyphs
+RATES = (0.008, 0.016, 0.032, 0.064)  # tried for every measure, on meta-validation scripts of the glyphs
 SQUARED, PLAIN, COSINE = "squared distance", "distance", "cosine"
 FEWER, MORE = "squared distance, 5-way training", "squared distance, 5-shot training"
 OMNIGLOT, PIXELS = "trained on Omniglot", "nearest class mean on pixels"
@@ -37,7 +37,7 @@ class Settings:
     n_way_training: int = 20
     k_shot_training: int = 1
     n_query_training: int = 2
-    meta_steps: int = 1000
+    meta_steps: int = 1500
     sweep_steps: int = 500  # meta-steps of each run that chooses a rate
     meta_batch_size: int = 1
     halvings: int = 6
