@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Few-shot images
 #
-# From here on a task is five pictures of letters in a script that you have never seen. Comparing pixels names 43 % of further drawings rightly. On this page the `adapt` of notebook 05, not one line of it changed, gets **97 %** with one gradient step. Then the same weights, on drawings of the same letters, get **49 %**. By the end you can make either number happen, and you know which of them a user would meet.
+# From here on a task is five pictures of letters in a script that you have never seen. Comparing pixels names 43 % of further drawings rightly. On this page the `adapt` of notebook 05, not one line of it changed, gets **97 %** with one gradient step, judged as the papers judge it. Then the same weights, on drawings of the same letters, get **49 %**. By the end you can make either number happen, and you know which of them a user would meet.
 #
 # > **Recall.** Notebook 03 had a learner that scored 100 % and looked at no picture. What did it look at?
 # >
@@ -146,6 +146,7 @@ assert len({drawing.tobytes() for letter in pixels for drawing in letter}) == 13
 # - **Is ink 1 or paper 1?** Few of the pixels are large, and the rim is nought: ink is 1. Data sets store it either way round, and a network that was trained on one fails on the other without a word (see *What can go wrong*).
 # - **Do rows hold one class each?** If a row holds two letters, the labels are shifted.
 # - **What differs within a row?** Here slant, size, place, thickness: what a learner must learn to overlook.
+# - **Are there equal pictures?** None here. If there are some in your data, you want to know before you split.
 # - **How much is left at this size?** 28 × 28 pixels are what the papers use. If you cannot tell two letters apart, do not expect it of a network.
 #
 # One more trick of the papers, before we model. Turn a letter by a quarter, and you have a picture that nobody has in their alphabet. `rotations=True` counts every letter as **four classes**, one for each quarter turn: 2,166 letters become 8,664 classes. It is meant for training. Some tables have it in the test, too, which is another test. (And an O that is turned is an O: a few of the new classes cannot be told apart.)
@@ -252,7 +253,7 @@ assert far["an empty page"] < 0.8 * far["another drawing of the same letter"], f
 assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 
 # %% [markdown]
-# **What you saw.** Half of all answers. Comparing pixels mostly looks for the thinnest letter. What we want is a description in which *where a stroke lies to the pixel* does not count, and *how strokes meet* does. The blur was a first step. Look at the line in `blurred`: it is a convolution, with 13 × 13 weights that we made up. A convolutional network has many small ones, and learns them.
+# **What you saw.** Half of all answers. To a good part, comparing pixels is a search for the thinnest letter. What we want is a description in which *where a stroke lies to the pixel* does not count, and *how strokes meet* does. The blur was a first step. Look at the line in `blurred`: it is a convolution, with 13 × 13 weights that we made up. A convolutional network has many small ones, and learns them.
 
 # %% [markdown]
 # ## Conv4: one block, four times
@@ -383,10 +384,10 @@ with figures.style():
     for panel in axes.flat:
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_visible(True)
-figures.show(figure, alt="Two rows of five small pictures. A letter, and what a channel of the first block makes of it: convolved, normalised, without its negative part, and pooled to half the size. The two channels answer to different edges of the strokes.")
+figures.show(figure, alt="Two rows of five small pictures. A letter, and what a channel of the first block makes of it: convolved, normalised, without its negative part, and pooled to half the size. The two channels answer to different parts of the letter and the paper around it.")
 
 # %% [markdown]
-# Orange is negative, purple positive. Each channel answers to strokes or edges in a direction of its own. Three more blocks combine these, and the picture shrinks to a single place with 32 numbers.
+# Orange is negative, purple positive. Each channel answers to something of its own: to strokes in one direction, say, or to the paper around them. Three more blocks combine these, and the picture shrinks to a single place with 32 numbers.
 
 # %% [markdown]
 # ## The same `adapt`
@@ -481,7 +482,7 @@ assert after["random start"][1] < 40 and after["random start"][5] < after["your 
 assert after["random start"][5] > after["random start"][4] + 1, after
 
 # %% [markdown]
-# **What you saw.** All begin at 20 %. Yours needs a few steps, and about reaches the pixels that were centred and blurred by hand: 400 tasks buy what two lines of thought bought. The shipped one is at 97 % after one step. And the random start is not hopeless: it climbs, too, and after five steps it is still climbing. That is training from scratch, the rival which every table should carry.
+# **What you saw.** All begin at 20 %. Yours needs a few steps, and comes near the pixels that were centred and blurred by hand: 400 tasks buy about what two lines of thought bought. The shipped one is at 97 % after one step. (All of this is transductive, as the printed lines say.) And the random start is not hopeless: it climbs, too, and after five steps it is still climbing. That is training from scratch, the rival which every table should carry.
 #
 # Did the network learn to overlook the place of a stroke? Move all queries four pixels to the right:
 
@@ -547,7 +548,7 @@ figures.table(
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 risen = [100 * (late.mean - early.mean) for early, late in zip(before, after, strict=True)]
-assert risen[0] > 6 and 0.08 < after[0].mean - after[1].mean < 0.25 and risen[1] < 6, (before, after)
+assert after[0].mean > 0.88 and risen[0] > 6 and 0.08 < after[0].mean - after[1].mean < 0.25 and risen[1] < 6, (before, after)
 met = evaluate(one_step, Episodes(splits.train, 5, 1, 5), n_tasks=60, rng=default_rng(0), transductive=True)
 assert abs(met.mean - curves["shipped"].mean[1]) < 0.015, met
 
@@ -558,7 +559,7 @@ assert abs(met.mean - curves["shipped"].mean[1]) < 0.015, met
 
 # %% [markdown]
 # ### Exercise 7.3 ●●○○○ Test a split
-# *8 minutes. Why it matters: these few lines would have caught most of the leaks that were ever published.*
+# *8 minutes. Why it matters: a training loop never complains about a leak. These few lines do.*
 #
 # `train` and `test` are `ImageSet`s. `class_names` holds the name of each class, `alphabet` the number of the alphabet that it belongs to, `images` the pictures, (classes, drawings, H, W). Return three counts: classes that both have, alphabets that both have, and pictures of `test` that are also in `train`. `picture.tobytes()` is a picture as a string of bytes, which can be a member of a `set`.
 
@@ -645,7 +646,7 @@ twins = alike[nearest].argmax(axis=1)
 x = np.concatenate([splits.test.images[nearest, :1], splits.train.images[twins, :4]], axis=1).reshape(-1, 1, 28, 28) / 255
 y, first = np.repeat(np.arange(4), 5), np.arange(20) % 5 == 0
 look_alikes = Task(Examples(x[first], y[first]), Examples(x[~first], y[~first]))
-figures.show(figures.episode_grid(look_alikes, n_query=4, class_names=["1st", "2nd", "3rd", "4th"]), alt="The four pairs that are most alike across the split: at the left a test letter, at the right four drawings of the training letter most like it. Each pair has nearly the same form.")
+figures.show(figures.episode_grid(look_alikes, n_query=4, class_names=["1st", "2nd", "3rd", "4th"]), alt="The four pairs that are most alike across the split: at the left a test letter, at the right four drawings of the training letter most like it. The two of a pair have similar forms.")
 
 # %% [markdown]
 # At the left (under *support*) a test letter, at the right its nearest relative among the training letters. These are no copies. They come from different scripts, some of which are related: Linear A and Linear B share signs. So "unseen scripts" does not mean "unseen shapes". It is a limit of this split, and you have seen it with your own eyes. For your data such a list takes a minute to look through.
