@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | build a prototypical network in NumPy and train it · draw its decision regions and say why they have straight edges · argue for the *squared* distance · train one on images and say what makes its score honest · use it on a folder of your own images |
 # | **You need** | [03](03_measuring_adaptation.ipynb) (nearest class mean, intervals) and [07](07_few_shot_images.ipynb) (episodes of images, Conv4, what batch statistics leak) |
-# | **Time** | 40 minutes to read, 30 for the exercises, about 75 seconds to run |
+# | **Time** | 40 minutes to read, 30 for the exercises, about 65 seconds to run |
 # | **Skip it if** | you can write down the weights of the linear classifier that five support examples amount to |
 
 # %% tags=["setup"]
@@ -37,7 +37,7 @@ letters = glyphs.splits()                     # train, val, test: other scripts
 # %% [markdown]
 # ## The right rule in the wrong space
 #
-# Take two drawings of the same letter, and one of another letter. Compare them as notebook 03 did, by the sum of squared differences of their pixels.
+# Take two drawings of the same letter, and one of another letter (ours are rendered, by simulated drawers). Compare them as notebook 03 did, by the sum of squared differences of their pixels.
 #
 # **Predict.** How often is the *same* letter, drawn by somebody else, farther away than a *different* letter: 1 time in 100, 10 times, or 30 times?
 
@@ -267,17 +267,22 @@ figures.show(figure, alt="Four panels. Inputs before training: three wedges that
 
 # %%
 new_tasks = rings(200, default_rng(9), n_query=20)
-for name, embed in {"inputs themselves": lambda x: x, "before training": lambda x: network.apply(start, x),
-                    "after training": lambda x: network.apply(theta, x)}.items():
-    found = [np.mean(protonet.classify(embed(new.query.x), embed(new.support.x), new.support.y, 3).argmax(axis=1)
-                     == new.query.y) for new in each(new_tasks)]
-    print(f"{name:18} {np.mean(found):.1%} right on 200 new tasks")
-    rings_right = np.mean(found)
+
+def score(embed):
+    right = []
+    for new in each(new_tasks):
+        log_p = protonet.classify(embed(new.query.x), embed(new.support.x), new.support.y, 3)
+        right.append(np.mean(log_p.argmax(axis=1) == new.query.y))
+    return np.mean(right)
+
+print(f"inputs as they are {score(lambda x: x):.1%} right on 200 new tasks")
+print(f"before training    {score(lambda x: network.apply(start, x)):.1%}")
+print(f"after training     {score(lambda x: network.apply(theta, x)):.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.abs(mine - packaged).max() < 1e-12
 assert np.mean(losses[:20]) > 0.8 and np.mean(losses[-20:]) < 0.05
-assert rings_right > 0.99
+assert score(lambda x: network.apply(theta, x)) > 0.99 and score(lambda x: x) < 0.55
 
 # %% [markdown]
 # **What you saw.** From *one* point of it, the whole ring is known. The network has never seen these three distances, but it has learned, from other tasks, that direction does not matter, and has folded each ring into a small heap. That is all the learning there is: the support set says where the heaps are.
@@ -303,7 +308,7 @@ value, gradient = metric.meta_loss_and_gradient(protonet.classify, network, thet
 fast_value, fast_gradient = fast_metric.meta_loss_and_gradient(
     fast_protonet.classify, fast_networks.mlp((2, 32, 32, 2)), arrays.tensors(theta), arrays.tensors(tasks), n_way=3
 )
-print("loss by hand, reference, torch:", by_hand, float(value), float(fast_value))
+print(f"loss by hand {by_hand:.12f}, reference {float(value):.12f}, torch {float(fast_value):.12f}")
 apart = max(np.abs(fast_gradient[name].numpy() - gradient[name]).max() for name in theta)
 print(f"largest difference of the gradients {apart:.0e}")
 
@@ -384,22 +389,25 @@ far = ((points[letter, drawer] - points[other, second]) ** 2).sum(axis=1)
 print(f"pixels {np.mean(to_same > to_other):.0%}, learned space {np.mean(near > far):.1%}")
 
 # %% tags=["hide-input"]
+panels = {"pixels": (to_same, to_other, (0.02, 0.95), (1.55, 0.7)), "learned": (near, far, (0.4, 3.2), (1.35, 0.9))}
 with figures.style():
-    figure, axes = figures.canvas(1, 2, height=2.5, sharey=True)
-    for panel, (title, same, different) in zip(axes, (("pixels", to_same, to_other), ("learned", near, far)), strict=True):
-        bins = np.linspace(0, 2.5, 50)
-        for distances, colour, line in ((same, palette.TASKS[0], "-"), (different, palette.TASKS[1], "--")):
-            panel.hist(distances / different.mean(), bins, density=True, histtype="step", color=colour, linestyle=line, linewidth=1.6)
-        panel.set(yticks=[], xticks=[0, 1, 2])
-        panel.set_title(title, fontsize=9.5)
-    for panel, places in zip(axes, (((0.4, 1.55), (1.75, 0.7)), ((0.32, 2.6), (1.5, 0.85))), strict=True):
-        for words, place, colour in zip(("same letter", "another"), places, palette.TASKS, strict=False):
+    figure, axes = figures.canvas(1, 2, height=2.5)
+    for panel, (title, (same, different, left, right)) in zip(axes, panels.items(), strict=True):
+        for words, distances, place, line, colour in (("same letter", same, left, "-", palette.TASKS[0]),
+                                                      ("another", different, right, "--", palette.TASKS[1])):
+            panel.hist(distances / different.mean(), np.linspace(0, 2.5, 50), density=True, histtype="step",
+                       color=colour, linestyle=line, linewidth=1.6)
             panel.text(*place, words, color=figures.readable(colour), fontsize=8.5)
+        panel.set(yticks=[], xticks=[0, 1, 2], xlim=(0, 2.5))
+        panel.set_title(title, fontsize=9.5)
     figure.supxlabel("squared distance (1 = mean distance to another letter)", fontsize=9)
 figures.show(figure, alt="Histograms of distances. As pixels, those to the same letter and those to another letter overlap almost wholly. In the learned space those to the same letter are heaped near nought, and the others spread far to the right.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert np.mean(near > far) < 0.015
+assert np.mean(near > far) < 0.01
+
+# %% [markdown]
+# A third has become less than one in a hundred. The learned space was given no rule about strokes, slants or sizes. It was only asked, a thousand times and more, to keep apart what is called different in *this* task.
 
 # %% [markdown]
 # ## Why the *square*?
@@ -537,7 +545,7 @@ print(f"difference {100 * difference.mean():.1f} ± {100 * half_width:.1f} point
 assert difference.mean() - half_width > 0 and 0.005 < difference.mean() < 0.05
 
 # %% [markdown]
-# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of nought. (It is taken task by task, as the quiz of notebook 03 advised, and is narrower than either score's.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images:
+# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of nought. (It is taken task by task, as the quiz of notebook 03 advised: both met the same tasks.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images:
 
 # %%
 figures.table(stored_rows(["squared distance", "squared distance, 5-way training", "squared distance, 5-shot training"],
@@ -665,7 +673,13 @@ assert matched.mean > 0.93 and round(np.e / (np.e + 4), 2) == 0.40 and round(np.
 columns = ["glyphs, 1-shot", "Omniglot, 1-shot", "glyphs, 5-shot", "Omniglot, 5-shot"]
 names = {"squared distance": "trained on glyphs", "trained on Omniglot": "trained on Omniglot",
          "nearest class mean on pixels": "pixels"}
-figures.table([row | {"": names[row[""]]} for row in stored_rows(names, columns)], f"{stored['title']}. {results.caption(stored)}")
+figures.table([row | {"": names[row[""]]} for row in stored_rows(names, columns)],
+              "Accuracy in %, 5-way. ± is the 95 % interval over 600 tasks, the spread is over three seeds, first column. Not transductive.")
+
+# %%
+from IPython.display import Markdown
+
+Markdown(results.caption(stored))                                     # how it was measured, on what, and how to do it again
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 from dataclasses import asdict
@@ -690,7 +704,7 @@ assert 5 < ours["squared distance"]["glyphs, 1-shot"] - ours["squared distance"]
 # %% [markdown]
 # ## Your own images
 #
-# Put your images into a folder with one sub-folder for each class, and `own.read_folder` makes an image set of it. To show it anywhere, this cell first *makes* such a folder from letters of a script that no training has seen, as dark ink on white paper, the way a scan looks. With your own images you leave that part out.
+# Put your images into a folder with one sub-folder for each class, and `own.read_folder` makes an image set of it. To show it anywhere, this cell first *makes* such a folder, from letters that no training has seen, as dark ink on white paper, the way a scan looks. With images of your own, only the line with `read_folder` stays, with the path of your folder in it.
 
 # %%
 import pathlib
