@@ -4,6 +4,7 @@ import re
 
 from mlcourse import results
 from mlcourse.paths import REPOSITORY
+from mlcourse.reproduce import omniglot_table
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -15,10 +16,15 @@ def shown(name: str) -> str:
 
 
 def test_the_tables_are_the_stored_ones():
-    for name in ("sinusoid", "bench_meta_gradient_sinusoid"):
+    for name in results.names():
         assert shown(name) == results.table(results.load(name)), (
             f"put `python -m mlcourse results table {name}` into README.md"
         )
+
+
+def test_the_omniglot_table_is_made_of_the_stored_runs():
+    told = "put `python -m mlcourse results table omniglot` into README.md, its first table"
+    assert shown("omniglot") == omniglot_table.summary(omniglot_table.runs()), told
 
 
 def test_every_link_leads_somewhere():
