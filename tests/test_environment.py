@@ -28,7 +28,7 @@ COMES_WITH = {
     "traitlets": "ipywidgets",
 }
 # The course measures itself against these where they are installed, and does without where they are not
-OPTIONAL = {"higher"}
+OPTIONAL = {"higher", "jax"}
 # Used by people and not by import
 TOOLS = {"jupyterlab"}
 
