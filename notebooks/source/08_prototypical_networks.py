@@ -389,11 +389,11 @@ far = ((points[letter, drawer] - points[other, second]) ** 2).sum(axis=1)
 print(f"pixels {np.mean(to_same > to_other):.0%}, learned space {np.mean(near > far):.1%}")
 
 # %% tags=["hide-input"]
-panels = {"pixels": (to_same, to_other, (0.02, 0.95), (1.55, 0.7)), "learned": (near, far, (0.4, 3.2), (1.35, 0.9))}
+panels = {"pixels": (to_same, to_other, (0.03, 1.1), (1.5, 0.75)), "learned": (near, far, (0.35, 3.2), (1.35, 0.9))}
 with figures.style():
     figure, axes = figures.canvas(1, 2, height=2.5)
     for panel, (title, (same, different, left, right)) in zip(axes, panels.items(), strict=True):
-        for words, distances, place, line, colour in (("same letter", same, left, "-", palette.TASKS[0]),
+        for words, distances, place, line, colour in (("same\nletter", same, left, "-", palette.TASKS[0]),
                                                       ("another", different, right, "--", palette.TASKS[1])):
             panel.hist(distances / different.mean(), np.linspace(0, 2.5, 50), density=True, histtype="step",
                        color=colour, linestyle=line, linewidth=1.6)
