@@ -122,7 +122,21 @@ def block(answer):
     params = {name: torch.as_tensor(rng.normal(size=shape)) for name, shape in shapes.items()}
     h = torch.as_tensor(rng.normal(size=(4, 2, 6, 6)))
     before = h.clone()
-    got = answer(params, 1, h)
+    try:
+        got = answer(params, 1, h)
+    except KeyError as error:
+        if not str(error.args[0]).endswith("0"):
+            raise
+        yield 'the arrays of block 1 are called w1, b1 and so on: use `i`, not 0, as in `params[f"w{i}"]`'
+        return
+    except RuntimeError as error:
+        if not all(size in str(error) for size in ("(3)", "(6)", "must match")):
+            raise
+        yield (
+            "one number for each channel meets the axis of columns: give scale and shift `[:, None, None]`, "
+            "and mean and variance `keepdim=True`"
+        )
+        return
     yield untouched(h, before, "h")
     g = F.conv2d(h, params["w1"], params["b1"], padding=1)
     scale, shift = params["scale1"][:, None, None], params["shift1"][:, None, None]
@@ -182,8 +196,9 @@ def _two_sets() -> tuple[ImageSet, ImageSet]:
 def shared(answer):
     train, test = _two_sets()
     got = answer(train, test)
-    if isinstance(got, tuple | list) and len(got) == 3 and all(hasattr(part, "__len__") for part in got):
-        yield "these are the things themselves: return how many there are, by `len`"
+    things = (set, frozenset, list, tuple, dict)
+    if isinstance(got, tuple | list) and len(got) == 3 and any(isinstance(part, things) for part in got):
+        yield "a place holds the things themselves: return how many there are, by `len`"
     yield compare(
         got,
         (2, 1, 3),
@@ -227,8 +242,16 @@ def each_alone(answer):
 
     first = torch.stack([network.apply(phi, torch.cat([x[None], support_x]))[-1] for x in query_x])
     everything = network.apply(phi, torch.cat([support_x, query_x]))
+    try:
+        got = answer(network.apply, phi, support_x, query_x)
+    except RuntimeError as error:
+        if "number of dimensions" in str(error):
+            yield "x is one picture, (1, H, W), and a batch has four axes: `x[None]` is a batch of one"
+        if "non-empty TensorList" in str(error):
+            yield "`scores` is still empty after the loop: append the query's row to it, once for each query"
+        raise
     yield compare(
-        answer(network.apply, phi, support_x, query_x),
+        got,
         scores(support_x, -1),
         name="the scores",
         rtol=1e-4,

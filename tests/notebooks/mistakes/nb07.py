@@ -40,6 +40,8 @@ MISTAKES = {
         Mistake(old=" + shift", new="", says="o shift: add"),
         Mistake(old="scale * (g - mean)", new="(g - mean)", says="o scale: multiply"),
         Mistake(old="torch.relu(g)", new="g", says="no ReLU"),
+        Mistake(old='f"w{i}"', new='"w0"', says="not 0"),
+        Mistake(old='params[f"scale{i}"][:, None, None]', new='params[f"scale{i}"]', says="give scale and shift"),
     ],
     "7.3": [
         Mistake(
@@ -58,11 +60,7 @@ MISTAKES = {
             says="not all drawings of a class",
         ),
         Mistake(old=" if picture.tobytes() in known", new="", says="count those that are in both"),
-        Mistake(
-            old="len(classes), len(alphabets), len(copies)",
-            new="classes, alphabets, copies",
-            says="the things themselves",
-        ),
+        Mistake(old="return len(classes)", new="return classes", says="the things themselves"),
     ],
     "7.4": [
         Mistake(old="torch.cat([support_x, x[None]])", new="x[None]", says="quite alone"),
@@ -70,5 +68,7 @@ MISTAKES = {
         Mistake(old="[support_x, x[None]]", new="[x[None], support_x]", says="last support picture"),
         Mistake(old="[support_x, x[None]]", new="[query_x, x[None]]", says="meets the other queries"),
         Mistake(old="apply(phi, batch)[-1]", new="apply(phi, batch)", says="keep the rows"),
+        Mistake(old="[support_x, x[None]]", new="[support_x, x]", says="a batch of one"),
+        Mistake(old="scores.append(apply(phi, batch)[-1])", new="apply(phi, batch)[-1]", says="still empty"),
     ],
 }
