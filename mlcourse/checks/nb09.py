@@ -1,10 +1,26 @@
 """Checks of the exercises of notebook 09, the same lines on a GPU."""
 
+from collections import Counter
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlcourse.checks.compare import compare, untouched
 from mlcourse.checks.verdict import exercise
+
+
+class Asked(TorchDispatchMode):
+    """Counts what the library is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        self.asked[str(operation.overloadpacket).removeprefix("aten.")] += 1
+        return operation(*args, **(kwargs or {}))
 
 
 @exercise(
@@ -19,6 +35,10 @@ def convolution_flop(answer):
         name="the number of operations",
         diagnoses=[
             (9 * 5 * 7 * 11 * 13, "each term is a multiplication *and* an addition: two operations"),
+            (
+                (2 * 9 * 5 - 1) * 7 * 11 * 13,
+                "exact, but here the first term counts an addition, too: count 2 for every term",
+            ),
             (2 * 3 * 5 * 7 * 11 * 13, "a 3×3 kernel has 9 neighbours, not 3"),
             (2 * 9 * 7 * 11 * 13, "every sum runs over the neighbours in all `n_in` channels"),
             (2 * 9 * 5 * 11 * 13, "there are `n_out` numbers for each pixel, each with a sum of its own"),
@@ -94,6 +114,14 @@ def convolution(answer):
             ),
         ],
     )
+    with Asked() as door:
+        answer(x, w)
+    if any("conv" in name for name in door.asked):
+        yield "the numbers are right, but torch's own convolution made them: make them by one matrix product"
+    products = sum(door.asked[name] for name in ("mm", "bmm", "addmm", "baddbmm", "mv", "dot"))
+    if products != 1:
+        made = f"{products} products" if products else "no matrix product"
+        yield f"the numbers are right, but {made} made them: join the nine pictures first, then multiply once"
 
 
 @exercise("9.3", "Round like a GPU", passed="With 10 bits this is TF32, with 7 bfloat16, to the last bit.")
@@ -152,7 +180,15 @@ def rounded(answer):
             (
                 x.bfloat16().float(),
                 "with `bits` = 23 nothing should change; yours keeps 7 bits whatever `bits` says",
-            )
+            ),
+            (
+                kept(lambda steps: torch.floor(steps + 0.5), 24),
+                "with 23 bits there is no room for the half: adding 0.5 rounds by itself; use `torch.round`",
+            ),
+            (
+                lambda got: got.shape == x.shape and torch.allclose(got, x, rtol=1e-6, atol=0.0),
+                "with `bits` = 23 every number should come back to the last bit; yours are a hair off",
+            ),
         ],
     )
     ten = x.half().float()
@@ -167,8 +203,18 @@ def over_ranks(answer):
     gradients = torch.tensor([[1.0, -2.0, 4.0], [3.0, 0.5, -1.0], [0.25, 7.0, 2.0]], dtype=torch.float64)
     n_tasks = torch.tensor([5, 3, 4])
     sums = n_tasks[:, None] * gradients
+    try:
+        got = answer(gradients, n_tasks)
+    except RuntimeError as error:
+        if "dtype" not in str(error) and "scalar type" not in str(error):
+            raise
+        yield (
+            "`n_tasks` are integers and `gradients` are not, and a matrix product wants one type: "
+            "`n_tasks.to(gradients)` has the other's"
+        )
+        return
     yield compare(
-        answer(gradients, n_tasks),
+        got,
         sums.sum(dim=0) / 12,
         name="the mean",
         diagnoses=[

@@ -11,6 +11,7 @@ MISTAKES = {
         Mistake(old="height * width", new="height * height", says="not height squared"),
         Mistake(old="n_out * height * width", new="n_out", says="operations for one pixel"),
         Mistake(old="n_out * height * width", new="(height - 2) * n_out * (width - 2)", says="at the edge"),
+        Mistake(old="2 * terms * numbers", new="(2 * terms - 1) * numbers", says="counts an addition, too"),
     ],
     "9.2": [
         Mistake(old="w.permute(2, 3, 1, 0)", new="w.permute(3, 2, 1, 0)", says="rows and columns are"),
@@ -28,6 +29,16 @@ MISTAKES = {
             says="still a matrix",
         ),
         Mistake(old="F.pad(x, (0, 0, 1, 1, 1, 1))", new="F.pad(x, (1, 1, 1, 1, 0, 0))", says="last axis first"),
+        Mistake(
+            old="return (rows @ kernel).reshape(n, height, width, -1)",
+            new="return F.conv2d(x.movedim(-1, 1), w, padding=1).movedim(1, -1)",
+            says="torch's own convolution",
+        ),
+        Mistake(
+            old="return (rows @ kernel).reshape(n, height, width, -1)",
+            new="return sum(part @ w[:, :, k // 3, k % 3].T for k, part in enumerate(shifted))",
+            says="9 products made them",
+        ),
     ],
     "9.3": [
         Mistake(old="2 ** (bits + 1)", new="2**bits", says="one bit too few"),
@@ -49,6 +60,11 @@ MISTAKES = {
             new="torch.round(mantissa, decimals=bits)",
             says="`decimals` counts decimal digits",
         ),
+        Mistake(
+            old="torch.round(mantissa * steps)",
+            new="torch.floor(mantissa * steps + 0.5)",
+            says="adding 0.5 rounds by itself",
+        ),
     ],
     "9.4": [
         Mistake(old="sums.sum(dim=0) / n_tasks.sum()", new="gradients.mean(dim=0)", says="the mean of the means"),
@@ -57,5 +73,6 @@ MISTAKES = {
         Mistake(old=" / n_tasks.sum()", new="", says="divide by how many tasks"),
         Mistake(old="/ n_tasks.sum()", new="/ len(n_tasks)", says="divided by the number of ranks"),
         Mistake(old="sums.sum(dim=0)", new="sums.sum(dim=1)", says="the ranks are axis 0"),
+        Mistake(old="sums.sum(dim=0)", new="n_tasks @ gradients", says="`n_tasks.to(gradients)`"),
     ],
 }
