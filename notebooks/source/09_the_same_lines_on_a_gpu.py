@@ -281,7 +281,7 @@ with figures.style():
 figures.show(figure, alt="Roofline on two logarithmic axes: speed rises with arithmetic intensity and then is flat. ReLU, batch normalisation and the sine layer stand under the sloping part, the convolution under the flat part. The roof of a data-centre GPU lies far higher, and its corner further to the right.")
 
 # %% [markdown]
-# The third price is not in the picture. It is the one that a GPU does *not* lower: your processor asks, in the same Python, whichever device does the work. The sine layer on an H100 would be half a nanosecond of arithmetic behind a microsecond or more of asking. So a loop of small operations gains nothing from a GPU. The rest of this page lowers the second and the third price.
+# The third price is not in the picture, and a GPU does *not* lower it: your processor asks, in the same Python, whichever device does the work. The sine layer on an H100 would be half a nanosecond of arithmetic behind a microsecond or more of asking. So a loop of small operations gains nothing from a GPU. The rest of this page lowers the second and the third price.
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 800 < intensity["convolution"] / intensity["ReLU"] < 1300
@@ -337,7 +337,7 @@ for ways in (sine_ways, image_ways):
     assert (found[0] - found[1]).norm() < 0.5 * found[0].norm()      # float32, and switches that flip
 
 # %% [markdown]
-# **What you saw.** The same `vmap`, around the same lines. The sines gain several times, because they paid for asking. The images gain nothing on a processor; on the one that made this page they lose. (Written with `torch.autograd.grad`, the loop over sines takes less, see "Ask once"; `vmap` wins there, too.) The engine's `batching="auto"` loops over tasks on a CPU when there are convolutions, and takes `vmap` otherwise.
+# **What you saw.** The same `vmap`, around the same lines. The sines gain several times, because they paid for asking. The images gain nothing on a processor; on the one that made this page they lose. The engine's `batching="auto"` loops over tasks on a CPU when there are convolutions, and takes `vmap` otherwise.
 #
 # What do the images lose? With $\theta$ shared, `vmap` of a convolution is one convolution of a larger batch. But after one inner step each task has *its own* weights $\varphi_i$. Then the library has to make a **grouped convolution**: the channels of all tasks side by side, in groups that do not see each other.
 #
@@ -398,7 +398,7 @@ figures.table(rows, f"Milliseconds of one meta-gradient on this {device.type}")
 # %% [markdown]
 # ## A convolution is a matrix product
 #
-# If there is one operation that every library has tuned to the limit, it is the matrix product. So make the convolution one. Put the nine neighbours of a pixel side by side in a row of $9C$ numbers. The kernel becomes a matrix of $9C \times C'$. All pixels of all pictures are the rows:
+# The operation that every library has tuned to the limit is the matrix product. So make the convolution one. Put the nine neighbours of a pixel side by side in a row of $9C$ numbers. The kernel becomes a matrix of $9C \times C'$. All pixels of all pictures are the rows:
 #
 # $$\underbrace{(n H W) \times 9C}_{\text{neighbours}} \;\; @ \;\; \underbrace{9C \times C'}_{\text{kernel}} \;=\; (n H W) \times C'$$
 #
@@ -529,7 +529,7 @@ for name, work in sine_ways.items():
 assert 3000 < asked["loop"] < 7000 and 150 < asked["vmap"] < 500
 
 # %% [markdown]
-# **What you saw.** Thousands of times in a loop, some 250 times under `vmap`. But the 250 are the same in every meta-step: same operations, same shapes, same order. So write the list down once and play it back. There are two ways to do that, and the engine knows both:
+# **What you saw.** Thousands of times in a loop, some 250 times under `vmap`. (The time taken is several times that of as many bare additions: `grad` inside `grad` handles each operation on several levels before it comes to the door.) But the 250 are the same in every meta-step: same operations, same shapes, same order. So write the list down once and play it back. There are two ways to do that, and the engine knows both:
 #
 # - `capture="compile"`: `torch.compile` reads your Python, and a compiler makes a program of it that also *fuses* operations: normalisation and ReLU become one way through memory. That lowers the second price as well. It takes a while.
 # - `capture="cuda-graph"`: the GPU's driver records what the step sends to the GPU and plays the recording back. Nothing is fused; Python is gone. It is ready at once, and for GPUs only.
@@ -648,7 +648,7 @@ assert torch.equal(first.support.x, again.support.x)
 #
 # A GPU works like a kitchen: you hand in an order and get a ticket at once. You wait only when you want to *see* something: `.item()`, `float(loss)`, `print(loss)`. Until then your processor can prepare what comes next.
 #
-# To see that without a GPU, here is a stand-in, and nothing but a stand-in: a worker that takes 2 ms for an order, and a host that needs half a millisecond in Python to prepare each order.
+# To see that without a GPU, here is a mere stand-in: a worker that takes 2 ms for an order, and a host that needs half a millisecond in Python to prepare each order.
 #
 # **Predict.** Fifty steps. How much time does it save to look once, at the end, and not at every loss: nothing, a fifth, a half?
 
@@ -822,7 +822,7 @@ assert with_kinks["other tasks"] > 0.6 and without["other tasks"] > 0.4
 assert with_kinks["TF32"] > 20 * without["TF32"] and with_kinks["bf16"] > 10 * without["bf16"]
 
 # %% [markdown]
-# **What you saw.** About a tenth in Conv4, and a hundred times less in the smooth network. The rounding itself is small; what it does is throw switches. A ReLU is open or closed, max-pooling takes this pixel or that one. Where it is nearly a tie, a hair decides, and a switch that flips changes the gradient by a whole term. So two correct programs for Conv4 mostly agree to five or six digits in float32, and now and then, in an unlucky draw, to far fewer. To compare implementations, use float64.
+# **What you saw.** About a tenth in Conv4, and a hundred times less in the smooth network. The rounding is small, but it throws switches. A ReLU is open or closed, max-pooling takes this pixel or that one; where it is nearly a tie, a hair decides, and the gradient changes by a whole term. So two correct programs for Conv4 mostly agree to five or six digits in float32, and now and then, in an unlucky draw, to far fewer. To compare implementations, use float64.
 #
 # Does the tenth hurt? Look at the last column: the meta-gradient of other tasks differs from this one by about its whole length, in every step, and training lives with that. But luck with tasks averages out over many steps, and whether the flips do, only the accuracy after training can tell. `reproduce omniglot` has `--precision tf32` and `float32` for that. (PyTorch's `autocast` to bf16 also *stores* results in 7 bits. Ours rounds factors only: that error is not in this table.)
 
@@ -997,7 +997,7 @@ assert 0.4e6 < 4 * sum(p.numel() for p in conv4_theta.values()) < 0.5e6 and len(
 # %% [markdown]
 # ## What can go wrong
 #
-# **A clock that does not wait.** Look again at the kitchen: with one look at the end, all orders were in long before all were done. On a GPU, `time.perf_counter()` around a step measures when the orders were *in*. Speed-ups that are none are easily made in this way. With the stand-in, whose worker needs 2 ms an order:
+# **A clock that does not wait.** Look again at the kitchen: with one look at the end, all orders were in long before all were done. On a GPU, `time.perf_counter()` around a step measures when the orders were *in*. With the stand-in, whose worker needs 2 ms an order:
 
 # %% tags=["nbval-ignore-output"]
 with ThreadPoolExecutor(max_workers=1) as device_stand_in:
@@ -1009,7 +1009,7 @@ with ThreadPoolExecutor(max_workers=1) as device_stand_in:
 print(f"an order takes {1e3 * wrong / 50:.2f} ms without waiting, {1e3 * right / 50:.2f} ms with it")
 
 # %% [markdown]
-# The function `milliseconds` on this page waits before it starts the clock and before it stops it. It also throws the first call away. The first call of the compiled step took seconds, up to a quarter of a minute: a benchmark that includes it measures the compiler.
+# Our `milliseconds` waits before it starts the clock and before it stops it, and throws the first call away. The first call of the compiled step took seconds, up to a quarter of a minute: a benchmark that includes it measures the compiler.
 #
 # **A wrong gradient, without a word.** The obvious way to write Conv4 calls `F.batch_norm`, and in a loop that is right. Here is a smaller network with the same parts: a linear map and a normalisation, both adapted to each task.
 #
@@ -1058,7 +1058,7 @@ if torch.__version__.startswith("2.13."):
     assert found["vmap"] * differences < 0
 
 # %% [markdown]
-# **What you saw.** The loop agrees with the finite differences. With torch 2.13, `vmap` does not, and not by a little: the sign is wrong. The *loss* is the same to more than a dozen digits, so nothing you would plot tells you; under `vmap` the second derivative takes the batch's mean and variance for constants. (If your line does not say so, your torch has it mended.) `networks.batch_norm` therefore writes the normalisation out in plain operations under `vmap`, and a test compares loop, `vmap` and finite differences. The test from notebook 05 again: it is the first to write, on any device.
+# **What you saw.** The loop agrees with the finite differences. With torch 2.13, `vmap` does not, and not by a little: the sign is wrong. The *loss* is the same to more than a dozen digits, so nothing you would plot tells you; under `vmap` the second derivative takes the batch's mean and variance for constants. (If your line does not say so, your torch has it mended.) `networks.batch_norm` therefore writes the normalisation out in plain operations under `vmap`, and a test compares loop, `vmap` and finite differences. That test is the first to write, on any device.
 
 # %% [markdown]
 # ## Quiz
