@@ -59,6 +59,20 @@ def _log_total(logits: np.ndarray, axis: int = 1) -> np.ndarray:
     return np.log(np.exp(logits).sum(axis=axis, keepdims=True))
 
 
+_LOG_OF_NOUGHT = (
+    "you took the logarithm of the finished probability, and that of a far class is nought: "
+    "use the logit minus the logarithm of the sum"
+)
+
+
+def _is_log_of_nought(numbers: np.ndarray, logits: np.ndarray) -> bool:
+    """Whether likely classes are right and those far behind are minus infinity."""
+    want = _log_softmax(logits)
+    finite = np.isfinite(numbers)
+    lost = not finite.all() and finite.any(axis=1).all()
+    return bool(lost and np.isneginf(numbers[~finite]).all() and np.allclose(numbers[finite], want[finite]))
+
+
 @exercise(
     "8.2", "From distances to log-probabilities", passed="Its mean over the queries, with a minus, is the loss."
 )
@@ -99,19 +113,40 @@ def log_probabilities(answer):
         ],
     )  # fmt: skip
     far = 100 * queries
+    logits = -((far[:, None] - centres) ** 2).sum(axis=-1)
+    overall = logits - logits.max()
     with np.errstate(all="ignore"):
         got = answer(far, centres)
+        over_all_rows = overall - _log_total(overall)
     yield compare(
         got,
-        _log_softmax(-((far[:, None] - centres) ** 2).sum(axis=-1)),
+        _log_softmax(logits),
         name="the array of log-probabilities of far queries",
         diagnoses=[
+            (
+                lambda numbers: np.allclose(numbers, over_all_rows, equal_nan=True),
+                "you subtracted the largest logit of all: subtract from each row the largest logit of that row",
+            ),
+            (
+                lambda numbers: _is_log_of_nought(numbers, logits),
+                _LOG_OF_NOUGHT,
+            ),
             (
                 lambda numbers: not np.isfinite(numbers).all(),
                 "right for near queries, but of far ones every exponential becomes nought and its logarithm minus "
                 "infinity: subtract the largest logit of each row first",
-            )
+            ),
         ],
+    )
+    one, two = np.array([[100.0, 0.0]]), np.array([[0.0, 0.0], [5.0, 0.0]])
+    logits = -((one[:, None] - two) ** 2).sum(axis=-1)  # -10000 and -9025: the loser's probability is nought
+    with np.errstate(all="ignore"):
+        got = answer(one, two)
+    yield compare(
+        got,
+        _log_softmax(logits),
+        name="the array of log-probabilities of a query with a class far behind",
+        diagnoses=[(lambda numbers: _is_log_of_nought(numbers, logits), _LOG_OF_NOUGHT)],
     )
 
 
@@ -130,6 +165,10 @@ def as_linear(answer):
         (weights, biases),
         name="(weights, biases)",
         diagnoses=[
+            (
+                (centres.T, biases / 2),
+                "same regions, other probabilities: both weights and biases are halved",
+            ),
             ((centres.T, biases), "these weights are half of what they should be: look at the factor of c·q"),
             (
                 (-weights, biases),

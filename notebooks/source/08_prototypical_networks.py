@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Prototypical networks
 #
-# On this page a class is a mean, and nothing else. After half a minute of training on your processor a network recognises letters of scripts that it has never seen, more than **95 times out of 100, from one example of each**. It takes no gradient step to learn a new letter, and you will have written every line that matters.
+# On this page a class is a mean, and nothing else. After half a minute of training on your processor a network recognises letters of scripts that it has never seen, more than **95 times out of 100, from one example of each**. It takes no gradient step to learn a new letter, and you will have written its central lines.
 #
 # > **Recall.** In notebook 03 you wrote nearest class mean, and on pixels it was right 43 times out of 100 with one example of each class. What would have to change for it to do better: the rule, or what it measures?
 # >
@@ -16,7 +16,7 @@
 #
 # | | |
 # | --- | --- |
-# | **You will be able to** | build a prototypical network in NumPy and train it · draw its decision regions and say why they have straight edges · argue for the *squared* distance · train one on images and say what makes its score honest · use it on a folder of your own images |
+# | **You will be able to** | build a prototypical network in NumPy and train it · draw its decision regions and say why they have straight edges · say what the *squared* distance buys, and what it does not · train one on images and say what makes its score honest · use it on a folder of your own images |
 # | **You need** | [03](03_measuring_adaptation.ipynb) (nearest class mean, intervals) and [07](07_few_shot_images.ipynb) (episodes of images, Conv4, what batch statistics leak) |
 # | **Time** | 40 minutes to read, 30 for the exercises, about 65 seconds to run |
 # | **Skip it if** | you can write down the weights of the linear classifier that five support examples amount to |
@@ -74,7 +74,7 @@ assert 55 < to_same.mean() < 60 and 63 < to_other.mean() < 69
 # %% [markdown]
 # **What you saw.** In a third of the cases. (The picture shows the worst of them.) With five classes to choose from there are four rivals, and one of them is often nearer: hence the 43 out of 100.
 #
-# So let a network $f_\theta$ send each image to a point, its **embedding**, and measure there. If all drawings of a letter land close together, and letters apart from each other, one example is enough. Nothing in this sentence says *which* letters: the network may learn it on some scripts and be used on others.
+# So let a network $f_\theta$ send each image $x$ to a point $z = f_\theta(x)$, its **embedding**, and measure there. If all drawings of a letter land close together, and letters apart from each other, one example is enough. Nothing in this sentence says *which* letters: the network may learn it on some scripts and be used on others.
 
 # %% [markdown]
 # ## A class is a mean
@@ -129,7 +129,7 @@ checks.nb08.prototypes(prototypes)
 #
 # $$\log p(y = k \mid x) = \ell_k - \log \sum_j \exp(\ell_j), \qquad \ell_k = -\lVert f_\theta(x) - c_k \rVert^2$$
 #
-# One practical matter: a computer takes $\exp(-1000)$ for nought. Subtract the largest logit from all logits of the row first. The probabilities stay the same (the factor cancels), and at least one exponential is 1.
+# One practical matter: a computer takes $\exp(-1000)$ for nought. Subtract the largest logit from all logits of the row first. The probabilities stay the same (the factor cancels), and at least one exponential is 1. And do not take the logarithm of the finished probability: that of a far class is nought. Use $\ell_k - \log \sum_j \exp(\ell_j)$ as it stands.
 
 # %% [markdown]
 # ### Exercise 8.2 ●●○○○ From distances to log-probabilities
@@ -169,17 +169,17 @@ checks.nb08.log_probabilities(log_probabilities)
 # </details>
 
 # %% [markdown]
-# The **loss** of a task is the cross-entropy: the mean over its queries of $-\log p(\text{right class})$. It is nought if the network is sure and right, $\log 5 \approx 1.6$ if it spreads its belief over five classes evenly, and large if it is sure and wrong. Support examples make the prototypes, queries are judged. No inner loop, no second gradient: $\theta$ gets the gradient of this loss, task after task.
+# The **loss** of a task is the cross-entropy: the mean over its queries of $-\log p(\text{right class})$. It is nought if the network is sure and right, $\log 5 \approx 1.6$ if it spreads its belief over five classes evenly, and large if it is sure and wrong. Support examples make the prototypes, queries are judged. No inner loop, no second gradient: $\theta$ gets the gradient of this loss, task after task. (All of this needs classes. In a regression every example has a label of its own, so there is nothing to take a mean of.)
 
 # %% [markdown]
 # ## Train it in NumPy
 #
-# To see what is learned, make the problem as small as it can be. A letter stays the same whoever draws it: one thing about a drawing matters, another does not. Here the inputs are points of the plane. **How far** a point lies from the middle says its class; **in which direction** is the drawer's affair and means nothing. A task has three classes, three distances of its own, and one example of each.
+# To see what is learned, make the problem as small as it can be. A letter stays the same whoever draws it: one thing about a drawing matters, another does not. Here the inputs are points of the plane. **How far** a point lies from the middle says its class; **in which direction** is the drawer's affair and means nothing. A task has three classes, three distances of its own (one from each of three bands, with gaps between the bands), and one example of each.
 
 # %% tags=["setup"]
-def rings(n_tasks, rng, k_shot=1, n_query=5, n_way=3):
+def rings(n_tasks, rng, k_shot=1, n_query=5, n_way=3, band=(0, 0.6)):
     """Tasks whose classes are rings around the middle: x (T, S, 2), y (T, S)."""
-    radius = 0.3 + 0.9 * (np.arange(n_way) + rng.uniform(0, 0.6, (n_tasks, n_way)))
+    radius = 0.3 + 0.9 * (np.arange(n_way) + rng.uniform(*band, (n_tasks, n_way)))
     radius = rng.permuted(radius, axis=1)                # any ring may be class 0
 
     def draw(n):
@@ -195,7 +195,7 @@ network = networks.mlp((2, 32, 32, 2))                   # from the plane to ano
 start = network.init(default_rng(0))
 
 # %% [markdown]
-# The loss, in lines that you could have written. `protonet.prototypes` and `protonet.log_probabilities` are your two functions, in operations that the engine of notebook 04 can differentiate (it has no `array[mask]`, so the mean is a matrix product there; the numbers are the same, as the next cell but one shows).
+# The loss, in lines that you could have written. `protonet.prototypes` and `protonet.log_probabilities` are your two functions, in operations that the engine of notebook 04 can differentiate (it has no `array[mask]`, so the mean is a matrix product there; the numbers are the same, as the next cell but one shows). `one(tasks, i)` takes task `i` out of a batch; `each(tasks)` goes through all of them.
 
 # %%
 def my_loss(theta, task, n_way=3):
@@ -268,9 +268,9 @@ figures.show(figure, alt="Four panels. Inputs before training: three wedges that
 # %%
 new_tasks = rings(200, default_rng(9), n_query=20)
 
-def score(embed):
+def score(embed, tasks=new_tasks):
     right = []
-    for new in each(new_tasks):
+    for new in each(tasks):
         log_p = protonet.classify(embed(new.query.x), embed(new.support.x), new.support.y, 3)
         right.append(np.mean(log_p.argmax(axis=1) == new.query.y))
     return np.mean(right)
@@ -278,14 +278,17 @@ def score(embed):
 print(f"inputs as they are {score(lambda x: x):.1%} right on 200 new tasks")
 print(f"before training    {score(lambda x: network.apply(start, x)):.1%}")
 print(f"after training     {score(lambda x: network.apply(theta, x)):.1%}")
+in_the_gaps = rings(200, default_rng(9), n_query=20, band=(0.7, 0.9))    # distances between the bands
+print(f"... in the gaps    {score(lambda x: network.apply(theta, x), in_the_gaps):.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.abs(mine - packaged).max() < 1e-12
 assert np.mean(losses[:20]) > 0.8 and np.mean(losses[-20:]) < 0.05
 assert score(lambda x: network.apply(theta, x)) > 0.99 and score(lambda x: x) < 0.55
+assert score(lambda x: network.apply(theta, x), in_the_gaps) > 0.97
 
 # %% [markdown]
-# **What you saw.** From *one* point of it, the whole ring is known. The network has never seen these three distances, but it has learned, from other tasks, that direction does not matter, and has folded each ring into a small heap. That is all the learning there is: the support set says where the heaps are.
+# **What you saw.** From *one* point of it, the whole ring is known, even at distances that no training task had (the last line). The network has learned, from other tasks, that direction does not matter, and has folded each ring into a small heap. In the last panel the heaps lie along one line, in the order of their distances: of its two numbers the network needs one. That is all the learning there is: the support set says where the heaps are.
 #
 # Look at the lower row. In the space of the embeddings the regions have straight edges, before and after. A query goes to the nearest prototype, and the points with equal distance to two prototypes form a straight line halfway between them (such a division of the plane is called a Voronoi diagram). The bends in the upper row are made by $f_\theta$ alone.
 
@@ -303,18 +306,19 @@ torch.set_num_threads(1)
 
 # %%
 tasks = rings(4, default_rng(2))
-by_hand = np.mean([my_loss(theta, task) for task in each(tasks)])
-value, gradient = metric.meta_loss_and_gradient(protonet.classify, network, theta, tasks, n_way=3)
+by_hand = np.mean([my_loss(start, task) for task in each(tasks)])
+value, gradient = metric.meta_loss_and_gradient(protonet.classify, network, start, tasks, n_way=3)
 fast_value, fast_gradient = fast_metric.meta_loss_and_gradient(
-    fast_protonet.classify, fast_networks.mlp((2, 32, 32, 2)), arrays.tensors(theta), arrays.tensors(tasks), n_way=3
+    fast_protonet.classify, fast_networks.mlp((2, 32, 32, 2)), arrays.tensors(start), arrays.tensors(tasks), n_way=3
 )
 print(f"loss by hand {by_hand:.12f}, reference {float(value):.12f}, torch {float(fast_value):.12f}")
-apart = max(np.abs(fast_gradient[name].numpy() - gradient[name]).max() for name in theta)
-print(f"largest difference of the gradients {apart:.0e}")
+apart = max(np.abs(fast_gradient[name].numpy() - gradient[name]).max() for name in start)
+apart = apart / max(np.abs(part).max() for part in gradient.values())
+print(f"largest difference of the gradients, as a part of the largest slope: {apart:.0e}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.isclose(by_hand, float(value), rtol=1e-10) and np.isclose(float(value), float(fast_value), rtol=1e-10)
-assert all(np.allclose(fast_gradient[name].numpy(), gradient[name], rtol=1e-9, atol=1e-10) for name in theta)
+assert all(np.allclose(fast_gradient[name].numpy(), gradient[name], rtol=1e-9, atol=1e-10) for name in theta) and apart < 1e-11
 
 # %% [markdown]
 # To ten digits and more. From here on torch does the work, since images want convolutions.
@@ -324,7 +328,7 @@ assert all(np.allclose(fast_gradient[name].numpy(), gradient[name], rtol=1e-9, a
 #
 # The embedding is the Conv4 of notebook 07 with 16 channels and without its last linear layer (`n_way=None`): 28×28 pixels in, 16 numbers out. Each step draws one task of **20** classes from the meta-train scripts, with one support example and two queries of each class; testing is with five classes, of scripts that no step has seen. Why more classes in training than in testing? A section below measures it.
 #
-# `training.train` is the loop you wrote above, with Adam's rate halved six times on the way. 1,500 steps take about half a minute; go on reading meanwhile.
+# `training.train` is the loop you wrote above, with Adam's rate halved six times on the way (it starts at 16e-3, chosen on the meta-val scripts). 1,500 steps take about half a minute; go on reading meanwhile.
 
 # %%
 from mlcourse.training import metric_method, train
@@ -337,12 +341,12 @@ trained = train(method, conv4.init(default_rng(0)), family,
 
 # %% tags=["hide-input"]
 figure = figures.learning_curves({"protonet": (trained.curve["step"], trained.curve["loss"])}, ylabel="query loss, 20 classes")
-figures.show(figure, alt="The query loss of the training tasks falls steeply at first, from above 2, then slowly.")
+figures.show(figure, alt="The query loss of the training tasks falls steeply at first, then slowly.")
 
 # %% [markdown]
 # **Freeze before you judge.** Batch normalisation is still in there, and notebook 07 showed what it does: judged in one batch, the queries of a task lend each other their statistics, and the score is transductive. Here the cure is easy, because nothing adapts at test time. `freeze_statistics` sends images of the *meta-train* letters through the network once and keeps the mean and variance of each channel among the parameters. From then on what the network says of one image depends on that image alone. (`evaluate` checks: it judges a task with some queries removed and the rest shuffled, and refuses a learner whose answers move.)
 #
-# **Predict.** On pixels: 43 % with one example of each class, 73 % with five. And now?
+# **Predict.** The top of the page has told you the score with one example. With five examples, how many of the remaining errors go: a quarter, half, or more?
 
 # %%
 from mlcourse.fast.learners import MetricLearner
@@ -367,11 +371,11 @@ figures.show(figure, alt="Four dots with 95 % intervals: nearest class mean on p
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 one_shot, five_shot = scores["learned, 1-shot"], scores["learned, 5-shot"]
 assert abs(one_shot.mean - 0.972) < 0.012 and one_shot.mean - one_shot.half_width > 0.95, one_shot
-assert five_shot.mean > 0.985 and not one_shot.transductive
+assert 1 - five_shot.mean < 0.5 * (1 - one_shot.mean) and not one_shot.transductive
 assert abs(scores["pixels, 1-shot"].mean - 0.43) < 0.006 and abs(scores["pixels, 5-shot"].mean - 0.725) < 0.008
 
 # %% [markdown]
-# **What you saw.** The rule is the same as on pixels, and so are the tasks. Only the space has changed, and with it 43 has become 97: one example of each letter, of scripts that nobody trained on. Five examples bring it to 99.
+# **What you saw.** The rule is the same as on pixels, and so are the tasks. Only the space has changed, and with it 43 has become 97: one example of each letter, of scripts that nobody trained on. Five examples bring it to 99: more than half of the remaining errors go.
 #
 # Back to the question at the top of the page. The same pairs of drawings, measured in the learned space: how often is the same letter farther away than another one?
 
@@ -412,13 +416,13 @@ assert np.mean(near > far) < 0.01
 # %% [markdown]
 # ## Why the *square*?
 #
-# The distance enters squared. It looks like a detail. There are two reasons for it, and a measurement.
+# The distance enters squared. It looks like a detail. There are two arguments for it, and a measurement.
 #
 # **It makes the classifier linear.** Write out the square:
 #
 # $$-\lVert z - c_k \rVert^2 = 2\, c_k^\top z - \lVert c_k \rVert^2 - \lVert z \rVert^2$$
 #
-# The last term is the same for every class, and what is added to all logits alike cancels in the softmax. What is left is linear in $z$: a weight vector and a bias for each class, such as the last layer of any classifier has. Only that nobody trained it: it is read off the support set. This is why the edges are straight, and why all the bending has to be done by $f_\theta$.
+# The last term is the same for every class, and what is added to all logits alike cancels in the softmax. What is left is linear in $z$: a weight vector and a bias for each class, such as the last layer of any classifier has. Only that nobody trained it: it is read off the support set. The edges would be straight with the plain distance, too: the nearest prototype is the same. What the square adds is that the logits, and so the probabilities, are those of a linear layer.
 
 # %% [markdown]
 # ### Exercise 8.3 ●●○○○ The linear classifier inside
@@ -457,7 +461,7 @@ checks.nb08.as_linear(as_linear)
 # </details>
 
 # %% [markdown]
-# **It makes the mean the right centre.** Which single point $c$ represents points $z_1, \dots, z_K$ best? If "best" means the smallest sum of *squared* distances, set the derivative to nought: $-2 \sum_i (z_i - c) = 0$, so $c$ is the mean. With the plain distance the answer would be another point (the geometric median), with another measure yet another. The rule "take the mean" and the rule "measure squared distance" belong together. The paper shows that the same holds for a whole family of measures, the Bregman divergences; cosine and the plain distance are not among them.
+# **It makes the mean the right centre.** Which single point $c$ represents points $z_1, \dots, z_K$ best? If "best" means the smallest sum of *squared* distances, set the derivative to nought: $-2 \sum_i (z_i - c) = 0$, so $c$ is the mean. With the plain distance the answer would be another point (the geometric median), with another measure yet another. The rule "take the mean" and the rule "measure squared distance" belong together. The paper shows that the same holds for a whole family of measures, the Bregman divergences; cosine and the plain distance are not among them. (With one example there is nothing to choose: the prototype *is* the example.)
 #
 # **And it can be measured.** Three small networks (8 channels), alike but for the measure, each trained for 300 steps: with the squared distance, with the distance itself, and with the cosine of the angle between query and prototype.
 #
@@ -492,11 +496,11 @@ for name, run in runs.items():
 assert runs["cosine"].mean < min(runs["distance"].mean, runs["squared distance"].mean) - 0.10
 
 # %% [markdown]
-# **What you saw.** The cosine is last by more than ten points. It is not that angles say nothing: its probabilities are too even to learn much from, as the section on Matching Networks will show. Between the distance and its square the order is not what the two arguments suggest. Make nothing of that yet: it is one short run each, from one seed and with one rate, and the ± is over tasks; it does not hold the luck of a run.
+# **What you saw.** The cosine is last by more than ten points. It is not that angles say nothing: probably its probabilities are too even to learn much from (see the section on Matching Networks). Between the distance and its square the order is not what the two arguments suggest. Make nothing of that yet: it is one short run each, from one seed and with one rate, and the ± is over tasks; it does not hold the luck of a run.
 #
 # So `python -m mlcourse reproduce transfer` has trained the network of this page, in full, three times with each measure, each with the rate that did best on the meta-val scripts:
 
-# %%
+# %% tags=["hide-input"]
 from mlcourse import results
 
 stored = results.load("transfer_glyphs_to_omniglot")
@@ -521,7 +525,7 @@ assert 0 <= one_shots["distance"] - one_shots["squared distance"] < 0.5
 assert max(spreads["cosine"].values()) < 5 and len(stored["seeds"]) == 3
 
 # %% [markdown]
-# In full training the cosine stays some twenty points behind, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. It buys what you have derived: the mean is the right centre, and the classifier is linear. (The paper compares the squared distance with the cosine only.)
+# In full training the cosine stays some twenty points behind, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. Nor does it show that the mean is its right centre: with one example the mean is the example, and with five the two columns are as good as equal. What the square buys here is convenience: a linear classifier, and a centre that is a plain mean. (The paper compares the squared distance with the cosine only.)
 
 # %% [markdown]
 # ## How to train for a test of five classes
@@ -530,7 +534,7 @@ assert max(spreads["cosine"].values()) < 5 and len(stored["seeds"]) == 3
 #
 # More classes make a training task harder: 19 rivals instead of 4, so more of the letters that are easily confused. To be fair, the 5-way run gets four tasks for each one of the 20-way run: the same number of images.
 #
-# **Predict.** Which of the two wins, tested 5-way 1-shot?
+# **Predict.** Tested 5-way 1-shot, by how much does the 20-way training win: less than one point, one to five, or more? Or does it lose?
 
 # %%
 few = short_run(n_way=5, meta_batch_size=4)
@@ -545,9 +549,9 @@ print(f"difference {100 * difference.mean():.1f} ± {100 * half_width:.1f} point
 assert difference.mean() - half_width > 0 and 0.005 < difference.mean() < 0.05
 
 # %% [markdown]
-# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of nought. (It is taken task by task, as the quiz of notebook 03 advised: both met the same tasks.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images:
+# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of nought. (It is taken task by task, as the quiz of notebook 03 advised: both met the same tasks.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images. (All use the learning rate that was chosen for the 20-way 1-shot training; the other two might do a little better with their own.)
 
-# %%
+# %% tags=["hide-input"]
 figures.table(stored_rows(["squared distance", "squared distance, 5-way training", "squared distance, 5-shot training"],
                           ["glyphs, 1-shot", "glyphs, 5-shot"]),
               "Accuracy in %, tested 5-way. First row: trained 20-way 1-shot. Otherwise as above.")
@@ -560,7 +564,7 @@ for column in ("glyphs, 1-shot", "glyphs, 5-shot"):
 assert round(ours["squared distance"]["glyphs, 5-shot"]) == 99
 
 # %% [markdown]
-# **More classes** help with three seeds, too, by some one and a half points, and the spread over seeds is a fraction of that. A harder task in training makes the easier one of the test easy. **Five shots** in training help neither test here, not even that with five shots: five images of each class go into a mean, so fewer are left to be judged and fewer steps are taken with the same images. The paper advises the same number of shots in training as in the test; with as small a budget as ours, one shot served for both.
+# **More classes** help with three seeds, too, by some one and a half points, and the spread over seeds is a fraction of that. Probably a harder task in training makes the easier one of the test easy. **Five shots** in training help neither test here, not even that with five shots: probably because five images of each class go into a mean, so that fewer are left to be judged and fewer steps are taken with the same images. The paper advises the same number of shots in training as in the test; with as small a budget as ours, one shot served for both.
 #
 # The other way round, the network that was trained with one shot only gets better when the test gives it five: 99 %.
 
@@ -609,7 +613,7 @@ checks.nb08.add_example(add_example)
 # %% [markdown]
 # ## Matching Networks: the same with one example
 #
-# A year before prototypical networks, Matching Networks did without prototypes. A query looks at *every* support example $z_i = f_\theta(x_i)$ and gives each a weight, its **attention**. The weights add up to 1, and the query believes in each label as much as it attends to its examples:
+# A year before prototypical networks, Matching Networks did without prototypes. A query looks at *every* support example $z_i = f_\theta(x_i)$ and gives each a weight, its **attention**. The weights add up to 1, and the query believes in each label as much as it attends to its examples (the paper also lets the support set change the embedding; we leave that out):
 #
 # $$a_i = \frac{\exp(\cos(z, z_i))}{\sum_j \exp(\cos(z, z_j))}, \qquad p(y = k \mid x) = \sum_{i\,:\,y_i = k} a_i$$
 #
@@ -658,9 +662,9 @@ assert matched.mean > 0.93 and round(np.e / (np.e + 4), 2) == 0.40 and round(np.
 # %% [markdown]
 # **What you saw.** The squared distance commits itself; the cosine gives everybody about a fifth. It is mostly right all the same, because accuracy asks only which weight is the *largest*.
 #
-# Why so even? Our embeddings come out of a ReLU, so none of their numbers is negative, cosines lie between 0 and 1, and their exponentials between 1 and $e$. However sure the network is, among five examples no attention exceeds 0.40, and among twenty 0.13. Trained with plain cosines it has little to gain by being right: this is what held the cosine back above. (Later work multiplies the cosines by a learned number, for this very reason: Gidaris and Komodakis, 2018.)
+# Why so even? Our embeddings come out of a ReLU, so none of their numbers is negative, cosines lie between 0 and 1, and their exponentials between 1 and $e$. However sure the network is, among five examples no attention exceeds 0.40, and among twenty 0.13. Trained with plain cosines it has little to gain by being right: this is probably the larger part of what held the cosine back above. Put it to the test: multiply the cosines in `cosine` by 10 and call `short_run(cosine)` again. (Later work multiplies them by a learned number: Gidaris and Komodakis, 2018.)
 #
-# With five shots the two methods part in earnest: Matching Networks add up the attention of five examples, prototypes average them first.
+# With more shots there is a second difference: Matching Networks add up the attention of the examples, prototypes average the examples first.
 
 # %% [markdown]
 # ## How far does it carry?
@@ -669,7 +673,7 @@ assert matched.mean > 0.93 and round(np.e / (np.e + 4), 2) == 0.40 and round(np.
 #
 # **Predict.** The glyph network scored about 97 % on unseen glyphs. On Omniglot's unseen alphabets, with one example of each class: near 45 % as pixels do, about 70, or above 85?
 
-# %%
+# %% tags=["hide-input"]
 columns = ["glyphs, 1-shot", "Omniglot, 1-shot", "glyphs, 5-shot", "Omniglot, 5-shot"]
 names = {"squared distance": "trained on glyphs", "trained on Omniglot": "trained on Omniglot",
          "nearest class mean on pixels": "pixels"}
@@ -693,18 +697,18 @@ assert stored["details"]["sweeps"]["chosen"]["squared distance"] == 16e-3
 assert round(ours["squared distance"]["Omniglot, 1-shot"]) == 91
 assert round(ours["nearest class mean on pixels"]["Omniglot, 1-shot"]) == 42
 assert 1.2 < ours["trained on Omniglot"]["Omniglot, 1-shot"] - ours["squared distance"]["Omniglot, 1-shot"] < 1.8
-assert ours["trained on Omniglot"]["glyphs, 1-shot"] > 88
-assert 5 < ours["squared distance"]["glyphs, 1-shot"] - ours["squared distance"]["Omniglot, 1-shot"] < 8
+assert 4.5 < ours["squared distance"]["glyphs, 1-shot"] - ours["trained on Omniglot"]["glyphs, 1-shot"] < 5.5
+assert ours["trained on Omniglot"]["glyphs, 1-shot"] > ours["trained on Omniglot"]["Omniglot, 1-shot"] - 1
 
 # %% [markdown]
 # **What you saw.** It carries. Without a single handwritten image it is right 91 times out of 100 on Omniglot's unseen alphabets, where pixels reach 42, and a network trained on Omniglot itself, as briefly and with the same settings, is one and a half points better. And it works the other way round: trained on handwriting, it reads the rendered scripts.
 #
-# It costs something, too: about six points against its own kind of letters. (Longer training, rotated letters as extra classes and more channels bring Omniglot's score further up; notebook 09 has the table of the papers.)
+# What does it cost? Compare within a column, since Omniglot is simply the harder test: on Omniglot one and a half points against the network trained there, and on the glyphs, the other way round, about five. (The learning rate was chosen on the glyphs, for both.) (Longer training, rotated letters as extra classes and more channels bring Omniglot's score further up; notebook 09 has the table of the papers.)
 
 # %% [markdown]
 # ## Your own images
 #
-# Put your images into a folder with one sub-folder for each class, and `own.read_folder` makes an image set of it. To show it anywhere, this cell first *makes* such a folder, from letters that no training has seen, as dark ink on white paper, the way a scan looks. With images of your own, only the line with `read_folder` stays, with the path of your folder in it.
+# Put your images into a folder with one sub-folder for each class, and `own.read_folder` makes an image set of it. To show it anywhere, this cell first *makes* such a folder, from letters that no training has seen, as dark ink on white paper. With images of your own, only the line with `read_folder` stays, with the path of your folder in it.
 
 # %%
 import pathlib
@@ -724,7 +728,7 @@ signs = own.read_folder(folder, dark_ink=True)
 signs
 
 # %% [markdown]
-# `dark_ink=True` exchanges light and dark, because the network was trained with ink as 1 and paper as 0. Size, colours, rotation flags of cameras and transparency are dealt with on reading (`help(own.read_folder)`); `own.from_arrays(images, labels)` does the same for arrays. Now show the network **one** image of each class, and let it sort the others. No training:
+# `dark_ink=True` exchanges light and dark, because the network was trained with ink as 1 and paper as 0. Size, colours, rotation flags of cameras and transparency are dealt with on reading (`help(own.read_folder)`); `own.from_arrays(images, labels)` does the same for arrays. A photographed sheet is harder than these clean drawings: crop so that the sign fills the square, and lift the paper to white. Now show the network **one** image of each class, and let it sort the others. No training:
 
 # %%
 support = Examples(signs.images[:, :1] / np.float32(255), np.arange(len(signs)))           # one of each: (6, 1, 28, 28)
@@ -757,7 +761,7 @@ except DataError as error:
 # %% [markdown]
 # ## What can go wrong
 #
-# **The queries help to make their own prototypes.** Somebody embeds support and query in one array and averages each class over all of it. It runs, and it looks superb. Here is the pixel baseline with this leak, no learning at all:
+# **The queries help to make their own prototypes.** Somebody embeds support and query in one array and averages each class over all of it. It runs. The cell below does it to the pixel baseline, which learns nothing.
 #
 # **Predict.** Honestly it scores 43 %. And with the leak?
 
@@ -799,7 +803,7 @@ print(f"log 3 = {np.log(3):.4f}")
 assert abs(np.mean(wrong_losses[-20:]) - np.log(3)) < 0.003
 
 # %% [markdown]
-# The loss stays at $\log 3$, the loss of somebody who spreads belief evenly over three classes. To be sure of a class its own examples would have to lie *far* from their mean and all others near; the best that the network can do is to put everything into one spot. A loss that sits at $\log(\text{n\_way})$ from the first step on means: look for a sign.
+# The loss stays at $\log 3$, the loss of somebody who spreads belief evenly over three classes. To be sure of a class its own examples would have to lie *far* from their mean and all others near; the best that the network can do is to put everything into one spot. A loss that sits at $\log(\text{n\_way})$, and is still there after some hundred steps, means: look for a sign.
 #
 # **Judged in training mode.** Forget to freeze, and the queries share batch statistics. `evaluate` does not let that pass unsaid:
 
@@ -811,7 +815,7 @@ except ValueError as error:
     print(error)
 declared = evaluate(unfrozen, shots[1], n_tasks=600, rng=default_rng(0), transductive=True)
 print("declared:", declared)
-print("frozen:  ", one_shot)
+print("frozen:  ", scores["learned, 1-shot"])
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert declared.transductive and abs(declared.mean - one_shot.mean) < 0.015

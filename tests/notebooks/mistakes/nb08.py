@@ -37,9 +37,24 @@ MISTAKES = {
             new="",
             says="every exponential becomes nought",
         ),
+        Mistake(
+            old="return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))",
+            new="return np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))",
+            says="logarithm of the finished probability",
+        ),
+        Mistake(
+            old="logits.max(axis=1, keepdims=True)",
+            new="logits.max()",
+            says="the largest logit of that row",
+        ),
     ],
     "8.3": [
         Mistake(old="2 * prototypes.T", new="prototypes.T", says="half of what they should be"),
+        Mistake(
+            old="    return weights, biases",
+            new="    return weights / 2, biases / 2",
+            says="both weights and biases are halved",
+        ),
         Mistake(old="2 * prototypes.T", new="-2 * prototypes.T", says="minus before 2 c·q"),
         Mistake(old="-(prototypes ** 2)", new="(prototypes ** 2)", says="must not profit"),
         Mistake(
