@@ -875,7 +875,7 @@ assert 1.2 < torch.stack(values).mean() < 2.2
 # python -m mlcourse reproduce omniglot --method maml --n-way 5 --k-shot 1 --split random \
 #     --device cuda --budget-seconds 120 --out data/results/omniglot/maml_5w1s.json
 # python -m mlcourse bench meta-gradient --model conv4 --device cuda \
-#     --out data/results/bench_meta_gradient_conv4_gpu.json
+#     --out data/results/bench_meta_gradient_conv4_cuda.json
 # ```
 #
 # The first trains three seeds. Each has 120 seconds: the speed is measured at the start, and `meta_steps` lowered to what fits. So it takes six minutes, and the testing; and it uses TF32, unless you say `--precision float32`. What it ran with is stored beside its result.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,12 @@ def test_introduction_links_every_notebook(root: pathlib.Path) -> None:
 
 def test_every_page_was_built(root: pathlib.Path, book: pathlib.Path) -> None:
     assert [page for page in pages_in_toc(root) if not (book / f"{page}.html").exists()] == []
+
+
+def test_tables_are_tables_and_not_raw_bars(root: pathlib.Path, book: pathlib.Path) -> None:
+    """A cell may put out a table in Markdown; shown as text, it is a paragraph that begins with a bar."""
+    pages = {name: (book / f"{name}.html").read_text(encoding="utf-8") for name in pages_in_toc(root)}
+    assert [name for name, page in pages.items() if re.search(r"<p>\s*\|", page)] == []
 
 
 def test_hidden_claims_are_not_published(root: pathlib.Path, book: pathlib.Path) -> None:
