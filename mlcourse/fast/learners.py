@@ -138,19 +138,14 @@ class MetricLearner:
     def _predict(self, support: Examples) -> Callable:
         n_way = int(support.y.max()) + 1
 
-        def predict(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
-            n_support = len(support.x)
-            if self.queries == "together":
-                points = self.network.apply(self.params, torch.cat([support.x, query_x]))
-                return self.classify(points[n_support:], points[:n_support], support.y, n_way)
+        def together(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
+            points, n_support = self.network.apply(self.params, torch.cat([support.x, query_x])), len(support.x)
+            return self.classify(points[n_support:], points[:n_support], support.y, n_way)
 
-            def one(x: torch.Tensor) -> torch.Tensor:
-                points = self.network.apply(self.params, torch.cat([support.x, x[None]]))
-                return self.classify(points[n_support:], points[:n_support], support.y, n_way)[0]
+        def alone(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
+            return torch.vmap(lambda x: together(support, x[None])[0])(query_x)
 
-            return torch.vmap(one)(query_x)
-
-        return predict
+        return together if self.queries == "together" else alone
 
 
 def _judge(

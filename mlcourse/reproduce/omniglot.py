@@ -30,8 +30,8 @@ from mlcourse.tasks.images import Splits
 TEST_SEED = 2_000_001  # far from the training seeds 0, 1, 2, ...
 N_FROZEN = 1000  # training images whose statistics are frozen into an embedding
 BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpoints
-SPLITS = ("random", "alphabets")
 PRECISIONS = ("float32", "tf32")
+CLASSIFY = {"protonet": protonet.classify, "matching": matching.classify}  # the methods that compare
 
 
 # --- training ----------------------------------------------------------------------------------------------
@@ -39,17 +39,16 @@ PRECISIONS = ("float32", "tf32")
 
 def network(r: Recipe, device: torch.device) -> networks.Network:
     """Conv4: an embedding for the methods that compare, a classifier for those that adapt."""
-    compares = r.method in ("protonet", "matching")
+    compares = r.method in CLASSIFY
     convolution = networks.convolution_for(device, per_task_weights=not compares)
     return networks.conv4(None if compares else r.n_way, channels=r.channels, convolution=convolution)
 
 
 def method(r: Recipe, net: networks.Network) -> training.Method:
     """What one meta-step is."""
-    if r.method in ("protonet", "matching"):
-        classify = protonet.classify if r.method == "protonet" else matching.classify
+    if r.method in CLASSIFY:
         return training.metric_method(
-            classify, net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings
+            CLASSIFY[r.method], net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings
         )
     loss = losses.cross_entropy(net)
     how = {"inner_lr": r.inner_lr, "inner_steps": r.inner_steps, "meta_lr": r.meta_lr}
@@ -118,9 +117,8 @@ def train_one(
 def learners(r: Recipe, trained: training.Trained, splits: Splits, device: torch.device) -> dict[bool, Learner]:
     """What is judged, by whether it is transductive: MAML and Reptile both ways, the others not."""
     net, params = network(r, device), trained.params
-    if r.method in ("protonet", "matching"):
-        classify = protonet.classify if r.method == "protonet" else matching.classify
-        return {False: MetricLearner(classify, net, frozen(params, splits.train, device))}
+    if r.method in CLASSIFY:
+        return {False: MetricLearner(CLASSIFY[r.method], net, frozen(params, splits.train, device))}
     loss, ways = losses.cross_entropy(net), {True: "together", False: "alone"}
     if r.method == "reptile":
         how = (r.inner_lr, r.inner_steps_test, r.batch_size_test)
@@ -203,8 +201,8 @@ def run(
             for transductive, learner in learners(r, trained, splits, where).items():
                 judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
                 say(f"  {judged[transductive][-1]}")
-            if seed == seeds[0]:
-                kept = for_lessons(r, trained, splits, where)
+                if seed == seeds[0]:
+                    kept = learner.params  # of an embedding with its frozen statistics, as lessons need it
     options = {"split": split, "n-tasks": n_tasks, "precision": precision, "budget-seconds": budget_seconds}
     table = results_table(r, data, split, judged, runs)
     table |= results.provenance(command(r, data, seeds, where, options), seeds, started, device=str(where))
@@ -213,7 +211,7 @@ def run(
     if process.first and weights_folder is not None:
         made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
         made_by |= {"method": NAMES[r.method], "seeds": [seeds[0]]}
-        weights.save(f"{data}_{r.method}", kept, made_by, weights_folder)
+        weights.save(f"{data}_{r.method}", arrays(kept), made_by, weights_folder)
     return table
 
 
@@ -310,11 +308,3 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + "+" * bool(changed)
-
-
-def for_lessons(
-    r: Recipe, trained: training.Trained, splits: Splits, device: torch.device
-) -> dict[str, np.ndarray]:
-    """Parameters to keep: embeddings with frozen statistics."""
-    compares = r.method in ("protonet", "matching")
-    return arrays(frozen(trained.params, splits.train, device) if compares else trained.params)
