@@ -237,6 +237,11 @@ def across_seeds(evaluations: Sequence[Evaluation]) -> AcrossSeeds:
     return AcrossSeeds(float(means.mean()), float(means.std(ddof=1)), len(means))
 
 
+def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """One method trained from several seeds, judged on the same tasks: each task's mean score over the seeds."""
+    return replace(evaluations[0], scores=np.mean([evaluation.scores for evaluation in evaluations], axis=0))
+
+
 def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
     left = require_count("n_tasks", n_tasks, least=2)
     while left:

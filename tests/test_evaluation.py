@@ -384,3 +384,11 @@ def test_tasks_that_were_stacked_can_be_scored():
 
     found = evaluate(zero, Fixed(), n_tasks=4, rng=rng())
     np.testing.assert_array_equal(found.scores[:2], found.scores[2:])
+
+
+def test_the_mean_over_seeds_is_taken_task_by_task():
+    """The interval is then that of the tasks, and not of tasks and seeds mixed."""
+    scores = np.array([[0.0, 1.0], [0.5, 0.0]])
+    first, second = (evaluation.Evaluation("accuracy", one, True) for one in scores)
+    both = evaluation.mean_over_seeds([first, second])
+    assert both.scores.tolist() == [0.25, 0.5] and both.metric == "accuracy" and both.transductive

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mlcourse import results, training, weights
-from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate
+from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate, mean_over_seeds
 from mlcourse.fast import distributed, losses, matching, networks, protonet
 from mlcourse.fast.arrays import arrays
 from mlcourse.fast.episodes import Episodes
@@ -239,7 +239,7 @@ def results_table(
     """The stored table, without provenance: a row for each protocol that was judged."""
     rows = []
     for transductive, evaluations in judged.items():
-        over_tasks = Evaluation("accuracy", np.mean([e.scores for e in evaluations], axis=0), transductive)
+        over_tasks = mean_over_seeds(evaluations)
         values: dict[str, Any] = {
             "accuracy, %": [round(100 * over_tasks.mean, 3), round(100 * over_tasks.half_width, 3)],
             "transductive": "yes" if transductive else "no",

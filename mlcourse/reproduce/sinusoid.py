@@ -17,7 +17,14 @@ import torch
 from tqdm.auto import tqdm
 
 from mlcourse import baselines, results, training, weights
-from mlcourse.evaluation import AdaptationCurve, Evaluation, across_seeds, adaptation_curve, evaluate
+from mlcourse.evaluation import (
+    AdaptationCurve,
+    Evaluation,
+    across_seeds,
+    adaptation_curve,
+    evaluate,
+    mean_over_seeds,
+)
 from mlcourse.fast import losses, networks
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.fast.learners import GradientLearner
@@ -189,7 +196,7 @@ def row(name: str, columns: dict[str, list[Evaluation]]) -> dict[str, Any]:
     """A row of the table: mean over seeds, and the 95 % interval over tasks of each task's mean over seeds."""
     values: dict[str, Any] = {}
     for heading, evaluations in columns.items():
-        over_tasks = Evaluation("squared error", np.mean([e.scores for e in evaluations], axis=0), False)
+        over_tasks = mean_over_seeds(evaluations)
         values[heading] = [round(over_tasks.mean, 4), round(over_tasks.half_width, 4)]
     last = columns[column(STEPS[-1])]
     if len(last) > 1:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mlcourse import baselines, results, training
-from mlcourse.evaluation import Evaluation, across_seeds, evaluate
+from mlcourse.evaluation import across_seeds, evaluate, mean_over_seeds
 from mlcourse.fast import matching, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.tasks import glyphs, omniglot
@@ -113,7 +113,7 @@ def row(name: str, learners: list[Any], tests: dict[str, ImageSet], settings: Se
                 evaluate(learner, family, n_tasks=settings.n_tasks, rng=np.random.default_rng(TEST_SEED))
                 for learner in learners
             ]
-            over_tasks = Evaluation("accuracy", np.mean([e.scores for e in found], axis=0), False)
+            over_tasks = mean_over_seeds(found)
             column = f"{where}, {k_shot}-shot"
             values[column] = [round(100 * over_tasks.mean, 2), round(100 * over_tasks.half_width, 2)]
             if len(found) > 1:
