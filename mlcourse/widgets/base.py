@@ -9,9 +9,11 @@ trusted yet (scripts are stripped there) shows the picture and says how to bring
 import base64
 import hashlib
 import html
+import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ import anywidget
 from mlcourse import palette
 
 FOLDER = Path(__file__).parent
-HINT = "A still picture: run this cell, or trust the notebook, to step through it."
+HINT = "A still picture: run this cell, or trust the notebook, to bring it to life."
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', flags=re.MULTILINE)
 # What the script uses of anywidget's model, for a page without a kernel
 PLAIN_MODEL = """const heard = {};
 const model = {
@@ -35,6 +38,26 @@ const model = {
   save_changes: () => {},
 };"""
 _shown: Counter[str] = Counter()  # how often a page's state was shown: equal widgets still need different ids
+
+
+def script(name: str) -> str:
+    """The script `name.js` as one text, with the modules that it imports written before it.
+
+    A stored page has no folder to import from. All modules then share one scope, so that their top-level names
+    must differ: a browser test of each widget would fail otherwise.
+    """
+    parts: dict[str, str] = {}
+
+    def add(module: str) -> None:
+        source = (FOLDER / f"{module}.js").read_text(encoding="utf-8")
+        for needed in IMPORT.findall(source):
+            if needed not in parts:
+                add(needed)
+        own = IMPORT.sub("", source)
+        parts[module] = own if module == name else re.sub(r"^export ", "", own, flags=re.MULTILINE)
+
+    add(name)
+    return "\n".join(parts.values())
 
 
 def style() -> str:
@@ -54,6 +77,30 @@ def _variables(theme: dict[str, str], tasks: list[str]) -> str:
     return f"color-scheme:{scheme};" + "".join(f"--mlc-{name}:{value};" for name, value in colours.items())
 
 
+def require_one_of(name: str, value: Any, known: Iterable[Any]) -> Any:
+    """`value`, if it is one of those that are known; else a ValueError that lists them."""
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+    return value
+
+
+def require_whole(name: str, value: Any, low: int, high: int) -> int:
+    """`value`, if it is a whole number from `low` to `high`; else a ValueError that says so."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+    return value
+
+
+def to_png(figure: Any) -> bytes:
+    """A matplotlib figure as a PNG of 64 colours: a small file, for every stored widget carries one."""
+    from PIL import Image
+
+    large, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(large, metadata={"Software": None})
+    Image.open(large).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
 def to_script(value: Any) -> str:
     """JSON that may stand inside a script element: no `<` is left that could end it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -62,7 +109,7 @@ def to_script(value: Any) -> str:
 class Widget(anywidget.AnyWidget):
     """An anywidget whose output is stored as self-contained HTML beside the live view.
 
-    A subclass sets `_esm` to its script and `_css` to `style()`, tags the traits that make up its state with
+    A subclass sets `_esm` to `script(...)` and `_css` to `style()`, tags the traits that make up its state with
     `sync=True, stored=True`, and gives `describe()`, `still()` and a stable `__repr__`.
     """
 

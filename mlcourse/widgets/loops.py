@@ -61,6 +61,21 @@ def outer_step(method: str, theta: dict, tasks: Task, inner_steps: int) -> dict:
     return {name: theta[name] - META_LR * gradient[name] for name in theta}
 
 
+def directions(method: str, theta: dict, tasks: Task, inner_steps: int) -> np.ndarray:
+    """What the outer step from theta is made of: two rows (a, p), means over the tasks.
+
+    First what goes through the copies alone, then what goes through the inner gradients, which first order leaves
+    out. Reptile's first row is the mean of phi_i - theta; Reptile and joint training have no second part.
+    """
+    if method == "reptile":
+        moved = outer_step("reptile", theta, tasks, inner_steps)
+        return np.array([np.subtract(position(moved), position(theta)) / REPTILE_META_LR, (0.0, 0.0)])
+    how = {"inner_lr": INNER_LR, "inner_steps": 0 if method == "joint" else inner_steps}
+    through_copies = position(maml.meta_gradient(loss, theta, tasks, **how, first_order=True))
+    whole = position(maml.meta_gradient(loss, theta, tasks, **how))
+    return np.array([through_copies, np.subtract(whole, through_copies)])
+
+
 def inner_path(theta: dict, support: Examples, inner_steps: int) -> list[dict]:
     """Where one task's copy of theta goes: `inner_steps` + 1 places; the last one is phi."""
     path = [theta]
@@ -73,25 +88,28 @@ def inner_path(theta: dict, support: Examples, inner_steps: int) -> list[dict]:
 class Run:
     """What one method did: positions are (a, p); losses are means over the tasks' query points.
 
-    theta (outer + 1, 2); paths (outer + 1, T, inner + 1, 2); losses (outer + 1, inner + 1).
+    theta (outer + 1, 2); paths (outer + 1, T, inner + 1, 2); losses (outer + 1, inner + 1);
+    directions (outer, 2, 2): what each outer step was made of, see `directions`.
     """
 
     theta: np.ndarray
     paths: np.ndarray
     losses: np.ndarray
+    directions: np.ndarray
 
     @classmethod
     def compute(cls, method: str, tasks: Task, inner_steps: int, outer_steps: int) -> "Run":
-        theta, trail, paths, losses = {name: np.float64(v) for name, v in START.items()}, [], [], []
+        theta, trail, paths, losses, parts = {name: np.float64(v) for name, v in START.items()}, [], [], [], []
         for step in range(outer_steps + 1):
             if step:
+                parts.append(directions(method, theta, tasks, inner_steps))
                 theta = outer_step(method, theta, tasks, inner_steps)
             path = [inner_path(theta, task.support, inner_steps) for task in each(tasks)]
             trail.append(position(theta))
             paths.append([[position(place) for place in places] for places in path])
             each_loss = [[loss(p, *task.query) for p in ps] for ps, task in zip(path, each(tasks), strict=True)]
             losses.append(np.mean(each_loss, axis=0))
-        return cls(np.array(trail), np.array(paths), np.array(losses))
+        return cls(np.array(trail), np.array(paths), np.array(losses), np.reshape(parts, (outer_steps, 2, 2)))
 
 
 def position(params: dict) -> tuple[float, float]:
@@ -177,6 +195,11 @@ class LoopState:
     index: int = 0
 
     @property
+    def run(self) -> Run:
+        """What the present method did."""
+        return self.loops.runs[self.method]
+
+    @property
     def outer(self) -> int:
         """Outer steps taken so far."""
         return self.index // (self.loops.inner_steps + 1)
@@ -203,62 +226,3 @@ class LoopState:
 
     def restart(self) -> "LoopState":
         return replace(self, index=0)
-
-    @property
-    def caption(self) -> str:
-        """The frame in one sentence."""
-        if self.loops.stage == "task":
-            return _task_caption(self)
-        if self.inner:
-            return _inner_caption(self)
-        return _outer_caption(self) if self.outer else _start_caption(self)
-
-
-# --- the captions ------------------------------------------------------------------------------------------
-
-_MOVES = {
-    "maml": "MAML moved θ down the gradient of the loss after adapting, taken through the inner steps",
-    "first-order": "first-order MAML moved θ by the gradients at φ₁, φ₂, φ₃, as if φᵢ moved with θ one to one",
-    "reptile": "Reptile moved θ to the mean of φ₁, φ₂, φ₃",
-    "joint": "joint training moved θ down the gradient of the mean loss at θ itself, with no inner step",
-}
-
-
-def _losses(state: LoopState, earlier: int = 0) -> np.ndarray:
-    return state.loops.runs[state.method].losses[state.outer - earlier]
-
-
-def _change(state: LoopState) -> str:
-    return f"{_losses(state)[state.inner - 1]:.2f} to {_losses(state)[state.inner]:.2f}"
-
-
-def _start_caption(state: LoopState) -> str:
-    flat = "θ is a flat curve, the same for all three tasks"
-    return f"Start: {flat}; its mean loss, before any adapting, is {_losses(state)[0]:.2f}."
-
-
-def _outer_caption(state: LoopState) -> str:
-    was, now = _losses(state, 1), _losses(state)
-    at_theta, adapted = f"{was[0]:.2f} to {now[0]:.2f}", f"{was[-1]:.2f} to {now[-1]:.2f}"
-    where = f"Outer step {state.outer} of {state.loops.outer_steps}"
-    change = f"the mean loss at θ went from {at_theta}, after adapting from {adapted}"
-    return f"{where}: {_MOVES[state.method]}; {change}."
-
-
-def _inner_caption(state: LoopState) -> str:
-    where = f"Inner step {state.inner} of {state.loops.inner_steps}"
-    if state.method == "joint":
-        only = "only to see how well this θ adapts, for joint training takes no inner step"
-        return f"{where}, {only}: the mean loss went from {_change(state)}."
-    ends = " and is now φ₁, φ₂, φ₃" if state.inner == state.loops.inner_steps else ""
-    copies = "each task's own copy of θ goes down the loss on its five support points"
-    return f"{where}: {copies}{ends}; the mean loss went from {_change(state)}."
-
-
-def _task_caption(state: LoopState) -> str:
-    if not state.inner:
-        return f"Start: θ's curve knows nothing of this task; its loss on new points is {_losses(state)[0]:.2f}."
-    ends = ", which ends at φ" if state.inner == state.loops.inner_steps else ""
-    where = f"Inner step {state.inner} of {state.loops.inner_steps}{ends}"
-    step = "one step down the loss on the five support points"
-    return f"{where}: {step}; the loss on new points went from {_change(state)}."

@@ -1,35 +1,37 @@
 """The loop stepper: inner and outer steps of four methods, in function space and in parameter space.
 
-The frames are computed by `loops.py`, drawn in the browser by `stepper.js` and as a still by `still.py`; this
-file is the widget that joins them.
+The frames are computed by `loops.py` and put into words by `captions.py`, drawn in the browser by `stepper.js` and
+as a still by `still.py`; this file is the widget that joins them.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import contourpy
 import numpy as np
 import traitlets
 
-from mlcourse.widgets import base, loops, still
+from mlcourse.widgets import base, captions, loops, still
+from mlcourse.widgets.loops import Loops, LoopState
 
 VIEWS = ("both", "functions")
 STAGES = {"loops": 3, "task": 8}  # and how many inner steps each takes unless told
+DRAWS = 3  # so many seeds travel with the widget, for a page without a kernel
 
 
 class Stepper(base.Widget):
     """Step through the two loops of meta-learning on f(x) = a sin(x - p), whose theta = (a, p) is a point.
 
     method: the one shown first, of "maml", "first-order", "reptile" and "joint"; the reader can change it.
-    inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points.
-    stage: "loops" for both loops over three tasks, or "task" for the inner loop of one task.
-    view: "both", or "functions" to leave parameter space out.
+    inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points; the
+    reader can go on to the next two. stage: "loops" for both loops over three tasks, or "task" for the inner loop
+    of one. view: "both", or "functions" to leave parameter space out.
     """
 
-    _esm = base.FOLDER / "stepper.js"
+    _esm = base.script("stepper")
     _css = base.style()
     data = traitlets.Dict().tag(sync=True, stored=True)
     method = traitlets.Unicode().tag(sync=True, stored=True)
+    seed = traitlets.Int().tag(sync=True, stored=True)
     index = traitlets.Int(0, min=0).tag(sync=True, stored=True)
 
     def __init__(
@@ -41,17 +43,15 @@ class Stepper(base.Widget):
         stage: str = "loops",
         view: str = "both",
     ):
-        _require_one_of("method", method, loops.METHODS)
-        _require_one_of("stage", stage, STAGES)
-        _require_one_of("view", view, VIEWS)
+        base.require_one_of("method", method, loops.METHODS)
+        base.require_one_of("stage", stage, STAGES)
+        base.require_one_of("view", view, VIEWS)
         if stage == "task" and method != "maml":
             raise ValueError(f"method is {method!r}, but stage 'task' has no outer loop; leave method out")
-        steps = STAGES[stage] if inner_steps is None else inner_steps
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 8:
-            raise ValueError(f"inner_steps is {inner_steps!r}; give a whole number from 1 to 8")
-        self.loops = loops.Loops.compute(seed, steps, stage)
-        self.view, self.seed = view, seed
-        super().__init__(data=self._payload(), method=method, index=0)
+        steps = STAGES[stage] if inner_steps is None else base.require_whole("inner_steps", inner_steps, 1, 8)
+        self.draws = {one: Loops.compute(one, steps, stage) for one in range(seed, seed + DRAWS)}
+        self.view = view
+        super().__init__(data=self._payload(), method=method, seed=seed, index=0)
 
     def __repr__(self) -> str:
         return (
@@ -60,56 +60,69 @@ class Stepper(base.Widget):
         )
 
     @property
-    def frame(self) -> loops.LoopState:
-        """The frame now shown, with its caption and its moves."""
-        return loops.LoopState(self.loops, self.method, self.index)
+    def loops(self) -> Loops:
+        """The loops on the present seed's tasks."""
+        return self.draws[self.seed]
+
+    @property
+    def frame(self) -> LoopState:
+        """The frame now shown, with its moves."""
+        return LoopState(self.loops, self.method, self.index)
 
     @traitlets.validate("index")
     def _within(self, proposal: Any) -> int:
         return min(proposal["value"], len(self.loops) - 1)
 
     @traitlets.validate("method")
-    def _known(self, proposal: Any) -> str:
-        return _require_one_of("method", proposal["value"], self.loops.runs)
+    def _known_method(self, proposal: Any) -> str:
+        return base.require_one_of("method", proposal["value"], self.loops.runs)
+
+    @traitlets.validate("seed")
+    def _known_seed(self, proposal: Any) -> int:
+        return base.require_one_of("seed", proposal["value"], self.draws)
 
     def describe(self) -> str:
         spaces = "function space" if self.view == "functions" else "function space and parameter space"
-        return f"Stepper, {loops.METHODS[self.method]}, {spaces}. {self.frame.caption}"
+        words = captions.fill(captions.caption(self.frame))
+        return f"Stepper, {loops.METHODS[self.method]}, {spaces}. {words}"
 
     def still(self) -> bytes:
         return still.draw(self.frame, self.view)
 
     def _payload(self) -> dict[str, Any]:
         """Everything that the script draws, as short JSON."""
-        made = self.loops
-        support = zip(made.tasks.support.x, made.tasks.support.y, made.waves, strict=True)
+        first = next(iter(self.draws.values()))
         return {
-            "stage": made.stage,
+            "stage": first.stage,
             "view": self.view,
-            "inner": made.inner_steps,
-            "outer": made.outer_steps,
+            "inner": first.inner_steps,
+            "outer": first.outer_steps,
             "queries": loops.N_QUERY,
             "window": {"p": loops.PHASES, "a": loops.AMPLITUDES},
-            "tasks": [{"a": a, "p": p, "x": short(x[:, 0]), "y": short(y[:, 0])} for x, y, (a, p) in support],
-            "surfaces": {name: contours(values) for name, values in made.surfaces.items()},
-            "methods": [
-                {
-                    "key": key,
-                    "name": loops.METHODS[key],
-                    "theta": short(run.theta),
-                    "paths": short(run.paths),
-                    "losses": short(run.losses),
-                    "captions": [loops.LoopState(made, key, index).caption for index in range(len(made))],
-                }
-                for key, run in made.runs.items()
-            ],
+            "names": {key: loops.METHODS[key] for key in first.runs},
+            "sentences": captions.SENTENCES,
+            "draws": {seed: draw(made) for seed, made in self.draws.items()},
         }
 
 
-def _require_one_of(name: str, value: str, known: Iterable[str]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
-    return value
+def draw(made: Loops) -> dict[str, Any]:
+    """One seed's tasks, contours and runs; what is said at each frame as [which sentence, what fills its gaps]."""
+    support = zip(made.tasks.support.x, made.tasks.support.y, made.waves, strict=True)
+    frames = {key: [LoopState(made, key, index) for index in range(len(made))] for key in made.runs}
+    return {
+        "tasks": [{"a": a, "p": p, "x": short(x[:, 0]), "y": short(y[:, 0])} for x, y, (a, p) in support],
+        "surfaces": {name: contours(values) for name, values in made.surfaces.items()},
+        "runs": {
+            key: {
+                "theta": short(run.theta),
+                "paths": short(run.paths),
+                "losses": short(run.losses),
+                "captions": [captions.caption(frame) for frame in frames[key]],
+                "differentiated": [captions.differentiated(frame) for frame in frames[key]],
+            }
+            for key, run in made.runs.items()
+        },
+    }
 
 
 def short(values: np.ndarray) -> list:

@@ -1,11 +1,9 @@
 """The stepper's present frame as a picture, for pages where no script runs."""
 
-import io
-
 import numpy as np
 
 from mlcourse import palette
-from mlcourse.widgets import loops
+from mlcourse.widgets import base, loops
 
 X = np.linspace(-5, 5, 201)
 
@@ -20,7 +18,7 @@ def draw(frame: loops.LoopState, view: str) -> bytes:
         space(axes, frame)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{loops.METHODS[frame.method]}, {frame.where}" if frame.loops.outer_steps else frame.where)
-    return _compress(figure)
+    return base.to_png(figure)
 
 
 def _functions(axes, frame: loops.LoopState) -> None:
@@ -51,13 +49,3 @@ def _parameters(axes, frame: loops.LoopState) -> None:
     axes.plot(trail[-1, 1], trail[-1, 0], "o", color=ink, markersize=8)
     axes.set(title="Parameter space", xlabel="phase p (radians)", ylabel="amplitude a (units of y)")
     axes.set(xlim=loops.PHASES, ylim=loops.AMPLITUDES)
-
-
-def _compress(figure) -> bytes:
-    """Few colours make a small file, which every stored widget carries."""
-    from PIL import Image
-
-    large, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(large, metadata={"Software": None})
-    Image.open(large).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()

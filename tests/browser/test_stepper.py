@@ -62,10 +62,11 @@ def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}loops.html")
     reached = []
-    for _ in range(8):
+    for _ in range(10):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.textContent || document.activeElement.type"))
-    assert reached == ["radio", "radio", "Inner step", "Outer step", "Back", "Restart", "Play", "range"]
+        reached.append(page.evaluate("document.activeElement.innerText || document.activeElement.type"))
+    controls = ["Inner step", "Outer step", "Back", "Restart", "Play", "range"]
+    assert [one.split("\n")[0] for one in reached] == ["radio", "radio", *controls, "slow", "Other points"]
     slider = page.get_by_role("slider", name="Frame")
     slider.focus()
     page.keyboard.press("ArrowRight")
@@ -85,18 +86,81 @@ def test_by_keyboard(site, browser_page):
     assert browser_page.complaints() == []
 
 
-def test_play_goes_on_and_pauses(site, browser_page):
+def test_play_goes_on_at_the_chosen_speed_and_pauses(site, browser_page):
     page = browser_page.page
+    page.clock.install(time=0)
     page.goto(f"{site}loops.html")
-    page.wait_for_timeout(1200)
+    page.clock.pause_at(60_000)  # from here on the test moves the time
+    page.clock.run_for(5000)
     assert index(page) == 0  # nothing moves before it is asked to
     page.get_by_role("button", name="Play").click()
-    page.locator('.mlc-stepper[data-index="2"]').wait_for()
+    page.clock.run_for(2000)
+    assert index(page) == 2
+    page.get_by_label("Speed of Play").select_option("fast")
+    page.clock.run_for(1500)  # the step that was due, then one every 0.3 s
+    assert index(page) == 5
     page.get_by_role("button", name="Pause").click()
-    stopped = index(page)
-    page.wait_for_timeout(1200)
-    assert index(page) == stopped
+    page.clock.run_for(5000)
+    assert index(page) == 5
     assert browser_page.complaints() == []
+
+
+def test_who_prefers_still_pages_is_taken_to_the_end_at_once(site, open_page):
+    watched = open_page(reduced_motion="reduce")
+    watched.page.goto(f"{site}loops.html")
+    watched.page.get_by_role("button", name="Play").click()
+    assert index(watched.page) == 51 and watched.page.get_by_role("button", name="Play").count() == 1
+    assert watched.complaints() == []
+
+
+def test_other_points_and_the_same_frame(site, browser_page):
+    page = browser_page.page
+    page.goto(f"{site}loops.html")
+    page.get_by_role("button", name="Outer step").click()
+    words = caption(page)
+    seeds = []
+    for _ in range(3):
+        page.get_by_role("button", name="Other points").click()
+        seeds.append(page.locator(".mlc-stepper").get_attribute("data-seed"))
+    assert seeds == ["3", "4", "2"] and index(page) == 4 and caption(page) == words
+    assert browser_page.complaints() == []
+
+
+def test_what_is_differentiated_is_drawn_and_said(site, browser_page):
+    """MAML goes back along both paths, first order along one; Reptile along none."""
+    page = browser_page.page
+    page.goto(f"{site}loops.html")
+    shown = {}
+    for name in ("MAML", "First-order MAML", "Reptile", "Joint training"):
+        page.get_by_role("radio", name=name, exact=False).first.check()
+        page.get_by_role("button", name="Restart").click(force=True)
+        page.get_by_role("button", name="Outer step").click()
+        kinds = ("line.back", "line.second", ".cross", ".bow")
+        counts = [page.locator(f".mlc-graph {kind}").count() for kind in kinds]
+        shown[name] = (counts, page.locator(".mlc-differentiated").text_content())
+    assert {name: counts for name, (counts, _) in shown.items()} == {
+        "MAML": [10, 6, 0, 0],
+        "First-order MAML": [4, 0, 3, 0],
+        "Reptile": [0, 0, 0, 1],
+        "Joint training": [1, 0, 0, 0],
+    }
+    assert "along both paths" in shown["MAML"][1] and "is cut" in shown["First-order MAML"][1]
+    page.get_by_role("button", name="Inner step").click()
+    assert page.locator(".mlc-graph line.back").count() == 0  # joint training takes no inner step
+    page.get_by_role("radio", name="Reptile").check()
+    assert page.locator(".mlc-graph line.back").count() == 1
+    assert browser_page.complaints() == []
+
+
+def test_by_touch(site, open_page):
+    watched = open_page(width=390, height=844, has_touch=True, is_mobile=True)
+    page = watched.page
+    page.goto(f"{site}loops.html")
+    page.get_by_role("button", name="Inner step").tap()
+    page.get_by_role("button", name="Outer step").tap()
+    page.get_by_role("radio", name="Reptile").tap()
+    assert index(page) == 4 and caption(page).startswith("Outer step 1 of 12: Reptile")
+    assert watched.complaints() == []
 
 
 def test_the_contours_can_be_those_after_adapting(site, browser_page):
@@ -166,7 +230,7 @@ def test_it_fits_every_page(site, open_page, width, scheme):
     page.goto(f"{site}loops.html")
     page.get_by_role("button", name="Outer step").click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    small = page.locator(".mlc button, .mlc .mlc-card, .mlc .mlc-of label, .mlc .mlc-slide input")
+    small = page.locator(".mlc button, .mlc select, .mlc .mlc-card, .mlc .mlc-of label, .mlc .mlc-slide input")
     assert min(box["height"] for box in (one.bounding_box() for one in small.all())) >= 40
     cut = """() => [...document.querySelectorAll('.mlc-panel svg text')].filter(text => {
         const [t, s] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];

@@ -13,7 +13,7 @@ from PIL import Image
 from mlcourse import palette
 from mlcourse.reference import maml
 from mlcourse.tasks import Examples, Task, each
-from mlcourse.widgets import Stepper, base, loops
+from mlcourse.widgets import Stepper, base, captions, loops
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -141,16 +141,60 @@ def test_the_moves_stop_at_the_ends(made):
     assert end.inner_step() == end and end.outer_step() == end
 
 
+# --- the words ---------------------------------------------------------------------------------------------
+
+
+def said(made: loops.Loops, method: str, index: int) -> str:
+    return captions.fill(captions.caption(loops.LoopState(made, method, index)))
+
+
 def test_each_frame_has_one_sentence_with_its_own_numbers(made):
     for method, run in made.runs.items():
         for index in range(len(made)):
-            state = loops.LoopState(made, method, index)
-            assert state.caption.endswith(".") and ". " not in state.caption
-            assert f"{run.losses[state.outer, state.inner]:.2f}" in state.caption
+            state, words = loops.LoopState(made, method, index), said(made, method, index)
+            assert words.endswith(".") and ". " not in words and "{" not in words
+            assert f"{run.losses[state.outer, state.inner]:.2f}" in words
 
 
 def test_joint_training_never_claims_an_inner_step(made):
-    assert "takes no inner step" in loops.LoopState(made, "joint", 6).caption
+    assert "takes no inner step" in said(made, "joint", 6)
+
+
+def test_every_sentence_is_used_somewhere(made):
+    used = set()
+    for loops_made in (made, loops.Loops.compute(2, 8, "task")):
+        for method in loops_made.runs:
+            for index in range(len(loops_made)):
+                state = loops.LoopState(loops_made, method, index)
+                used.add(captions.caption(state)[0])
+                used.add(captions.differentiated(state)[0])
+    assert used == set(captions.SENTENCES)
+
+
+@pytest.mark.parametrize("method", ["maml", "first-order"])
+def test_both_paths_of_the_meta_gradient_are_those_worked_out_by_hand(made, method):
+    """Through the copies: the query gradient at phi; through the inner gradients: what I - alpha H changes."""
+    run = made.runs[method]
+    for outer in (0, 5):
+        theta, tasks = run.theta[outer], made.tasks
+        first, whole = (by_hand(how, theta, tasks, made.inner_steps) for how in ("first-order", "maml"))
+        np.testing.assert_allclose(run.directions[outer, 0], (theta - first) / loops.META_LR, rtol=1e-9)
+        np.testing.assert_allclose(run.directions[outer].sum(axis=0), (theta - whole) / loops.META_LR, rtol=1e-9)
+        state = loops.LoopState(made, method, (outer + 1) * (made.inner_steps + 1))
+        shown = [f"{value:.2f}".replace("-", "−") for value in run.directions[outer].ravel()]
+        assert captions.differentiated(state) == (f"back {method}", shown)
+
+
+def test_each_outer_step_goes_along_what_is_said_to_make_it_up(made):
+    for method, run in made.runs.items():
+        parts = run.directions.sum(axis=1) if method == "maml" else run.directions[:, 0]
+        rate = loops.REPTILE_META_LR if method == "reptile" else -loops.META_LR
+        np.testing.assert_allclose(np.diff(run.theta, axis=0), rate * parts, rtol=1e-9, atol=1e-12)
+
+
+def test_reptile_differentiates_nothing_in_its_outer_step(made):
+    words = captions.fill(captions.differentiated(loops.LoopState(made, "reptile", 4)))
+    assert words.startswith("Nothing is differentiated")
 
 
 # --- the widget --------------------------------------------------------------------------------------------
@@ -178,14 +222,25 @@ def test_the_kernel_cannot_leave_the_frames(stepper):
     assert shown.index == len(shown.loops) - 1
     with pytest.raises(ValueError, match="method is 'sgd'"):
         shown.method = "sgd"
+    with pytest.raises(ValueError, match="seed is 9; give one of 2, 3, 4"):
+        shown.seed = 9
+
+
+def test_other_points_travel_with_it_and_are_other_points():
+    shown = Stepper(inner_steps=1, seed=7)
+    assert list(shown.draws) == [7, 8, 9]
+    before = shown.loops.tasks.support.x
+    shown.seed = 8
+    assert not np.allclose(shown.loops.tasks.support.x, before)
+    np.testing.assert_array_equal(shown.loops.tasks.support.x, loops.draw_tasks(8).support.x)
 
 
 def test_a_stepper_of_one_task_has_no_outer_loop():
     alone = Stepper(stage="task")
-    assert alone.data["outer"] == 0 and len(alone.data["tasks"]) == 1 and len(alone.loops) == 9
+    assert alone.data["outer"] == 0 and len(alone.data["draws"][2]["tasks"]) == 1 and len(alone.loops) == 9
     losses = alone.loops.runs["maml"].losses[0]
     assert losses[-1] < 0.5 * losses[0]
-    assert "Outer" not in "".join(alone.data["methods"][0]["captions"])
+    assert all(key.startswith("task ") for key, _ in alone.data["draws"][2]["runs"]["maml"]["captions"])
 
 
 def test_the_moving_contours_of_one_task_are_its_support_loss():
@@ -217,7 +272,7 @@ def test_the_stored_html_begins_with_a_picture_of_the_present_frame():
     shown.index = 9
     begin = r'<div id="mlc-[0-9a-f]{8}-\d+"><img alt="([^"]+)"[^>]*src="data:image/png;base64,([^"]+)"'
     image = re.match(begin, shown.to_html())
-    assert image[1] == f"Stepper, Joint training, function space. {shown.frame.caption}"
+    assert image[1] == f"Stepper, Joint training, function space. {captions.fill(captions.caption(shown.frame))}"
     assert Image.open(io.BytesIO(base64.b64decode(image[2]))).size[0] > 300
     assert "run this cell" in shown.to_html()
 
@@ -234,7 +289,7 @@ def test_the_stored_html_asks_nobody_for_anything(stepper):
     assert not re.search(r"https?:|import\s|\bfetch\(|require\(|^export ", page, re.MULTILINE)
     assert page.count("</script") == 1 and "<!--" not in page
     state = json.loads(re.search(r"^const state=(.*);$", page, re.MULTILINE)[1])
-    assert state == {"data": json.loads(json.dumps(stepper.data)), "index": 0, "method": "maml"}
+    assert state == {"data": json.loads(json.dumps(stepper.data)), "index": 0, "method": "maml", "seed": 2}
 
 
 def test_ids_repeat_after_a_restart_and_differ_on_a_page(stepper, monkeypatch):
@@ -244,6 +299,13 @@ def test_ids_repeat_after_a_restart_and_differ_on_a_page(stepper, monkeypatch):
 
     first, second = ids(), ids()
     assert first == second and first[0] != first[1]
+
+
+def test_a_script_stands_alone_with_each_of_its_modules_once(stepper):
+    page = base.script("stepper")
+    assert not re.search(r"^import|^export (?!default)(?!function mount)", page, re.MULTILINE)
+    names = re.findall(r"^(?:export )?(?:function|const|let|class) (\w+)", page, re.MULTILINE)
+    assert len(names) == len(set(names)) and {"plot", "player", "mount"} <= set(names)
 
 
 def test_state_cannot_end_the_script():
