@@ -178,9 +178,14 @@ def show(figure: Figure, alt: str) -> None:
     """
     from IPython.display import display
 
+    display(picture(figure, alt))
+
+
+def picture(figure: Figure, alt: str) -> Picture:
+    """Return a figure as a notebook stores it; `show` says what goes in."""
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows")
-    display(Picture(png(figure), alt, round(figure.get_figwidth() * 125)))
+    return Picture(png(figure), alt, round(figure.get_figwidth() * 125))
 
 
 def png(figure: Figure) -> bytes:

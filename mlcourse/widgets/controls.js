@@ -129,6 +129,8 @@ export function handle(on, { label, kind, shape, at, to, done = () => {}, remove
     element.setAttribute("aria-valuetext", words(x, y));
   };
   let held = false;
+  // Chromium does not heed touch-action on a part of an svg: without this a finger scrolls the page and the drag ends
+  element.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   element.addEventListener("pointerdown", (event) => {
     event.preventDefault(); // no text is selected, no page is scrolled
     element.focus({ preventScroll: true });
