@@ -24,6 +24,8 @@ from mlcourse import palette
 FOLDER = Path(__file__).parent
 HINT = "A still picture: run this cell, or trust the notebook, to bring it to life."
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', flags=re.MULTILINE)
+# What a stored page leaves out of a script: indents and lines of comment (every output would carry them), exports
+NOT_STORED = r"^\s*//.*\n|^[ \t]+|^export (default .*$)?"
 # What the script uses of anywidget's model, for a page without a kernel
 PLAIN_MODEL = """const heard = {};
 const model = {
@@ -91,6 +93,11 @@ def require_whole(name: str, value: Any, low: int, high: int) -> int:
     return value
 
 
+def listed(parts: list[str]) -> str:
+    """Words in a row: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+
 def to_png(figure: Any) -> bytes:
     """A matplotlib figure as a PNG of 64 colours: a small file, for every stored widget carries one."""
     from PIL import Image
@@ -132,7 +139,7 @@ class Widget(anywidget.AnyWidget):
         _shown[digest] += 1  # the same after every restart, different when one widget is shown twice
         uid = f"mlc-{digest}-{_shown[digest]}"
         picture = base64.b64encode(self.still()).decode()
-        script = re.sub(r"^export (default .*$)?", "", str(self._esm), flags=re.MULTILINE)
+        script = re.sub(NOT_STORED, "", str(self._esm), flags=re.MULTILINE)
         return (
             f'<div id="{uid}"><img alt="{html.escape(self.describe())}" style="max-width:100%;height:auto" '
             f'src="data:image/png;base64,{picture}"><p>{HINT}</p></div>\n<style>{style()}</style>\n'
