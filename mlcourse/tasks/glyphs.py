@@ -10,6 +10,7 @@ roundings of float64 (which IEEE 754 fixes), and whole-number drawing. There is 
 product here, because their last bits depend on the processor.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -169,14 +170,19 @@ def widen(canvas: np.ndarray) -> np.ndarray:
     return wide
 
 
-def draw(s: Strokes) -> np.ndarray:
-    """All letters by all drawers: uint8 (L, DRAWERS, SIDE, SIDE)."""
+def drawers(s: Strokes) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What each drawer makes of all letters: x and y (N,) in canvas pixels; bool (L,): broad pen."""
     bits = Bits(SEED)
-    images = np.empty((len(s.script), DRAWERS, SIDE, SIDE), np.uint8)
-    for drawer in range(DRAWERS):
+    for _ in range(DRAWERS):
         x, y = bend(*move_strokes(s, bits), s.letter, len(s.script), bits)
         x, y = place(x, y, s, bits)
-        broad = (bits.uniform(len(s.script_name)) < BROAD_PENS)[s.script]
+        yield x, y, (bits.uniform(len(s.script_name)) < BROAD_PENS)[s.script]
+
+
+def draw(s: Strokes) -> np.ndarray:
+    """All letters by all drawers: uint8 (L, DRAWERS, SIDE, SIDE)."""
+    images = np.empty((len(s.script), DRAWERS, SIDE, SIDE), np.uint8)
+    for drawer, (x, y, broad) in enumerate(drawers(s)):
         images[:, drawer] = ink(x, y, s, broad)
     return images
 
