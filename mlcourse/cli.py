@@ -241,6 +241,20 @@ def reproduce_transfer(
     print_table(transfer.run(seeds=tuple(seeds), out=out, say=say), as_json)
 
 
+@reproduce_app.command("drawing")
+def reproduce_drawing(
+    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
+    out: Out = None,
+    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The recogniser of drawings, judged by torch and in a browser: half an hour on a CPU."""
+    from mlcourse.reproduce import drawing
+
+    table = drawing.run(seeds=tuple(seeds), out=out, weights_folder=weights_folder, say=say)
+    print_table(table, as_json)
+
+
 @bench_app.callback()
 def bench() -> None:
     """How long things take on this machine."""

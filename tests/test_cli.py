@@ -70,6 +70,7 @@ COMMANDS = (
     "data verify",
     "reproduce sinusoid",
     "reproduce transfer",
+    "reproduce drawing",
     "results table",
     "bench meta-gradient",
 )
