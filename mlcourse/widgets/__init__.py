@@ -1,5 +1,24 @@
-"""Widgets to step through and to play with: in JupyterLab, in the published book, and as a picture elsewhere."""
+"""Widgets to step through and to play with: in JupyterLab, in the published book, and as a picture elsewhere.
 
-from mlcourse.widgets.stepper import Stepper
+Each is imported when it is first asked for: whoever steps through the loops does not wait for torch.
+"""
 
-__all__ = ["Stepper"]
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "DrawOnce": "drawing",
+    "EpisodeBrowser": "episodes",
+    "Landscape": "landscape",
+    "OwnWave": "waves",
+    "PrototypeExplorer": "prototypes",
+    "Stepper": "stepper",
+    "experiment": "experiments",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_MODULES)}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -22,7 +22,7 @@ import anywidget
 from mlcourse import palette
 
 FOLDER = Path(__file__).parent
-HINT = "A still picture: run this cell, or trust the notebook, to bring it to life."
+HINT = "A still picture. To bring it to life, run this cell or trust the notebook; on a web page, allow scripts."
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', flags=re.MULTILINE)
 # What a stored page leaves out of a script: indents and lines of comment (every output would carry them), exports
 NOT_STORED = r"^\s*//.*\n|^[ \t]+|^export (default .*$)?"

@@ -16,7 +16,7 @@ _BY_METHOD = {
     "reptile": "Reptile moved θ to the mean of φ₁, φ₂, φ₃",
     "joint": "joint training moved θ down the gradient of the mean loss at θ itself, with no inner step",
 }
-_CHANGES = "the mean loss at θ went from {2} to {3}, after adapting from {4} to {5}"
+_CHANGES = "the mean query loss at θ went from {2} to {3}, after adapting from {4} to {5}"
 _COPIES = "each task's own copy of θ goes down the loss on its five support points"
 _ONLY = "only to see how well this θ adapts, for joint training takes no inner step"
 _ONE_STEP = "one step down the loss on the five support points"
@@ -27,11 +27,11 @@ _WENT = "went from {2} to {3}"
 _BACK = "In (a, p), as the mean over the tasks:"
 
 SENTENCES = {
-    "start": "Start: θ is a flat curve, the same for all three tasks; its mean loss, before any adapting, is {0}.",
+    "start": "Start: θ is a low curve, one for all three tasks; its mean query loss, not yet adapted, is {0}.",
     **{f"outer {key}": f"Outer step {{0}} of {{1}}: {moved}; {_CHANGES}." for key, moved in _BY_METHOD.items()},
-    "inner": f"{_STEP}: {_COPIES}; the mean loss {_WENT}.",
-    "last": f"{_STEP}: {_COPIES} and is now φ₁, φ₂, φ₃; the mean loss {_WENT}.",
-    "look": f"{_STEP}, {_ONLY}: the mean loss {_WENT}.",
+    "inner": f"{_STEP}: {_COPIES}; the mean query loss {_WENT}.",
+    "last": f"{_STEP}: {_COPIES} and is now φ₁, φ₂, φ₃; the mean query loss {_WENT}.",
+    "look": f"{_STEP}, {_ONLY}: the mean query loss {_WENT}.",
     "task start": "Start: θ's curve knows nothing of this task; its loss on new points is {0}.",
     "task inner": f"{_STEP}: {_ONE_STEP}; the loss on new points {_WENT}.",
     "task last": f"{_STEP}, which ends at φ: {_ONE_STEP}; the loss on new points {_WENT}.",

@@ -58,10 +58,10 @@ function verdict(episode, guesses) {
   const right = guesses.filter((guess, i) => guess === episode.order[i][0]).length, all = episode.order.length;
   if (!guesses.length) return `Which class is the first of the ${all} queries? Compare it with the support drawings and press its class.`;
   const last = guesses.at(-1), truth = episode.order[guesses.length - 1][0];
-  const answer = last === truth ? `Right: class ${truth}.` : `No: that was class ${truth}, not ${last}.`;
-  if (guesses.length < all) return `${answer} Right so far: ${right} of ${guesses.length}.`;
+  const answer = `The one before ${last === truth ? `is class ${truth}: right.` : `is class ${truth}, not ${last}.`}`;
+  if (guesses.length < all) return `And this one? ${answer} Right so far: ${right} of ${guesses.length}.`;
   const byPixels = episode.order.filter(([label, i]) => nearestClassMean(episode.support, episode.query[label][i]) === label).length;
-  return `${answer} You have ${right} of ${all} right: ${percent(right, all)}. Blind guessing gets ${percent(1, episode.support.length)} on average;
+  return `${answer.replace("The one before", "The last one")} You have ${right} of ${all} right: ${percent(right, all)}. Blind guessing gets ${percent(1, episode.support.length)} on average;
     comparing the pixels with the mean of each class gets ${byPixels} of ${all} here: ${percent(byPixels, all)}.`;
 }
 

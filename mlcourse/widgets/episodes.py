@@ -81,7 +81,8 @@ class EpisodeBrowser(base.Widget):
     """Browse N-way K-shot episodes of an image set; hide the labels of their queries and guess them.
 
     image_set: grey images, ten classes of ten drawings or more. n_way: 2 to 10 classes; k_shot and n_query: 1 to 5
-    of each class. seed: chooses the classes that travel with the widget and deals its 24 episodes.
+    of each class. seed: chooses the classes that travel with the widget and deals its 24 episodes. hidden: begin
+    with the guessing game.
     """
 
     _esm = base.script("episodes")
@@ -94,10 +95,19 @@ class EpisodeBrowser(base.Widget):
     hidden = traitlets.Bool(False).tag(sync=True, stored=True)
     guesses = traitlets.List(traitlets.Int()).tag(sync=True, stored=True)
 
-    def __init__(self, image_set: ImageSet, n_way: int = 5, k_shot: int = 1, n_query: int = 3, *, seed: int = 0):
+    def __init__(
+        self,
+        image_set: ImageSet,
+        n_way: int = 5,
+        k_shot: int = 1,
+        n_query: int = 3,
+        *,
+        seed: int = 0,
+        hidden: bool = False,
+    ):
         self.deck = Deck.shuffle(image_set, np.random.default_rng(seed))
         self.shown = f"EpisodeBrowser({image_set!r}"
-        super().__init__(data=self._payload(), n_way=n_way, k_shot=k_shot, n_query=n_query)
+        super().__init__(data=self._payload(), n_way=n_way, k_shot=k_shot, n_query=n_query, hidden=hidden)
 
     def __repr__(self) -> str:
         return (
@@ -144,16 +154,19 @@ class EpisodeBrowser(base.Widget):
         self.guesses = []
 
     def describe(self) -> str:
-        task, of_support, of_query = self.episode(), "s" * (self.k_shot > 1), "s" * (self.n_query > 1)
+        task, of_support = self.episode(), "s" * (self.k_shot > 1)
+        queries = f"then {self.n_query} query drawing{'s' * (self.n_query > 1)}"
+        if self.hidden:
+            queries = "the query drawings are hidden"
         return (
             f"Episode browser, episode {self.number + 1} of {EPISODES}: "
             f"a {self.n_way}-way {self.k_shot}-shot task. A row for each class: {self.k_shot} framed support "
-            f"drawing{of_support}, then {self.n_query} query drawing{of_query}. "
+            f"drawing{of_support}, {queries}. "
             f"Support shape {task.support.x.shape}, query {task.query.x.shape}."
         )
 
     def still(self) -> bytes:
-        return base.to_png(figures.episode_grid(self.episode(), n_query=self.n_query))
+        return base.to_png(figures.episode_grid(self.episode(), n_query=0 if self.hidden else self.n_query))
 
     def _payload(self) -> dict[str, Any]:
         """Everything that the script draws, as short JSON."""

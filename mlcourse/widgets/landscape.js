@@ -81,6 +81,18 @@ function sentence(data, { theta, tasks, how, method, methods, overshoot }) {
   return said.join(" ");
 }
 
+// Why there is nowhere to go to, and why no step is taken.
+function whyNoRest({ theta, method, methods }, name) {
+  const { rest, hold } = methods[method];
+  if (rest) return apart(rest, theta) < SETTLED ? `${name} rests here.` : `${name} comes to rest outside this plane.`;
+  return hold < -SINGULAR ? `${name} comes to rest nowhere: it walks away.` : `${name} has a line of places to rest, not one.`;
+}
+
+function whyNoStep(view, name) {
+  const { rest } = view.methods[view.method];
+  return rest && apart(rest, view.theta) < NEAR ? `${name} rests here.` : `${name}’s next step would leave this plane, or be too short to be seen.`;
+}
+
 // --- the plane ---------------------------------------------------------------------------------------------
 
 // Names that hide neither each other nor, if there is room, a dot or an arrow, and that stay within the frame.
@@ -268,8 +280,8 @@ function fillControls($, data, view) {
   $(".mlc-method").value = method;
   $(".mlc-outer").setAttribute("aria-disabled", !nextStep(view));
   $(".mlc-there").setAttribute("aria-disabled", !restAhead(view));
-  $(".mlc-rate").textContent = `Outer step: θ moves by meta_lr times the direction; ${data.names[method]}’s meta_lr ${
-    methods[method].metaLr.toPrecision(2)} takes it ${OUTER_SHARE * 100} % of the way where the pull is strongest.`;
+  $(".mlc-rate").textContent = `An outer step moves θ by meta_lr times the direction; for ${data.names[method]} meta_lr is ${
+    methods[method].metaLr.toPrecision(2)} here.`;
 }
 
 // θ and a star for each task, which stay while they are dragged. change(values) is told where they go.
@@ -296,7 +308,7 @@ export function mount(el, model) {
     const { html, factor } = drawScene(data, p, view, { shown, alike, which, trail });
     on.draw(p, html);
     handles.forEach((one) => one.show());
-    $(".mlc-factor").textContent = alike ? "" : `all times ${factor}`;
+    $(".mlc-factor").textContent = alike ? "" : `drawn ${factor} times as long as they are`;
   };
   const say = (text) => {
     clearTimeout(waiting);
@@ -334,8 +346,8 @@ export function mount(el, model) {
   };
   const preset = (key) => ({ preset: key, minima: data.presets[key].minima, theta: data.presets[key].theta });
   const onClick = (kind, act) => $(kind).addEventListener("click", () => { stop(); act(data.names[view.method]); });
-  onClick(".mlc-outer", (name) => (nextStep(view) ? walk(nextStep(view)) : say(`${name} has no further step to take within this plane.`)));
-  onClick(".mlc-there", (name) => (restAhead(view) ? walk(restAhead(view)) : say(`${name} rests here, or has no one place of rest within this plane.`)));
+  onClick(".mlc-outer", (name) => (nextStep(view) ? walk(nextStep(view)) : say(whyNoStep(view, name))));
+  onClick(".mlc-there", (name) => (restAhead(view) ? walk(restAhead(view)) : say(whyNoRest(view, name))));
   onClick(".mlc-restart", () => change({ ...preset(view.preset), ...data.begin }));
   const hear = (kind, values) => root.querySelectorAll(kind).forEach((one) => one.addEventListener("input", () => change(values(one.value))));
   hear(".mlc-presets input", preset);

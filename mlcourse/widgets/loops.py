@@ -5,6 +5,7 @@ projected or invented. Three tasks (five support points each) are learnt by four
 `mlcourse.reference`'s own. No widget and no drawing here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,7 +21,7 @@ METHODS = {
     "joint": "Joint training",
 }
 WAVES = Waves(amplitude=np.array([2.0, 4.0, 3.0]), phase=np.array([0.4, 1.6, 2.8]))  # the three tasks
-START = {"a": 0.6, "p": 0.6}  # theta before any learning: a flat curve
+START = {"a": 0.6, "p": 0.6}  # theta before any learning: a low curve
 INNER_LR = 0.1
 META_LR = 0.2
 REPTILE_META_LR = 1.0  # Reptile's outer step goes a share of the way to the mean of the phi; this is all of it
@@ -126,11 +127,13 @@ class Loops:
     stage: str = "loops"
 
     @classmethod
-    def compute(cls, seed: int, inner_steps: int, stage: str = "loops") -> "Loops":
+    def compute(
+        cls, seed: int, inner_steps: int, stage: str = "loops", methods: Sequence[str] = tuple(METHODS)
+    ) -> "Loops":
         tasks = draw_tasks(seed)
         if stage == "task":
             tasks = Task(*(Examples(part.x[1:2], part.y[1:2]) for part in tasks))
-        methods, outer_steps = (METHODS, OUTER_STEPS) if stage == "loops" else (["maml"], 0)
+        methods, outer_steps = (methods, OUTER_STEPS) if stage == "loops" else (["maml"], 0)
         runs = {method: Run.compute(method, tasks, inner_steps, outer_steps) for method in methods}
         return cls(tasks, runs, inner_steps, stage)
 
@@ -142,7 +145,7 @@ class Loops:
 
     @property
     def outer_steps(self) -> int:
-        return len(self.runs["maml"].theta) - 1
+        return len(next(iter(self.runs.values())).theta) - 1
 
     def __len__(self) -> int:
         """Number of frames: for each theta, itself and its inner steps."""

@@ -80,6 +80,7 @@ function names(p, prototypes, others) {
 // --- in words ----------------------------------------------------------------------------------------------
 
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const DRAG = "Drag the numbered points and the question mark; the stars follow.";
 const NOTES = {
   squared: `Squared distance: every border is straight, halfway between two prototypes. The farther the query is from a border, the
     surer it gets, without a limit.`,
@@ -124,7 +125,7 @@ function page(data) {
     ${button("add", "Add example")}${button("remove", "Remove example")}${button("add-class", "Add class")}
     ${button("remove-class", "Remove class")}${button("reset", "Reset")}</div>
     <div class="mlc-tools mlc-of-space">${button("back", "Back")}${button("next mlc-main", "Another episode")}
-    ${button("query", "Next query")}${slide("shots", "Support drawings of each class", { min: low, max: high, step: 1 })}</div>
+    <span class="mlc-count"></span>${button("query", "Next query")}${slide("shots", "Support drawings of each class", { min: low, max: high, step: 1 })}</div>
     <p class="mlc-note"></p>`;
 }
 
@@ -279,7 +280,7 @@ function showPlane({ $, root, model, data, draw }, chosen) {
   $(".mlc-judged").textContent = "The query “?”, judged by its nearness to each prototype";
   $("tbody").innerHTML = rows(probabilities, prototypes.map((place) => measure(query, place, distance)));
   $(".mlc-caption").textContent = saidOfPlane(examples, chosen, best, probabilities[best]);
-  $(".mlc-note").textContent = NOTES[distance];
+  $(".mlc-note").textContent = `${DRAG} ${NOTES[distance]}`;
   root.querySelectorAll(".mlc-class label").forEach((label, k) => {
     label.hidden = k >= examples.length;
     label.firstChild.checked = k === chosen;
@@ -305,6 +306,7 @@ function showSpace({ $, model, data, read, draw }) {
   $(".mlc-shots .mlc-where").innerHTML = `<code>k_shot</code> ${kShot}`;
   $(".mlc-shots input").value = kShot;
   $(".mlc-back").setAttribute("aria-disabled", model.get("episode") === 0);
+  $(".mlc-count").textContent = `${model.get("episode") + 1} of ${data.episodes.length}`;
 }
 
 export function mount(el, model) {

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from mlcourse import palette
+from mlcourse import palette, weights
 from mlcourse.reference import matching, protonet
 from mlcourse.reference.autograd import log_softmax
+from mlcourse.tasks import drawings, glyphs
 from mlcourse.tasks.images import Episodes, ImageSet
 from mlcourse.widgets import base, images
 
@@ -102,8 +103,8 @@ class EmbeddedEpisode:
 class PrototypeExplorer(base.Widget):
     """Move classes: regions, prototypes and probabilities follow. And look at real episodes in a learned space.
 
-    episodes: embedded episodes of equal n_way and n; without any there is only the plane. See `from_embedding`.
-    distance: "squared", "euclidean" or "cosine". view: "plane" or "space".
+    episodes: embedded episodes of equal n_way and n, as `shipped` and `from_embedding` make them; without any
+    there is only the plane. distance: "squared", "euclidean" or "cosine". view: "plane" or "space".
     """
 
     _esm = base.script("prototypes")
@@ -145,6 +146,18 @@ class PrototypeExplorer(base.Widget):
         rng = np.random.default_rng(seed)
         drawn = [EmbeddedEpisode.draw(embed, image_set, n_way, n_query, rng) for _ in range(n_episodes)]
         return cls(drawn, **options)
+
+    @classmethod
+    def shipped(cls, **options: Any) -> "PrototypeExplorer":
+        """With letters that nobody trained on, in the space of the weights that the course ships for `DrawOnce`.
+
+        The letters are of the glyphs' meta-test scripts, drawn as these weights want them (`tasks.drawings`).
+        """
+        from mlcourse.widgets import network  # here: only who looks at this space waits for torch
+
+        letters, stored = glyphs.splits().test, weights.load("drawing")
+        drawn = drawings.in_form(letters, drawings.of_glyphs(letters))
+        return cls.from_embedding(lambda x: network.embed(stored, x[:, 0]), drawn, **options)
 
     def __repr__(self) -> str:
         if self.view == "plane":
@@ -332,8 +345,8 @@ def _draw_space(axes: Any, shown: PrototypeExplorer) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     episode = shown.episodes[shown.episode]
-    for number, (drawings, points) in enumerate(zip(episode.images, episode.points, strict=True)):
-        for i, (drawing, (x, y)) in enumerate(zip(drawings, points[:, :2], strict=True)):
+    for number, (pictures, points) in enumerate(zip(episode.images, episode.points, strict=True)):
+        for i, (drawing, (x, y)) in enumerate(zip(pictures, points[:, :2], strict=True)):
             if shown.k_shot <= i < SHOTS:
                 continue
             frame = {"edgecolor": HUES[number], "linewidth": 2 if i < SHOTS else 0.8}

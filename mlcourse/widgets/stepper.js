@@ -1,7 +1,7 @@
 // The loop stepper's view: draws the frame that model.seed, model.method and model.index name; computes nothing but pixels.
 // One mount(el, model) for JupyterLab (anywidget's model) and for a page without a kernel (a plain object).
 
-import { SUBSCRIPTS, arrow, arrowInPixels, curve, fixed, frame, grid, line, name, plot, plotHeight, star, svgOpen } from "./plot.js";
+import { SUBSCRIPTS, arrow, arrowInPixels, between, curve, fixed, frame, grid, line, name, plot, plotHeight, star, svgOpen } from "./plot.js";
 import { button, choice, listen, onWidth, player, set, slide, unique, widget, widthOf } from "./controls.js";
 
 const SPEEDS = [["1800", "slow"], ["900", "normal"], ["300", "fast"]]; // milliseconds from frame to frame
@@ -54,7 +54,8 @@ const onTheWay = (from, to) => [0.25, 0.5, 0.75, 1].map((t) => [from[0] + t * (t
 function nameOfCopy(p, path, inner, i, many) {
   const [end, from] = [path[inner], path[inner - 1]], [dx, dy] = [p.x(end[1]) - p.x(from[1]), p.y(end[0]) - p.y(from[0])];
   const far = Math.hypot(dx, dy) || 1;
-  return name(p.x(end[1]) + (17 * dx) / far, p.y(end[0]) + (15 * dy) / far + 5, `φ${many ? SUBSCRIPTS[i + 1] : ""}`, `task${i + 1}`);
+  const y = between(p.top + 14, p.y(end[0]) + (15 * dy) / far + 5, p.top + p.h - 6); // not cut off at the edge
+  return name(p.x(end[1]) + (17 * dx) / far, y, `φ${many ? SUBSCRIPTS[i + 1] : ""}`, `task${i + 1}`);
 }
 
 function drawParameters(data, draw, method, run, outer, inner, width, which) {
@@ -180,16 +181,16 @@ function legend(data, tasks) {
 }
 
 function note(data, tasks) {
-  const points = `${data.queries} query points${tasks.length > 1 ? " of each of the three tasks" : " that are not drawn"}`;
+  const points = tasks.length > 1 ? `${data.queries} query points of each of the three tasks` : `${data.queries} other points of the wave, which are not drawn`;
   const exact = data.view === "both" ? " With just these two parameters the plane is the whole parameter space: the picture is exact, nothing is projected." : "";
-  return `<p class="mlc-note">The model is f(x) = a sin(x − p), θ = (a, p).${exact} Loss: mean squared error on
+  return `<p class="mlc-note">The model is f(x) = a sin(x − p), θ = (a, p).${exact} The figures are losses, the mean squared error on
     ${points}, in squared units of y.</p>`;
 }
 
 function graph(data) {
   if (!data.outer) return "";
-  return `<figure class="mlc-panel mlc-graph"><figcaption><b>What is differentiated</b><span class="mlc-of">one task; the
-    others look alike</span></figcaption><div class="mlc-beside"><div class="mlc-canvas"></div><p class="mlc-said mlc-differentiated" aria-live="polite"></p></div></figure>`;
+  return `<details class="mlc-panel mlc-graph"${data.folded ? "" : " open"}><summary><b>What is differentiated</b> (one task; the others
+    look alike)</summary><div class="mlc-beside"><div class="mlc-canvas"></div><p class="mlc-said mlc-differentiated" aria-live="polite"></p></div></details>`;
 }
 
 function page(data, last) {
@@ -271,6 +272,7 @@ export function mount(el, model) {
   onClick(".mlc-back", () => go(index() - 1));
   onClick(".mlc-restart", () => go(0));
   onClick(".mlc-points", () => set(model, { seed: seeds[(seeds.indexOf(model.get("seed")) + 1) % seeds.length] }));
+  $(".mlc-graph")?.addEventListener("toggle", draw); // it has no width before it is opened
   $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(Number(event.target.value)); });
   root.querySelectorAll(".mlc-card input").forEach((input) => input.addEventListener("change", () => set(model, { method: input.value })));
   root.querySelectorAll(".mlc-contours input").forEach((input) => input.addEventListener("change", () => { which = input.value; draw(); }));

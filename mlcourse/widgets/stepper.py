@@ -4,6 +4,7 @@ The frames are computed by `loops.py` and put into words by `captions.py`, drawn
 as a still by `still.py`; this file is the widget that joins them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import contourpy
@@ -24,7 +25,8 @@ class Stepper(base.Widget):
     method: the one shown first, of "maml", "first-order", "reptile" and "joint"; the reader can change it.
     inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points; the
     reader can go on to the next two. stage: "loops" for both loops over three tasks, or "task" for the inner loop
-    of one. view: "both", or "functions" to leave parameter space out.
+    of one. view: "both", or "functions" to leave parameter space out. methods: those that the reader can choose.
+    folded: begin with the panel "What is differentiated" closed.
     """
 
     _esm = base.script("stepper")
@@ -42,15 +44,20 @@ class Stepper(base.Widget):
         seed: int = 2,
         stage: str = "loops",
         view: str = "both",
+        methods: Sequence[str] = tuple(loops.METHODS),
+        folded: bool = False,
     ):
-        base.require_one_of("method", method, loops.METHODS)
+        for one in methods:
+            base.require_one_of("methods", one, loops.METHODS)
+        base.require_one_of("method", method, methods)
         base.require_one_of("stage", stage, STAGES)
         base.require_one_of("view", view, VIEWS)
         if stage == "task" and method != "maml":
             raise ValueError(f"method is {method!r}, but stage 'task' has no outer loop; leave method out")
         steps = STAGES[stage] if inner_steps is None else base.require_whole("inner_steps", inner_steps, 1, 8)
-        self.draws = {one: Loops.compute(one, steps, stage) for one in range(seed, seed + DRAWS)}
-        self.view = view
+        chosen = [one for one in loops.METHODS if one in methods]
+        self.draws = {one: Loops.compute(one, steps, stage, chosen) for one in range(seed, seed + DRAWS)}
+        self.view, self.folded = view, folded
         super().__init__(data=self._payload(), method=method, seed=seed, index=0)
 
     def __repr__(self) -> str:
@@ -95,6 +102,7 @@ class Stepper(base.Widget):
         return {
             "stage": first.stage,
             "view": self.view,
+            "folded": self.folded,
             "inner": first.inner_steps,
             "outer": first.outer_steps,
             "queries": loops.N_QUERY,

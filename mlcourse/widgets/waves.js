@@ -131,7 +131,7 @@ export function mount(el, model) {
     });
   };
   const go = (step) => set(model, { step: between(0, step, data.steps) });
-  const begin = ({ points, wave }) => set(model, { points, wave, revealed: false, step: 0 });
+  const begin = ({ points, wave }) => set(model, { points, wave }); // the step and the tick stay, to compare
   const move = (i, x, y) => set(model, { points: model.get("points").map((point, k) => (k === i ? [round(x), round(y)] : point)) });
   const round = (value) => Math.round(value * 100) / 100;
   const handles = model.get("points").map((_, i) => handle(on, {

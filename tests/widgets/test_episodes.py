@@ -110,6 +110,13 @@ def test_hidden_queries_come_once_each_and_mixed(browser):
     assert browser.order.tolist() != sorted(browser.order)
 
 
+def test_where_queries_are_hidden_the_picture_does_not_give_them_away():
+    open_, hidden = (EpisodeBrowser(tiny(12, 12), hidden=hidden) for hidden in (False, True))
+    assert "then 3 query drawings" in open_.describe() and "the query drawings are hidden" in hidden.describe()
+    assert open_.still() != hidden.still()
+    assert hidden.state()["hidden"] and not open_.state()["hidden"]
+
+
 def test_classes_with_too_few_images_are_left_out():
     uneven = tiny(12, 14, counts=np.array([12, 9] * 2 + [12] * 10))
     deck = Deck.shuffle(uneven, np.random.default_rng(0))

@@ -204,6 +204,7 @@ def test_reptile_differentiates_nothing_in_its_outer_step(made):
     "arguments, words",
     [
         ({"method": "fomaml"}, "method is 'fomaml'; give one of 'maml', 'first-order', 'reptile', 'joint'"),
+        ({"methods": ["anil"]}, "methods is 'anil'; give one of 'maml', 'first-order', 'reptile', 'joint'"),
         ({"stage": "both"}, "stage is 'both'; give one of 'loops', 'task'"),
         ({"view": "parameters"}, "view is 'parameters'; give one of 'both', 'functions'"),
         ({"inner_steps": 0}, "inner_steps is 0; give a whole number from 1 to 8"),
@@ -224,6 +225,15 @@ def test_the_kernel_cannot_leave_the_frames(stepper):
         shown.method = "sgd"
     with pytest.raises(ValueError, match="seed is 9; give one of 2, 3, 4"):
         shown.seed = 9
+
+
+def test_fewer_methods_can_be_offered_in_the_course_s_order():
+    shown = Stepper("joint", inner_steps=1, methods=["joint", "maml"], folded=True)
+    assert list(shown.loops.runs) == list(shown.data["names"]) == ["maml", "joint"] and shown.data["folded"]
+    with pytest.raises(ValueError, match="method is 'reptile'; give one of 'maml', 'joint'"):
+        shown.method = "reptile"
+    with pytest.raises(ValueError, match="method is 'maml'; give one of 'joint'"):
+        Stepper(methods=["joint"])
 
 
 def test_other_points_travel_with_it_and_are_other_points():
@@ -274,7 +284,7 @@ def test_the_stored_html_begins_with_a_picture_of_the_present_frame():
     image = re.match(begin, shown.to_html())
     assert image[1] == f"Stepper, Joint training, function space. {captions.fill(captions.caption(shown.frame))}"
     assert Image.open(io.BytesIO(base64.b64decode(image[2]))).size[0] > 300
-    assert "run this cell" in shown.to_html()
+    assert f"<p>{base.HINT}</p>" in shown.to_html()
 
 
 def test_the_picture_follows_the_frame(stepper):

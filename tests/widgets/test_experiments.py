@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot
 
 from mlcourse import figures
-from mlcourse.widgets.experiment import experiment
+from mlcourse.widgets import experiment
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ALT = "A line for inner_lr {inner_lr} and {inner_steps} steps."
