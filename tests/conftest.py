@@ -81,6 +81,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 # ---- the browser ----
 
 
+GRAVE = {"serious", "critical"}
+OF_COLOURS = [
+    "color-contrast",
+    "link-in-text-block",
+]  # axe-core's rules that light and dark can answer differently
+
+
 @dataclasses.dataclass
 class Watched:
     """A browser page that may talk to 127.0.0.1 only, with a record of everything that went wrong on it."""
@@ -92,6 +99,11 @@ class Watched:
 
     def complaints(self) -> list[str]:
         return [*self.outside, *self.errors, *self.missing]
+
+    def forget(self) -> None:
+        """Begin the record anew."""
+        for record in (self.outside, self.errors, self.missing):
+            record.clear()
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +147,23 @@ def watch(context: object) -> Watched:
     watched.page.on("pageerror", lambda error: watched.errors.append(str(error)))
     watched.page.on("response", lambda r: watched.missing.append(r.url) if r.status >= 400 else None)
     return watched
+
+
+def violations(page: object, rules: list[str] | None = None) -> list[str]:
+    """What axe-core finds grave on a page, by all its rules or by `rules`, with the first elements.
+
+    No element and no rule is ever excused.
+    """
+    from axe_playwright_python.sync_playwright import Axe
+
+    options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}  # it would ask for style sheets
+    if rules:
+        options["runOnly"] = rules
+    return [
+        f"{violation['id']}: {[node['target'] for node in violation['nodes'][:3]]}"
+        for violation in Axe().run(page, options=options).response["violations"]
+        if violation["impact"] in GRAVE
+    ]
 
 
 @pytest.fixture
@@ -209,11 +238,19 @@ def plain_settings(folder: pathlib.Path) -> None:
         path.write_text(json.dumps(values))
 
 
+@dataclasses.dataclass
+class LabServer:
+    """A running JupyterLab: its page's address, "http://127.0.0.1:PORT/lab", and the folder that it shows."""
+
+    address: str
+    folder: pathlib.Path
+
+
 @pytest.fixture(scope="module")
-def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """JupyterLab as on a new machine: a copy of the notebooks, nothing trusted, no settings of the user's.
 
-    Gives the address that a notebook's name follows, "http://127.0.0.1:PORT/lab/tree/".
+    Its page lets tests give commands (`jupyterapp`), such as to open a notebook.
     """
     home = tmp_path_factory.mktemp("lab")
     ignore = shutil.ignore_patterns(".ipynb_checkpoints")
@@ -224,12 +261,12 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), home / "log"
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    command += [f"--ServerApp.root_dir={home / 'notebooks'}"]
+    command += [f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.expose_app_in_browser=True"]
     with log.open("w") as output:
         process = subprocess.Popen(command, env={**os.environ, **own}, cwd=home, stdout=output, stderr=output)
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/api", process, log)
-        yield f"http://127.0.0.1:{port}/lab/tree/"
+        yield LabServer(f"http://127.0.0.1:{port}/lab", home / "notebooks")
     finally:
         process.terminate()
         try:

@@ -1,20 +1,18 @@
-"""The landscape playground under a reader's hands: its arithmetic, mouse, keyboard, touch, and JupyterLab."""
+"""The landscape playground under a reader's hands: its arithmetic, mouse, keyboard and touch."""
 
 import json
 import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import Locator, expect
 
-from mlcourse.widgets import base
 from mlcourse.widgets.landscape import Landscape, caption
 from mlcourse.widgets.quadratics import METHODS
-from tests.browser.test_stepper import PAGE, notebook, open_in_lab
+from tests.browser.hands import PHONE, drag, handle, middle, numbers, swipe
 from tests.widgets.test_landscape import random_scene
 
 pytestmark = pytest.mark.browser
-
-SAID = 500  # milliseconds after which the caption has spoken
 
 
 def state(preset: str, *, inner_lr: float = 0.05, inner_steps: int = 1, **traits) -> Landscape:
@@ -40,38 +38,23 @@ STATES = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, static_server):
-    """A folder of plain pages: one for each state, one whose script is broken, one long enough to scroll."""
-    folder = tmp_path_factory.mktemp("site")
+def site(serve_pages):
+    """Plain pages: one for each state, and one long enough to scroll."""
     pages = {name: shown.to_html() for name, shown in STATES.items()}
-    pages["broken"] = pages["steep"].replace("function page(", "function gone(")
-    pages["long"] = pages["steep"] + '<p style="height:2000px">more</p>'
-    for name, content in pages.items():
-        (folder / f"{name}.html").write_text(PAGE.format(content), encoding="utf-8")
-    return static_server(folder)
+    return serve_pages(pages | {"long": pages["steep"] + '<p style="height:2000px">more</p>'})
 
 
 def theta(page) -> list[float]:
     return json.loads(page.locator(".mlc-landscape").get_attribute("data-theta"))
 
 
-def said(page) -> str:
-    page.wait_for_timeout(SAID)
-    return page.locator(".mlc-caption").text_content()
+def said(page) -> Locator:
+    """The caption: after a change it waits a moment before it speaks."""
+    return page.locator(".mlc-caption")
 
 
 def row(page, method: str) -> list[str]:
     return page.locator(f'tr[data-method="{method}"] td').all_text_contents()
-
-
-def numbers(text: str) -> list[float]:
-    return [float(one.replace("−", "-")) for one in re.findall(r"[−\d.]+", text)]
-
-
-def middle(page, name: str) -> tuple[float, float]:
-    """Where a handle's middle is, in pixels of the window."""
-    box = page.get_by_role("slider", name=name, exact=True).locator(".hit").bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 # --- the arithmetic ----------------------------------------------------------------------------------------
@@ -92,10 +75,9 @@ CLOSED_FORMS = """async ([scenes, methods]) => {
 }"""
 
 
-def test_the_browser_s_closed_forms_are_the_package_s_gradients(static_server, browser_page):
+def test_the_browser_s_closed_forms_are_the_package_s_gradients(beside_modules):
     """Random theta, minima, shapes of tasks, inner_lr, inner_steps and lambda."""
-    page, drawn = browser_page.page, [random_scene(seed) for seed in range(60)]
-    page.goto(static_server(base.FOLDER) + "quadratics.js")
+    page, drawn = beside_modules, [random_scene(seed) for seed in range(60)]
     sent = [
         vars(scene) | {name: getattr(scene, name).tolist() for name in ("inputs", "minima", "theta")}
         for scene in drawn
@@ -124,7 +106,7 @@ def test_the_browser_s_closed_forms_are_the_package_s_gradients(static_server, b
 def test_page_and_kernel_say_the_same(site, browser_page, name):
     page, shown = browser_page.page, STATES[name]
     page.goto(f"{site}{name}.html")
-    assert said(page) == caption(shown.scene, shown.method)
+    expect(said(page)).to_have_text(caption(shown.scene, shown.method))
     for method, direction in shown.directions().items():
         if np.abs(direction).max() < 999:
             assert numbers(row(page, method)[0]) == pytest.approx(direction.tolist(), rel=0.0051, abs=0.0051)
@@ -150,23 +132,15 @@ def test_the_angles_are_those_between_the_arrows(site, browser_page):
 def test_by_mouse(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}steep.html")
-    assert page.locator("img").count() == 0  # the script has replaced the picture
-    x, y = middle(page, "θ")
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y + 40, steps=5)
-    page.mouse.move(x + 100, y + 80, steps=5)
-    page.mouse.up()
+    x, y = middle(handle(page, "θ"))
+    drag(page, [(x, y), (x + 60, y + 40), (x + 100, y + 80)])
     moved = theta(page)
     assert moved[0] > 0.3 and moved[1] < 0.7
     assert numbers(row(page, "maml")[0]) == pytest.approx(
         state("one steep", theta=moved).directions()["maml"].tolist(), abs=0.006
     )
-    star = middle(page, "Minimum of task 2")
-    page.mouse.move(*star)
-    page.mouse.down()
-    page.mouse.move(star[0] - 5000, star[1], steps=3)  # no farther than the edge
-    page.mouse.up()
+    x, y = middle(handle(page, "Minimum of task 2"))
+    drag(page, [(x, y), (x - 5000, y)])  # no farther than the edge
     words = page.get_by_role("slider", name="Minimum of task 2").get_attribute("aria-valuetext")
     assert words.startswith("minus 3.0 across") and theta(page) == moved
     assert browser_page.complaints() == []
@@ -207,31 +181,21 @@ def test_by_keyboard(site, browser_page):
     assert browser_page.complaints() == []
 
 
-def touch(page, points: list[tuple[float, float]]) -> None:
-    """One finger along these points of the window."""
-    session = page.context.new_cdp_session(page)
-    kinds = ["touchStart"] + ["touchMove"] * (len(points) - 1)
-    for kind, (x, y) in zip(kinds, points, strict=True):
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-        page.wait_for_timeout(30)
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_timeout(100)
-
-
 def test_by_touch_a_finger_drags_and_beside_it_the_page_scrolls(site, open_page):
-    watched = open_page(width=390, height=700, has_touch=True, is_mobile=True)
+    watched = open_page(**PHONE)
     page = watched.page
     page.goto(f"{site}long.html")
     page.locator(".mlc-canvas").scroll_into_view_if_needed()
     scrolled, before = page.evaluate("scrollY"), theta(page)
-    x, y = middle(page, "θ")
-    touch(page, [(x, y + 15 * i) for i in range(7)])
+    x, y = middle(handle(page, "θ"))
+    swipe(page, (x, y), (x, y + 90))
     assert page.evaluate("scrollY") == scrolled
     assert theta(page)[1] < before[1] - 1.5 and theta(page)[0] == pytest.approx(before[0], abs=0.1)
     moved, canvas = theta(page), page.locator(".mlc-canvas").bounding_box()
     x, y = canvas["x"] + canvas["width"] * 0.85, canvas["y"] + canvas["height"] * 0.75  # a free place of the plane
-    touch(page, [(x, y - 15 * i) for i in range(9)])
-    assert page.evaluate("scrollY") > scrolled + 50 and theta(page) == moved
+    swipe(page, (x, y), (x, y - 120))
+    page.wait_for_function(f"scrollY > {scrolled + 50}")
+    assert theta(page) == moved
     page.get_by_role("button", name="Go there").tap()
     assert theta(page) == pytest.approx([-1.2, -0.8])
     assert watched.complaints() == []
@@ -248,9 +212,9 @@ def test_methods_can_be_followed_to_where_they_rest(site, browser_page):
         page.get_by_label("Follow").select_option(method)
         page.get_by_role("button", name="Go there").click()
         assert theta(page) == pytest.approx(place, abs=1e-9)
-        assert f"{METHODS[method]} rests here." in said(page)
+        expect(said(page)).to_contain_text(f"{METHODS[method]} rests here.")
     page.get_by_role("button", name="Outer step").click(force=True)
-    assert said(page).startswith("MAML has no further step")
+    expect(said(page)).to_have_text("MAML rests here.")
     assert page.locator(".trail").get_attribute("points").count(",") == 5
     assert browser_page.complaints() == []
 
@@ -281,7 +245,7 @@ def test_play_ends_at_the_edge_when_the_method_walks_away(site, open_page):
     page.get_by_role("button", name="Play").click()
     assert min(theta(page)) < -2 and row(page, "first-order")[2] == "walks away"
     page.get_by_role("button", name="Go there").click(force=True)
-    assert said(page).endswith("has no one place of rest within this plane.")
+    expect(said(page)).to_have_text("First-order MAML comes to rest nowhere: it walks away.")
     assert watched.complaints() == []
 
 
@@ -289,16 +253,13 @@ def test_the_caption_waits_for_the_end_of_a_drag(site, browser_page):
     """A screen reader must not hear every pixel: the live region changes once, when things have come to a stop."""
     page = browser_page.page
     page.goto(f"{site}steep.html")
-    said(page)
     page.evaluate("""() => { window.spoken = 0; new MutationObserver(() => { window.spoken += 1; })
         .observe(document.querySelector('.mlc-caption'), { childList: true }); }""")
-    x, y = middle(page, "θ")
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 120, y + 90, steps=40)
-    page.mouse.up()
+    x, y = middle(handle(page, "θ"))
+    drag(page, [(x, y), (x + 120, y + 90)], steps=40)
     assert page.evaluate("spoken") == 0
-    assert "(−0.90, 1.70)" not in said(page) and page.evaluate("spoken") == 1
+    expect(said(page)).not_to_contain_text("(−0.90, 1.70)")
+    assert page.evaluate("spoken") == 1
 
 
 def test_what_is_drawn_can_be_chosen(site, browser_page):
@@ -333,7 +294,7 @@ def test_arrows_are_of_one_length_or_of_true_length(site, browser_page):
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     np.testing.assert_allclose(arrows, 1.2 * directions / lengths, atol=1e-6)
     page.get_by_role("radio", name="of true length").check()
-    factor = float(page.locator(".mlc-factor").text_content().removeprefix("all times "))
+    factor = numbers(page.locator(".mlc-factor").text_content())[0]
     np.testing.assert_allclose(np.array(page.evaluate(tips)) - theta(page), factor * directions, atol=1e-6)
 
 
@@ -364,60 +325,3 @@ def test_no_name_hides_another_or_leaves_the_plane(site, open_page, name, width)
     assert page.evaluate(CUT_OR_HIDDEN) == []
     page.get_by_role("radio", name="of true length").check()
     assert page.evaluate(CUT_OR_HIDDEN) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1000])
-def test_it_fits_every_page(site, open_page, width, scheme):
-    """No overflow, nothing too small to touch, and nothing that axe-core objects to."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    watched = open_page(width=width, color_scheme=scheme)
-    page = watched.page
-    for name in ("alike", "diverges"):
-        page.goto(f"{site}{name}.html")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        small = page.locator(
-            ".mlc button, .mlc select, .mlc .mlc-of label, .mlc-figures label, .mlc .mlc-slide input, .mlc .hit"
-        )
-        assert min(box["height"] for box in (one.bounding_box() for one in small.all())) >= 40
-        found = Axe().run(page).response["violations"]
-        assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
-    assert watched.complaints() == []
-
-
-def test_no_class_that_a_page_s_own_style_may_know(site, browser_page):
-    page = browser_page.page
-    page.goto(f"{site}steep.html")
-    classes = "[...document.querySelectorAll('.mlc :not(svg, svg *)')].flatMap(element => [...element.classList])"
-    assert [name for name in page.evaluate(classes) if not name.startswith("mlc-")] == []
-
-
-def test_a_script_that_fails_leaves_the_picture(site, browser_page):
-    browser_page.page.goto(f"{site}broken.html")
-    assert browser_page.page.locator("img").count() == 1
-    assert any("page is not defined" in error for error in browser_page.errors)
-
-
-# --- JupyterLab --------------------------------------------------------------------------------------------
-
-
-def test_in_jupyterlab_page_and_kernel_share_the_state(lab_server, browser_page):
-    page = browser_page.page
-    begin = "from mlcourse.widgets.landscape import Landscape\ns = Landscape()\ns"
-    look = "print('kernel sees', s.method, [round(w, 3) for w in s.theta], *s.directions()['maml'].round(6) + 0)"
-    open_in_lab(page, lab_server, "landscape.ipynb", notebook(begin, look, "s.preset = 'alike'"))
-    cells = page.locator(".jp-Notebook .jp-CodeCell .cm-content")
-    cells.first.click()
-    page.keyboard.press("Shift+Enter")
-    shown = page.locator(".mlc-landscape")
-    shown.wait_for(timeout=60_000)
-    shown.get_by_role("button", name="Go there").click()
-    cells.nth(1).click()
-    page.keyboard.press("Shift+Enter")
-    page.get_by_text("kernel sees maml [-1.2, -0.8] 0.0 0.0").wait_for(timeout=20_000)
-    cells.nth(2).click()
-    page.keyboard.press("Shift+Enter")
-    shown.locator("[aria-label='Minimum of task 3']").wait_for(timeout=20_000)
-    assert theta(page) == [-1.6, 1.6]
-    assert browser_page.outside == []

@@ -1,21 +1,15 @@
-"""The prototype explorer under a reader's hands: its arithmetic, mouse, keyboard, touch, and JupyterLab."""
+"""The prototype explorer under a reader's hands: its arithmetic, mouse, keyboard and touch."""
 
-import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 
 from mlcourse.reference import protonet
-from mlcourse.widgets import base
 from mlcourse.widgets.prototypes import DISTANCES, EmbeddedEpisode, PrototypeExplorer, log_probabilities
-from tests.browser.test_landscape import touch
-from tests.browser.test_stepper import PAGE, notebook, open_in_lab
+from tests.browser.hands import PHONE, caption, drag, handle, middle, swipe
 
 pytestmark = pytest.mark.browser
-
-MODULES = ("plot", "controls", "images", "prototypes")
 
 
 def episode(seed: int, spread: float = 2.0) -> EmbeddedEpisode:
@@ -54,21 +48,10 @@ STATES = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, static_server):
-    """A folder of plain pages: one for each state, a broken one, one long enough to scroll; the modules."""
-    folder = tmp_path_factory.mktemp("site")
+def site(serve_pages):
+    """Plain pages: one for each state, and one long enough to scroll."""
     pages = {name: shown.to_html() for name, shown in STATES.items()}
-    pages["broken"] = pages["plane"].replace("function page(", "function gone(")
-    pages["long"] = pages["plane"] + '<p style="height:2000px">more</p>'
-    for name, content in pages.items():
-        (folder / f"{name}.html").write_text(PAGE.format(content), encoding="utf-8")
-    for name in MODULES:
-        shutil.copy(base.FOLDER / f"{name}.js", folder)
-    return static_server(folder)
-
-
-def caption(page) -> str:
-    return page.locator(".mlc-caption").text_content()
+    return serve_pages(pages | {"long": pages["plane"] + '<p style="height:2000px">more</p>'})
 
 
 def figures(page) -> np.ndarray:
@@ -88,23 +71,13 @@ def expected_figures(shown: PrototypeExplorer) -> np.ndarray:
     return np.stack([shown.probabilities, measures[shown.distance]], axis=1)
 
 
-def middle(page, name: str) -> tuple[float, float]:
-    """Where a handle's middle is, in pixels of the window."""
-    box = page.get_by_role("slider", name=name, exact=True).locator(".hit").bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
 def place(page, name: str) -> str:
-    return page.get_by_role("slider", name=name, exact=True).get_attribute("aria-valuetext")
+    return handle(page, name).get_attribute("aria-valuetext")
 
 
-def drag(page, name: str, right: float, down: float) -> None:
-    x, y = middle(page, name)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + right / 2, y + down / 2)
-    page.mouse.move(x + right, y + down)
-    page.mouse.up()
+def move(page, name: str, right: float, down: float) -> None:
+    x, y = middle(handle(page, name))
+    drag(page, [(x, y), (x + right, y + down)])
 
 
 # --- the arithmetic ----------------------------------------------------------------------------------------
@@ -128,9 +101,8 @@ CLOSED_FORMS = """async ([points, labels, queries, nWay, distance, places]) => {
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("d", [2, 16])
-def test_browser_and_package_agree_on_full_precision_numbers(site, browser_page, distance, d):
-    page, rng = browser_page.page, np.random.default_rng(3)
-    page.goto(f"{site}alone.html")
+def test_browser_and_package_agree_on_full_precision_numbers(beside_modules, distance, d):
+    page, rng = beside_modules, np.random.default_rng(3)
     for n_way in (2, 3, 6):
         labels = np.concatenate([np.arange(n_way), rng.integers(0, n_way, 8)])
         points, queries = rng.normal(0, 1.5, (len(labels), d)), rng.normal(0, 1.5, (20, d))
@@ -146,11 +118,9 @@ def test_browser_and_package_agree_on_full_precision_numbers(site, browser_page,
             assert found["owners"] == [[int(owner)] for owner in owners]
 
 
-def test_far_queries_do_not_overflow(site, browser_page):
-    page = browser_page.page
-    page.goto(f"{site}alone.html")
+def test_far_queries_do_not_overflow(beside_modules):
     values = [[[0, 0], [100, 0]], [0, 1], [[1000, 0], [0, 0]], 2, "squared", []]
-    assert page.evaluate(CLOSED_FORMS, values)["probabilities"] == [[0, 1], [1, 0]]
+    assert beside_modules.evaluate(CLOSED_FORMS, values)["probabilities"] == [[0, 1], [1, 0]]
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -182,15 +152,14 @@ def test_the_page_says_what_the_kernel_computes(site, browser_page, name):
 def test_by_mouse_points_are_dragged_and_everything_follows(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}plane.html")
-    assert page.locator("img").count() == 0  # the script has replaced the picture
     region, star = (page.locator(kind).nth(1).get_attribute("points") for kind in (".region", ".star"))
     before = figures(page)
-    drag(page, "Example 1 of class 1", -40, 60)
+    move(page, "Example 1 of class 1", -40, 60)
     assert page.locator(".region").nth(1).get_attribute("points") != region
     assert page.locator(".star").nth(1).get_attribute("points") != star
     assert not np.allclose(figures(page), before)
     assert caption(page).endswith("Class 1 has one example: its prototype c₁ is that example.")
-    drag(page, "Query", -120, -40)
+    move(page, "Query", -120, -40)
     assert caption(page).startswith("The query belongs to class 0 with probability ")
     assert browser_page.complaints() == []
 
@@ -242,7 +211,7 @@ def test_examples_and_classes_come_and_go(site, browser_page):
 def test_the_measure_changes_borders_and_certainty(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}plane.html")
-    drag(page, "Query", 200, 0)
+    move(page, "Query", 200, 0)
     seen = {}
     for name in ("squared distance", "distance", "cosine"):
         page.get_by_role("radio", name=name, exact=True).check()
@@ -285,7 +254,7 @@ def test_while_it_is_dragged_the_caption_is_not_read_out(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}plane.html")
     live = "document.querySelector('.mlc-caption').getAttribute('aria-live')"
-    page.mouse.move(*middle(page, "Query"))
+    page.mouse.move(*middle(handle(page, "Query")))
     page.mouse.down()
     page.mouse.move(500, 300)
     assert page.evaluate(live) == "off"
@@ -294,18 +263,19 @@ def test_while_it_is_dragged_the_caption_is_not_read_out(site, browser_page):
 
 
 def test_by_touch_a_finger_drags_and_beside_it_the_page_scrolls(site, open_page):
-    watched = open_page(width=390, height=700, has_touch=True, is_mobile=True)
+    watched = open_page(**PHONE)
     page = watched.page
     page.goto(f"{site}long.html")
     page.locator(".mlc-canvas").scroll_into_view_if_needed()
     scrolled, before = page.evaluate("scrollY"), place(page, "Query")
-    x, y = middle(page, "Query")
-    touch(page, [(x - 6 * i, y + 10 * i) for i in range(7)])
+    x, y = middle(handle(page, "Query"))
+    swipe(page, (x, y), (x - 36, y + 60))
     assert page.evaluate("scrollY") == scrolled and place(page, "Query") != before
     moved, canvas = place(page, "Query"), page.locator(".mlc-canvas").bounding_box()
     x, y = canvas["x"] + canvas["width"] * 0.25, canvas["y"] + canvas["height"] * 0.75  # a free place of the plane
-    touch(page, [(x, y - 15 * i) for i in range(9)])
-    assert page.evaluate("scrollY") > scrolled + 50 and place(page, "Query") == moved
+    swipe(page, (x, y), (x, y - 120))
+    page.wait_for_function(f"scrollY > {scrolled + 50}")
+    assert place(page, "Query") == moved
     page.get_by_role("button", name="Add class").tap()
     page.get_by_text("cosine").first.tap()
     assert page.locator(".region").count() == 4
@@ -387,7 +357,7 @@ def test_prototypes_lie_at_the_mean_of_their_pictures(site, browser_page):
 
 
 def test_by_touch_the_nearest_query_is_picked(site, open_page):
-    watched = open_page(width=390, height=844, has_touch=True, is_mobile=True)
+    watched = open_page(**PHONE)
     page = watched.page
     page.goto(f"{site}space.html")
     box = page.locator(".mlc-pick").nth(9).locator(".ring").bounding_box()
@@ -396,81 +366,9 @@ def test_by_touch_the_nearest_query_is_picked(site, open_page):
     assert watched.complaints() == []
 
 
-# --- every page --------------------------------------------------------------------------------------------
-
-
 def test_without_episodes_there_is_only_the_plane(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}alone.html")
     assert page.get_by_role("radio", name="the learned space").count() == 0
     assert page.locator(".region").count() == 3
     assert browser_page.complaints() == []
-
-
-def test_a_script_that_fails_leaves_the_picture(site, browser_page):
-    browser_page.page.goto(f"{site}broken.html")
-    picture = browser_page.page.locator("img")
-    assert picture.count() == 1 and picture.get_attribute("alt").startswith(
-        "Prototype explorer, a plane of your own"
-    )
-    assert any("page is not defined" in error for error in browser_page.errors)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1000])
-def test_it_fits_every_page(site, open_page, width, scheme):
-    """No overflow, nothing cut off, nothing too small to touch, and nothing that axe-core objects to."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    watched = open_page(width=width, color_scheme=scheme)
-    page = watched.page
-    cut = """() => [...document.querySelectorAll('.mlc-panel svg text')].filter(text => {
-        const [t, s] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
-        return t.left < s.left - 1 || t.right > s.right + 1 || t.top < s.top - 1 || t.bottom > s.bottom + 1;
-    }).map(text => text.textContent)"""
-    classes = "[...document.querySelectorAll('.mlc :not(svg, svg *)')].flatMap(element => [...element.classList])"
-    for name in STATES:
-        page.goto(f"{site}{name}.html")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        touched = page.locator(
-            ".mlc button:visible, .mlc .mlc-of label:visible, .mlc .mlc-slide input:visible"
-        ).all()
-        assert min(one.bounding_box()["height"] for one in touched) >= 40
-        assert all(hit.bounding_box()["width"] > 43.9 for hit in page.locator(".mlc-handle .hit").all())
-        assert page.evaluate(cut) == [], name
-        assert [one for one in page.evaluate(classes) if not one.startswith("mlc-")] == []
-        found = Axe().run(page).response["violations"]
-        assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == [], name
-    assert watched.complaints() == []
-
-
-def test_in_jupyterlab_the_kernel_sees_and_moves_the_state(lab_server, browser_page):
-    page = browser_page.page
-    sources = (
-        "from mlcourse.widgets.prototypes import PrototypeExplorer\nw = PrototypeExplorer()\nw",
-        "import json\nprint('kernel sees', json.dumps([w.counts, w.distance, w.probabilities.round(2).tolist()]))",
-        "w.examples = [[[-1, 0]], [[1, 0]]]\nw.query = [0, 2]\nw.distance = 'squared'",
-    )
-    open_in_lab(page, lab_server, "prototypes.ipynb", notebook(*sources))
-    cells = page.locator(".jp-Notebook .jp-CodeCell .cm-content")
-    cells.first.click()
-    page.keyboard.press("Shift+Enter")
-    shown = page.locator(".mlc-prototypes")
-    shown.wait_for(timeout=60_000)
-    shown.get_by_role("button", name="Add class").click()
-    shown.get_by_role("button", name="Add example").click()
-    shown.get_by_role("radio", name="distance", exact=True).check()
-    drag(page, "Query", -60, 30)
-    on_screen = figures(page)[:, 0]
-    cells.nth(1).click()
-    page.keyboard.press("Shift+Enter")
-    printed = page.get_by_text(re.compile("^kernel sees ")).last
-    printed.wait_for(timeout=20_000)
-    counts, distance, probabilities = json.loads(printed.inner_text().removeprefix("kernel sees "))
-    assert counts == [3, 1, 2, 2] and distance == "euclidean"
-    np.testing.assert_allclose(on_screen, probabilities, atol=0.0101)
-    cells.nth(2).click()
-    page.keyboard.press("Shift+Enter")
-    page.get_by_text("The query belongs to class 0 with probability 0.50.").wait_for(timeout=20_000)
-    assert page.locator(".mlc-table tbody tr").count() == 2
-    assert browser_page.outside == []

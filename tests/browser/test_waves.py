@@ -1,73 +1,45 @@
 """Your own sinusoid under a reader's hands, and the browser's arithmetic against the package's."""
 
-import json
-import re
-
 import numpy as np
 import pytest
 
-from mlcourse import paths
 from mlcourse.reference import losses, maml, networks
 from mlcourse.reference.autograd import grad
 from mlcourse.tasks import Examples
 from mlcourse.widgets import waves
 from mlcourse.widgets.waves import OwnWave
-from tests.browser.test_stepper import PAGE, notebook, open_in_lab
+from tests.browser.hands import PHONE, caption, drag, handle, middle, numbers, swipe
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, static_server):
-    """Plain pages: all three methods, two of them, two equal widgets on one page, and one whose script fails."""
-    folder = tmp_path_factory.mktemp("site")
-    html = OwnWave().to_html()
-    pages = {
-        "own": html + "<p style='height: 1200px'>More below.</p>",
-        "two": OwnWave(("scratch", "pooled")).to_html(),
-        "twice": OwnWave().to_html() + OwnWave().to_html(),
-        "broken": html.replace("function page(", "function gone("),
-    }
-    for name, content in pages.items():
-        (folder / f"{name}.html").write_text(PAGE.format(content), encoding="utf-8")
-    return static_server(folder)
+def site(serve_pages):
+    """Plain pages: all three methods, and two of them."""
+    long = "<p style='height: 1200px'>More below.</p>"
+    return serve_pages({"own": OwnWave().to_html() + long, "two": OwnWave(("scratch", "pooled")).to_html()})
 
 
 def step(page) -> int:
-    return int(page.locator(".mlc-own").first.get_attribute("data-step"))
-
-
-def caption(page) -> str:
-    return page.locator(".mlc-caption").first.text_content()
+    return int(page.locator(".mlc-own").get_attribute("data-step"))
 
 
 def point(page, number: int):
-    return page.get_by_role("slider", name=f"Point {number} of 5")
+    return handle(page, f"Point {number} of 5")
 
 
 def place(page, number: int) -> list[float]:
     """Where a point is, in the plane's numbers, from the words that a screen reader reads."""
-    words = point(page, number).get_attribute("aria-valuetext").replace("minus ", "-")
-    return [float(value) for value in re.findall(r"-?[\d.]+", words)]
-
-
-def middle(page, number: int) -> tuple[float, float]:
-    """Where a point is on the screen."""
-    box = point(page, number).locator(".dot").bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return numbers(point(page, number).get_attribute("aria-valuetext"))
 
 
 # --- the arithmetic ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def mlp(static_server, browser_page):
+def mlp(beside_modules):
     """A function that runs JavaScript with the functions of mlp.js at hand."""
-    folder = paths.REPOSITORY / "mlcourse" / "widgets"
-    page = browser_page.page
-    page.route("**/blank.html", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-    page.goto(f"{static_server(folder)}blank.html")
-    return lambda body, given: page.evaluate(
+    return lambda body, given: beside_modules.evaluate(
         f"async (given) => {{ const mlp = await import('/mlp.js'); {body} }}", given
     )
 
@@ -148,7 +120,6 @@ def test_a_network_of_other_sizes_and_several_outputs(mlp):
 def test_by_mouse(site, browser_page):
     page, own = browser_page.page, OwnWave()
     page.goto(f"{site}own.html")
-    assert page.locator("img").count() == 0  # the script has replaced the picture
     assert caption(page) == own.caption()
     page.get_by_role("button", name="Step", exact=True).click()
     assert step(page) == 1 and caption(page) == own.caption(1)
@@ -173,11 +144,8 @@ def test_a_point_is_dragged_and_the_truth_goes_with_it(site, browser_page):
     page.get_by_role("button", name="Step", exact=True).click()
     page.get_by_role("checkbox").check()
     before, said = place(page, 5), caption(page)
-    x, y = middle(page, 5)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x - 20, y - 80, steps=4)
-    page.mouse.up()
+    x, y = middle(point(page, 5))
+    drag(page, [(x, y), (x - 20, y - 80)])
     after = place(page, 5)
     assert after[0] < before[0] and after[1] > before[1] + 1
     assert step(page) == 1 and caption(page) != said  # the curves follow at the same step
@@ -192,9 +160,9 @@ def test_a_click_in_the_plane_moves_the_nearest_point_there(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}own.html")
     others = [place(page, number) for number in (2, 3, 4, 5)]
-    x, y = middle(page, 1)
+    x, y = middle(point(page, 1))
     page.mouse.click(x - 60, y + 20)
-    at = middle(page, 1)
+    at = middle(point(page, 1))
     assert abs(at[0] - (x - 60)) < 1.5 and abs(at[1] - (y + 20)) < 1.5
     assert [place(page, number) for number in (2, 3, 4, 5)] == others
     assert browser_page.complaints() == []
@@ -244,7 +212,7 @@ def test_points_that_are_no_wave_and_a_rate_that_runs_away(site, browser_page):
     assert "NaN" not in shown and "Infinity" not in shown
     assert page.locator("text.end.maml").text_content() in ("MAML ↑", "MAML ↓", "MAML ?")
     page.get_by_role("button", name="A zigzag").click()
-    assert step(page) == 0 and page.locator("polyline.after.maml").count() == 1
+    assert step(page) == 10 and page.locator("polyline.after.maml").count() == 1  # the step stays, to compare
     assert browser_page.complaints() == []
 
 
@@ -289,36 +257,22 @@ def test_who_prefers_still_pages_is_taken_to_the_end_at_once(site, open_page):
     assert watched.complaints() == []
 
 
-def swipe(page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """A finger put down, moved and lifted, as the browser gets it from a touch screen."""
-    device = page.context.new_cdp_session(page)
-
-    def send(kind: str, *points: tuple[float, float]) -> None:
-        touches = [{"x": x, "y": y} for x, y in points]
-        device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
-
-    send("touchStart", start)
-    for share in np.linspace(0.1, 1, 10):
-        send("touchMove", tuple(float(a + share * (b - a)) for a, b in zip(start, end, strict=True)))
-    send("touchEnd")
-
-
 def test_by_touch(site, open_page):
     """A finger on a point moves the point; beside it, it scrolls the page; a tap in the plane moves a point."""
-    watched = open_page(width=390, height=844, has_touch=True, is_mobile=True)
+    watched = open_page(**PHONE)
     page = watched.page
     page.goto(f"{site}own.html")
     page.get_by_role("button", name="Step", exact=True).tap()
     assert step(page) == 1
     page.evaluate("scrollTo(0, 150)")
-    before, (x, y) = place(page, 1), middle(page, 1)
+    before, (x, y) = place(page, 1), middle(point(page, 1))
     swipe(page, (x - 12, y + 12), (x - 30, y - 60))  # not even on the dot: its hit area is 44 px wide
-    assert middle(page, 1) == pytest.approx((x - 30, y - 60), abs=1.5)  # the plane has stayed where it was
+    assert middle(point(page, 1)) == pytest.approx((x - 30, y - 60), abs=1.5)  # the plane has stayed where it was
     assert place(page, 1)[1] > before[1] + 2 and page.evaluate("scrollY") == 150
     canvas = page.locator(".mlc-plane .mlc-canvas").bounding_box()
     beside = (canvas["x"] + 60, canvas["y"] + 200)
     page.touchscreen.tap(*beside)
-    assert middle(page, 1) == pytest.approx(beside, abs=1.5)
+    assert middle(point(page, 1)) == pytest.approx(beside, abs=1.5)
     everywhere = [place(page, number) for number in range(1, 6)]
     swipe(page, (beside[0] + 60, beside[1]), (beside[0] + 60, beside[1] - 120))
     page.wait_for_function("scrollY > 200")
@@ -333,90 +287,3 @@ def test_two_methods_do_without_maml(site, browser_page):
     page.get_by_role("button", name="Step", exact=True).click()
     assert page.locator("[data-row]").count() == 2 and "MAML" not in page.locator(".mlc-own").inner_text()
     assert browser_page.complaints() == []
-
-
-def test_two_equal_widgets_on_a_page_are_apart(site, browser_page):
-    page = browser_page.page
-    page.goto(f"{site}twice.html")
-    page.get_by_role("button", name="Step", exact=True).nth(1).click()
-    assert [page.locator(".mlc-own").nth(i).get_attribute("data-step") for i in range(2)] == ["0", "1"]
-
-
-def test_no_class_that_a_page_s_own_style_may_know(site, browser_page):
-    page = browser_page.page
-    page.goto(f"{site}own.html")
-    classes = "[...document.querySelectorAll('.mlc :not(svg, svg *)')].flatMap(element => [...element.classList])"
-    assert [name for name in page.evaluate(classes) if not name.startswith("mlc-")] == []
-
-
-def test_a_script_that_fails_leaves_the_picture(site, browser_page):
-    browser_page.page.goto(f"{site}broken.html")
-    assert browser_page.page.locator("img").count() == 1
-    assert any("page is not defined" in error for error in browser_page.errors)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1000])
-def test_it_fits_every_page(site, open_page, width, scheme):
-    """No overflow, nothing cut off, nothing too small to touch, and nothing that axe-core objects to."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    watched = open_page(width=width, color_scheme=scheme)
-    page = watched.page
-    page.goto(f"{site}own.html")
-    cut = """() => [...document.querySelectorAll('.mlc-panel svg text')].filter(text => {
-        const [t, s] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
-        return t.left < s.left - 1 || t.right > s.right + 1 || t.top < s.top - 1 || t.bottom > s.bottom + 1;
-    }).map(text => text.textContent)"""
-    for rate in ("0.05", "0.01"):
-        page.get_by_label("Learning rate of MAML").select_option(rate)
-        page.get_by_role("slider", name="Gradient steps").fill("9")
-        page.get_by_role("checkbox").check()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate(cut) == []
-    small = page.locator(".mlc button, .mlc select, .mlc .mlc-of label, .mlc .mlc-slide input")
-    assert min(box["height"] for box in (one.bounding_box() for one in small.all())) >= 40
-    assert page.locator(".mlc-handle .hit").first.bounding_box()["width"] > 43.5
-    found = Axe().run(page).response["violations"]
-    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
-    assert watched.complaints() == []
-
-
-# --- JupyterLab --------------------------------------------------------------------------------------------
-
-
-def test_in_jupyterlab_the_kernel_sees_the_points_and_computes_the_same_curves(lab_server, browser_page):
-    page = browser_page.page
-    kernel = (
-        "[own.step, own.points[0], [round(v, 6) for v in own.curves()['maml'][::50, 0].tolist()], own.caption()]"
-    )
-    sources = (
-        "from mlcourse.widgets.waves import OwnWave\nown = OwnWave()\nown",
-        f"import json\nprint('kernel sees ' + json.dumps({kernel}))",
-    )
-    open_in_lab(page, lab_server, "own.ipynb", notebook(*sources))
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
-    page.locator(".mlc-own").wait_for(timeout=60_000)
-    page.get_by_role("button", name="Step", exact=True).click()
-    x, y = middle(page, 1)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x - 30, y - 40, steps=5)
-    page.mouse.up()
-    said, at = caption(page), place(page, 1)
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(1).click()
-    page.keyboard.press("Shift+Enter")
-    seen = page.get_by_text(re.compile("^kernel sees"))
-    seen.wait_for(timeout=20_000)
-    kernel_step, first, curve, words = json.loads(seen.text_content().removeprefix("kernel sees "))
-    assert kernel_step == 1 and words == said
-    assert first == pytest.approx(at, abs=0.051)
-    here = OwnWave()
-    here.points, here.step = [first, *here.points[1:]], 1
-    np.testing.assert_allclose(curve, here.curves()["maml"][::50, 0], atol=1e-6)
-    drawn = page.locator("polyline.after.maml").get_attribute("points").split()
-    ys = [float(pair.split(",")[1]) for pair in drawn[::50]]
-    slope, intercept = np.polyfit(curve, ys, 1)
-    np.testing.assert_allclose(np.polyval([slope, intercept], curve), ys, atol=0.2)  # pixels
-    assert browser_page.outside == []
