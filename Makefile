@@ -40,10 +40,11 @@ notebooks: $(VENV)/ready-to-author  ## make notebooks/*.ipynb from notebooks/sou
 	$(BIN)/python notebooks/source/build.py $(NOTEBOOKS)
 
 book: $(VENV)/ready-to-author  ## build the published course in book/_build/html
+	$(BIN)/python book/build.py
 	$(BIN)/jupyter-book build . --config book/_config.yml --toc book/_toc.yml --path-output book -W --keep-going -n
 
 clean:  ## remove what was built, but not the environment
-	rm -rf book/_build build dist mlcourse.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf book/_build book/_made build dist mlcourse.egg-info .pytest_cache .ruff_cache .hypothesis
 	find mlcourse tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
 	find notebooks -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 

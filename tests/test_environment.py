@@ -29,6 +29,8 @@ COMES_WITH = {
 }
 # The course measures itself against these where they are installed, and does without where they are not
 OPTIONAL = {"higher", "jax"}
+# What commands of authors import when they run: they have the extras
+AUTHORS = {"playwright", "scikit-image"}
 # Used by people and not by import
 TOOLS = {"jupyterlab"}
 
@@ -101,7 +103,9 @@ def test_conda_takes_one_channel_and_installs_the_course(root: pathlib.Path) -> 
 
 def test_course_imports_only_what_it_declares(root: pathlib.Path) -> None:
     imported = imported_packages(course_files(root))
-    assert {name: path for name, path in imported.items() if name not in {*run_time(root), *OPTIONAL}} == {}
+    assert everything(root).keys() >= AUTHORS
+    known = {*run_time(root), *OPTIONAL, *AUTHORS}
+    assert {name: path for name, path in imported.items() if name not in known} == {}
 
 
 def test_authors_import_only_what_is_declared(root: pathlib.Path) -> None:

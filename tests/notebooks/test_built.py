@@ -100,9 +100,7 @@ def test_claims_are_hidden_in_the_page_and_in_the_book(path: pathlib.Path) -> No
 @every_notebook
 def test_title_comes_first_and_is_the_only_one(path: pathlib.Path) -> None:
     assert cells(path)[0].source.startswith("# ")
-    assert (
-        len(re.findall(r"^# \S", re.sub(r"```.*?```", "", words(path), flags=re.DOTALL), re.MULTILINE)) == 1
-    )
+    assert len(re.findall(r"^# \S", re.sub(r"```.*?```", "", words(path), flags=re.DOTALL), re.MULTILINE)) == 1
 
 
 @every_lesson

@@ -1,0 +1,268 @@
+"""Make what the book takes from elsewhere in the course: `book/_made/`, new each time, never stored in git.
+
+    python book/build.py
+
+cover.html           the widget on the cover page, as it also stands in a notebook
+exercises.md         every exercise, from the notebooks
+evening.md, …        the learning paths, with minutes from the notebooks' covers
+results.md           the tables of data/results
+static/colours.css   the course's palette, as the theme's variables
+static/social.png    the picture that a link to the book shows elsewhere
+
+The pages in `book/*.md` include them. `make book` calls this before jupyter-book.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import looks
+from docutils.nodes import make_id
+
+from mlcourse import results
+from mlcourse.reproduce import omniglot_table
+from mlcourse.widgets import DrawOnce
+
+HERE = Path(__file__).resolve().parent
+MADE = HERE / "_made"
+NOTEBOOKS = HERE.parent / "notebooks"
+
+
+def cover_widget() -> str:
+    """The widget that the cover page shows: the one place to change it."""
+    return DrawOnce().to_html()
+
+
+# What to read when: (when, notebooks, what to do there)
+PATHS = {
+    "evening": [
+        ("First", ["00", "01"], "Run every cell, and answer each **Predict**."),
+        ("Then", ["02", "05"], "Take on trust that `grad(grad(f))` works: 04 shows why."),
+    ],
+    "week": [
+        ("Day 1", ["00", "01"], ""),
+        ("Day 2", ["02"], ""),
+        ("Day 3", ["03"], ""),
+        ("Day 4", ["04"], "Long: a break before *A Hessian that nobody stores* does no harm."),
+        ("Day 5", ["05"], ""),
+        ("Day 6", ["06"], ""),
+        ("Day 7", ["07", "08"], "Two sittings."),
+    ],
+    "semester": [
+        ("Week 1", ["00", "01"], "Everybody's environment works; what a task is."),
+        ("Week 2", ["02"], ""),
+        ("Week 3", ["03"], "What a ± means, before the first figure is believed."),
+        ("Weeks 4 and 5", ["04"], "The engine by hand first, the second order a week later."),
+        ("Week 6", ["05"], "With Finn et al. (2017), sections 2 and 5.1."),
+        ("Week 7", ["06"], "With Nichol et al. (2018)."),
+        ("Week 8", ["07"], ""),
+        ("Week 9", ["08"], "With Snell et al. (2017)."),
+        ("Week 10", ["09"], "A GPU helps, and is not needed."),
+        ("Weeks 11 and 12", [], "Projects: a group's own images, by the last part of 08, measured as in 03."),
+    ],
+}
+
+
+# ---- what the notebooks say of themselves ----
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise as its heading and the line below it announce it."""
+
+    title: str  # the whole heading
+    number: str
+    difficulty: int  # of 5
+    name: str
+    minutes: int
+    why: str
+
+    @property
+    def anchor(self) -> str:
+        return make_id(self.title)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook's title and what its cover promises."""
+
+    path: Path
+    title: str
+    reading: int  # minutes
+    exercising: int  # minutes
+    exercises: list[Exercise] = field(default_factory=list)
+
+    @property
+    def number(self) -> str:
+        return self.path.name[:2]
+
+    def link(self, anchor: str = "", words: str = "") -> str:
+        """A link in Markdown from a page of the book."""
+        return f"[{words or f'{self.number} {self.title}'}](../notebooks/{self.path.name}{anchor and '#'}{anchor})"
+
+
+TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+TIME = re.compile(r"\| \*\*Time\*\* \| (\d+) minutes to read(?:, (\d+) for the exercises)?")
+EXERCISE = re.compile(
+    r"^### (?P<title>Exercise (?P<number>\d+\.\d+) (?P<circles>●*)○* (?P<name>.+))\n"
+    r"+\*(?P<minutes>\d+) minutes\. Why it matters: (?P<why>.+)\*$",
+    re.MULTILINE,
+)
+
+
+def read(path: Path) -> Notebook:
+    """What the Markdown of a notebook says: its title, its minutes, its exercises.
+
+    Raises:
+        ValueError: it has no title or no line **Time** in its cover.
+    """
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    title, time = TITLE.search(text), TIME.search(text)
+    if not title or not time:
+        raise ValueError(f"{path.name}: no `# Title` or no row `| **Time** | N minutes to read …` in its cover")
+    exercises = [
+        Exercise(f["title"], f["number"], len(f["circles"]), f["name"], int(f["minutes"]), capital(f["why"]))
+        for f in EXERCISE.finditer(text)
+    ]
+    return Notebook(path, title[1], int(time[1]), int(time[2] or 0), exercises)
+
+
+def capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def notebooks() -> dict[str, Notebook]:
+    """All notebooks in reading order, by number."""
+    read_all = [read(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+    return {notebook.number: notebook for notebook in read_all}
+
+
+# ---- pages ----
+
+
+def table(head: list[str], rows: list[list[object]]) -> str:
+    """A table in Markdown; columns of minutes are set to the right."""
+    rule = ["---:" if "minutes" in name else "---" for name in head]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [head, rule, *rows])
+
+
+def path_table(path: str, known: dict[str, Notebook]) -> str:
+    """One learning path: what to do when, and how many minutes it takes to read and to exercise."""
+    rows = []
+    for when, numbers, what in PATHS[path]:
+        chosen = [known[number] for number in numbers]
+        lines = [*(n.link() for n in chosen), *([aside(what)] if what else [])]
+        rows.append([when, "<br>".join(lines), minutes(chosen) if chosen else ""])
+    everything = [known[number] for _, numbers, _ in PATHS[path] for number in numbers]
+    rows.append(["**In all**", "", f"**{minutes(everything)}**"])
+    return table(["when", "notebooks", "minutes"], rows)
+
+
+def minutes(chosen: list[Notebook]) -> str:
+    """35 + 30: to read, and for the exercises."""
+    return f"{sum(n.reading for n in chosen)} + {sum(n.exercising for n in chosen)}"
+
+
+def exercise_tables(known: dict[str, Notebook]) -> str:
+    """The exercises of all notebooks, a table for each notebook."""
+    parts = []
+    for notebook in known.values():
+        rows = [
+            [f"{e.number} {notebook.link(e.anchor, e.name)}<br>{aside(e.why)}", circles(e.difficulty), e.minutes]
+            for e in notebook.exercises
+        ]
+        if rows:
+            head = ["exercise, and why it matters", "difficulty", "minutes"]
+            parts.append(f"## {notebook.number} {notebook.title}\n\n{table(head, rows)}")
+    count = sum(len(notebook.exercises) for notebook in known.values())
+    hours = sum(e.minutes for notebook in known.values() for e in notebook.exercises) / 60
+    return "\n\n".join([f"{count} exercises, {hours:.0f} hours for all of them.", *parts])
+
+
+def aside(words: str) -> str:
+    """Words in a table that stand back behind the others."""
+    return f'<span class="aside">{words}</span>'
+
+
+def circles(difficulty: int) -> str:
+    """●●○○○, with words for who cannot see it."""
+    drawn = "●" * difficulty + "○" * (5 - difficulty)
+    return f'<span role="img" aria-label="{difficulty} of 5">{drawn}</span>'
+
+
+def results_page() -> str:
+    """Every stored table, and a list of them at the top."""
+    sections = list(result_sections())
+    contents = [[f"[{title}](#{make_id(title)})", where] for title, where, _ in sections]
+    parts = [f"## {title}\n\n{body}" for title, _, body in sections]
+    return "\n\n".join([table(["table", "measured on"], contents), *parts])
+
+
+def result_sections() -> Iterator[tuple[str, str, str]]:
+    """(title, hardware, Markdown) of each table: scores first, then times."""
+    for name in sorted(results.names(), key=lambda name: name.startswith("bench")):
+        stored = results.load(name)
+        yield stored["title"], hardware(stored), one_result(name, stored)
+        if name == "sinusoid":
+            yield from omniglot_sections()
+
+
+def one_result(name: str, stored: dict) -> str:
+    """A stored table with the protocol, the command, and where and when it was measured."""
+    rows = results.table(stored).removesuffix(results.caption(stored)).strip()
+    versions = ", ".join(f"{package} {version}" for package, version in stored["versions"].items())
+    seeds = "seeds " + ", ".join(map(str, stored["seeds"])) if stored["seeds"] else "no seeds"
+    facts = [stored["date"], hardware(stored), seeds, f"{stored['wall_seconds']:.0f} s in all", versions]
+    return (
+        f"{rows}\n\n{stored['protocol']}\n\n```bash\n{stored['command']}\n```\n\n"
+        f"{' · '.join(facts)}. Stored as `data/results/{name}.json`."
+    )
+
+
+def omniglot_sections() -> Iterator[tuple[str, str, str]]:
+    """The papers' Omniglot table with ours beside it, one for each way to split that has a run."""
+    runs = omniglot_table.runs()
+    titles = {
+        "random": "Omniglot, 1,200 random characters to train: accuracy in %",
+        "alphabets": "Omniglot, 30 alphabets to train and 20 others to test: accuracy in %",
+    }
+    for split, title in titles.items():
+        mine = [run for run in runs if run["details"]["split"] == split]
+        if mine:
+            where = ", ".join(dict.fromkeys(map(hardware, mine)))
+            stored = "Stored in `data/results/omniglot/`, one file for each run."
+            yield title, where, f"{omniglot_table.summary(runs, split)}\n\n{stored}"
+
+
+def hardware(stored: dict) -> str:
+    """AMD EPYC, 2 cores, no GPU."""
+    machine = stored["hardware"]
+    gpu = "no GPU" if machine["gpu"] == "none" else machine["gpu"]
+    return f"{machine['cpu']}, {machine['cores']} core{'s' if machine['cores'] != 1 else ''}, {gpu}"
+
+
+def main() -> None:
+    known = notebooks()
+    shutil.rmtree(MADE, ignore_errors=True)
+    (MADE / "static").mkdir(parents=True)
+    pages = {
+        "cover.html": cover_widget(),
+        "exercises.md": exercise_tables(known),
+        "results.md": results_page(),
+        "static/colours.css": looks.colours(),
+        **{f"{path}.md": path_table(path, known) for path in PATHS},
+    }
+    for name, text in pages.items():
+        (MADE / name).write_text(text + "\n", encoding="utf-8")
+    line = f"{len(known)} notebooks · widgets · checked exercises"
+    (MADE / "static" / "social.png").write_bytes(looks.social_image(line))
+
+
+if __name__ == "__main__":
+    main()
