@@ -31,6 +31,8 @@ COMES_WITH = {
 OPTIONAL = {"higher", "jax"}
 # What commands of authors import when they run: they have the extras
 AUTHORS = {"playwright", "scikit-image"}
+# Modules of the course; looks.py lies beside book/build.py
+OURS = {"mlcourse", "tests", "looks"}
 # Used by people and not by import
 TOOLS = {"jupyterlab"}
 
@@ -70,7 +72,7 @@ def imported_packages(paths: Iterable[pathlib.Path]) -> dict[str, str]:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module]
             modules = {name.split(".")[0] for name in names}
-            for module in modules - sys.stdlib_module_names - {"mlcourse", "tests"}:
+            for module in modules - sys.stdlib_module_names - OURS:
                 name = canonicalize_name(packages.get(module, [module])[0])
                 found.setdefault(COMES_WITH.get(name, name), str(path))
     return found
@@ -84,7 +86,8 @@ def course_files(root: pathlib.Path) -> list[pathlib.Path]:
 def author_files(root: pathlib.Path) -> list[pathlib.Path]:
     """What runs on an author's machine only."""
     builders = [root / "notebooks/source/build.py", *(root / "data").rglob("*.py")]
-    return [*builders, *(root / "tests").rglob("*.py")]
+    book = [*(root / "book").glob("*.py"), *(root / "book/_ext").glob("*.py")]  # not what is built beside them
+    return [*builders, *book, *(root / "tests").rglob("*.py")]
 
 
 def test_conda_and_pip_ask_for_the_same(root: pathlib.Path) -> None:

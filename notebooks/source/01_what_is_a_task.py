@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | build a family of tasks and draw from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
 # | **You need** | [00](00_start_here.ipynb), and NumPy arrays with several axes |
-# | **Time** | 25 minutes to read, 30 for the exercises, about 15 seconds to run |
+# | **Time** | 30 minutes to read, 30 for the exercises, about 15 seconds to run |
 # | **Skip it if** | you can say why meta-test must not share a *class* with meta-train, and why labels are dealt anew in each task |
 
 # %% tags=["setup"]
@@ -213,9 +213,9 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # %% [markdown]
 # Follow the arrows once around: from $\theta$ down through three inner loops, and back up. One turn is one **outer step**, or *meta-step*. The small steps inside a coloured box are **inner steps**.
 #
-# *How* $\theta$ is moved is what tells the methods apart, and the business of notebooks 04 to 06. Today, just watch. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. (The cards at the top choose one of four methods. Leave them at MAML; notebook 06 compares all four.)
+# *How* $\theta$ is moved is what tells the methods apart, and the business of notebooks 04 to 06. Today, just watch. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. (The method is MAML; notebook 06 compares four. The folded panel *What is differentiated* is for notebook 05.)
 #
-# 1. Press **Inner step** three times. Three copies leave $\theta$, one for each task. $\theta$ itself stays.
+# 1. Press **Inner step** three times. Three copies leave $\theta$, one for each task. $\theta$ itself stays. (Copy 3 first moves *away* from its star. Its wave is nearly the opposite of $\theta$'s, and the quickest way to be less wrong is to become flatter.)
 # 2. Press **Outer step**. Now $\theta$ moves, and the copies are gone.
 # 3. Pull the slider to the far right: twelve outer steps.
 #
@@ -224,20 +224,22 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # %%
 from mlcourse.widgets import Stepper
 
-Stepper(method="maml")
+Stepper(methods=["maml"], folded=True)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-loops = Stepper(method="maml").loops
+loops = Stepper(methods=["maml"]).loops
 losses = loops.runs["maml"].losses
 assert losses.shape == (13, 4)
 height, shift = loops.runs["maml"].theta[12]
 curve_of_theta = height * np.sin(loops.tasks.query.x - shift)
 of_each = np.mean((curve_of_theta - loops.tasks.query.y) ** 2, axis=(1, 2))
 assert np.allclose(of_each, [3.8, 0.8, 4.8], atol=0.06), of_each
+copy_3 = loops.runs["maml"].paths[0, 2]
+assert copy_3[1][0] < copy_3[0][0] and np.linalg.norm(copy_3[1] - (3, 2.8)) > np.linalg.norm(copy_3[0] - (3, 2.8))
 assert np.allclose(losses[[0, 0, 12, 12], [0, 3, 0, 3]], [4.7, 3.4, 3.1, 0.3], atol=0.06), losses[[0, 12]]
 
 # %% [markdown]
-# **What you saw.** Only the second: three inner steps now lead to 0.3. At $\theta$ itself the mean loss is still 3.1. The curve of $\theta$, the thickest one, comes near task 2 (a loss of 0.8) and is far from the other two (3.8 and 4.8): one curve cannot fit three waves. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
+# **What you saw.** Only the second: three inner steps now lead to 0.3. At $\theta$ itself the mean loss is still 3.1. The curve of $\theta$, the thickest one, comes near task 2 (a loss of 0.8 there) and is far from the other two (3.8 and 4.8; the stepper shows the mean of the three): one curve cannot fit three waves. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
 
 # %% [markdown]
 # ## Tasks of characters
@@ -308,6 +310,23 @@ assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.su
 
 # %% [markdown]
 # 600 tasks, 5 drawings, 1 colour channel, 28 × 28 pixels. The labels need no further axes: one whole number for each drawing.
+#
+# Here are 24 tasks to leaf through. Press **Another episode** and follow a character that stays: its shape is kept, its label is not. (*Episode* is another word for a task.) Then choose *hide them: I guess*, and be the learner yourself.
+#
+# **Predict.** Set `n_way` to 7, `k_shot` to 2 and `n_query` to 4. What are the shapes of `support.x` and `query.x` for one task? Say them before you move the sliders.
+
+# %%
+from mlcourse.widgets import EpisodeBrowser
+
+browser = EpisodeBrowser(splits.test)
+browser
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+larger = EpisodeBrowser(splits.test, n_way=7, k_shot=2, n_query=4).episode()
+assert larger.support.x.shape == (14, 1, 28, 28) and larger.query.x.shape == (28, 1, 28, 28)
+
+# %% [markdown]
+# `(14, 1, 28, 28)` and `(28, 1, 28, 28)`: seven classes times two, and times four. (The picture on the screen is a task like any other: `browser.episode()` returns it.)
 
 # %% [markdown]
 # ### Exercise 1.2 ●●○○○ A first learner

@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | write a model as a function of its parameters · compute what pooled training converges to · tune a baseline's rate without cheating · say what each of the three ordinary ways lacks |
 # | **You need** | [01](01_what_is_a_task.ipynb) (task, support, query) and a little NumPy |
-# | **Time** | 30 minutes to read, 30 for the exercises, about 20 seconds to run |
+# | **Time** | 35 minutes to read, 30 for the exercises, about 20 seconds to run |
 # | **Skip it if** | you can say which function minimises $\mathbb{E}\,(f(x) - y)^2$, and why that ends the case for pooled training |
 
 # %% tags=["setup"]
@@ -540,6 +540,31 @@ assert 2.25 < means["fine-tuned"] < 2.75, means
 
 # %% [markdown]
 # **What you saw.** Larger. The meta-validation waves happened to be easy, and the settings were the best *on those waves*. Fine-tuning gets to about 2.5: it helps, since it looks at the support set, but most of the error stays. From scratch ends near saying 0 (4.25), and no longer far above it: the tuning found out that a random network does best to move very little. (The paper on MAML reports 2.41, 2.23 and 2.19 for such a baseline after 1, 5 and 10 steps on its own tasks. Ours is of the same kind, and no straw man.)
+
+# %% [markdown]
+# ## With your own hands
+#
+# Before the reason, try it. Below, two networks take gradient steps on five points, in your browser: one from a random start, one from a pooled start. (The pooled one was trained longer than ours and is shipped with the course. Each begins with the rate that did best after ten steps, on other waves.) You can drag the points, or click where the nearest one should go.
+#
+# **Predict.** These are the five points of this page. After ten steps, whose error on the *whole* wave has fallen: that of the random start, of the pooled one, or of both? Tick *show the wave behind them*, then press **Play**.
+
+# %%
+from mlcourse.widgets import OwnWave
+
+OwnWave(methods=("scratch", "pooled"))
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+both = OwnWave(methods=("scratch", "pooled"))
+assert np.allclose(np.hstack(both.support), np.hstack(task.support))
+before, after = both.errors(0), both.errors(10)
+assert round(before["scratch"], 2) == 4.96 and round(after["scratch"], 2) == 4.89
+assert round(before["pooled"], 2) == 2.19 and round(after["pooled"], 2) == 0.85
+on_points = both.losses(0)["scratch"]
+both.rates = both.rates | {"scratch": 0.01}
+assert both.losses(10)["scratch"] < on_points - 0.3 and both.errors(10)["scratch"] > before["scratch"]
+
+# %% [markdown]
+# **What you saw.** The random start goes from 4.96 to 4.89: it hardly moves. Give it a larger rate, 0.01, and it does get nearer to the five points; but its error on the whole wave *rises*. The pooled start goes from 2.19 to 0.85. That looks good, and it is luck: this wave happens to lie near the average. Keep the tick and the step, press **A new wave** a few times, and compare its two columns: the five points are often met well, and the error on the whole wave falls much less, or hardly at all.
 
 # %% [markdown]
 # ## Why so little?

@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | write both loops of MAML · explain which quantity each loop descends · check a meta-gradient by finite differences · run the same lines on many tasks at once with `vmap` · read the results table of the paper |
 # | **You need** | [02](02_why_ordinary_learning_fails.ipynb) (a model is a function of its parameters) and [04](04_gradients_through_gradients.ipynb) (`grad` of a `grad`) |
-# | **Time** | 40 minutes to read, 35 for the exercises, about 35 seconds to run |
+# | **Time** | 45 minutes to read, 35 for the exercises, about 35 seconds to run |
 # | **Skip it if** | you can say why $\theta$ may have a *high* loss before adaptation and still be the best place to start |
 
 # %% tags=["setup"]
@@ -87,7 +87,29 @@ for name, theta in starts.items():
     figures.show(figure, alt=f"Start {name}: the curve before and after one step on five points; the true sine in grey.")
 
 # %% [markdown]
-# Before the step both curves are waves, but of the wrong height and in the wrong place. After it, the second one follows the true sine, also on the left, where there are no points. How do you find such a place? You go downhill on the loss *after* the step. That sentence is MAML; the rest of this page spells it out.
+# Before the step both curves are waves, but of the wrong height and in the wrong place. After it, the second one follows the true sine, also on the left, where there are no points.
+#
+# And on five points of your own? Below, three networks adapt in your browser: the two from above, and one with random numbers. Press **Step** and watch MAML's curve. Then drag the points, or click where the nearest one should go.
+#
+# **Predict.** MAML's start has met nothing but waves. Press **A straight line**, give all three the rate 0.01, and take ten steps. Which of the three ends nearest to the five points?
+
+# %%
+from mlcourse.widgets import OwnWave
+
+OwnWave()
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+own = OwnWave()
+first = {name: (round(own.losses(0)[name], 2), round(own.losses(1)[name], 2)) for name in own.methods}
+assert first["pooled"] == (2.14, 1.63) and first["maml"] == (2.15, 0.06)
+line_preset = next(preset for preset in own.data["presets"] if preset["name"] == "A straight line")
+own.points, own.wave, own.rates = line_preset["points"], [], {name: 0.01 for name in own.methods}
+assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"scratch": 0.03, "pooled": 0.64, "maml": 0.82}
+
+# %% [markdown]
+# **What you saw.** On the wave one step takes the loss on the five points from 2.15 to 0.06 for MAML, and from 2.14 to 1.63 for ordinary training. On the straight line the order is turned round: after ten steps the random start is at 0.03, ordinary training at 0.64, MAML at 0.82. It draws a wave through points that lie on a line. What a start has learned about a family helps inside that family, and hinders outside it.
+#
+# How do you find such a place? You go downhill on the loss *after* the step. That sentence is MAML; the rest of this page spells it out.
 
 # %% [markdown]
 # ## The inner loop: adapt to one task
@@ -167,7 +189,34 @@ def my_meta_loss(theta, tasks, inner_lr=0.01, inner_steps=1):
     return sum(query_losses) / len(query_losses)
 
 # %% [markdown]
-# That is the whole objective. And since `my_meta_loss` is a function of `theta` made of differentiable pieces, its gradient is one more `grad`:
+# Try your own `my_adapt` before you go on. (The sliders run your Python, so they need a kernel; the picture that is stored here is the last of the three questions.) **Predict.** Is one step of 0.01 the same as ten steps of 0.001? And what does one step of 0.03 do, three times as long as the one that this start was trained for?
+
+# %%
+from mlcourse.widgets import experiment
+
+def adapted(inner_lr=0.03, inner_steps=1):
+    theta, x, y = starts["MAML"], task.query.x, task.query.y
+    phi = my_adapt(loss, theta, task.support, inner_lr, inner_steps)
+    curves = {"before": network.apply(theta, x), "after": network.apply(phi, x)}
+    title = f"error on the whole wave: {loss(phi, x, y):.2f}"
+    return figures.fits(curves, grid=x, support=task.support, truth=y, title=title)
+
+experiment(
+    adapted, inner_lr=(0.001, 0.05, 0.001), inner_steps=(0, 10),
+    alt="MAML's curve on the five points before any step, and after {inner_steps} with inner_lr {inner_lr}.",
+)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+def error_after(inner_lr, inner_steps):
+    return float(loss(my_adapt(loss, starts["MAML"], task.support, inner_lr, inner_steps), *task.query))
+
+found = [round(error_after(*how), 2) for how in ((0.01, 1), (0.001, 10), (0.03, 1))]
+assert found == [0.1, 0.42, 3.02], found
+
+# %% [markdown]
+# **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, ten steps of 0.001 leave 0.42, and one step of 0.03 overshoots: 3.02. The start was made for steps of one length. (Without a kernel, set MAML's rate to 0.001 in the widget above, and take ten steps.)
+#
+# `my_meta_loss` is the whole objective. And since it is a function of `theta` made of differentiable pieces, its gradient is one more `grad`:
 
 # %%
 theta = network.init(np.random.default_rng(0))
@@ -261,11 +310,17 @@ from mlcourse.widgets import Stepper
 Stepper(method="maml", inner_steps=1)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-ends = {run["key"]: np.round(run["losses"][-1], 2).tolist() for run in Stepper(method="maml", inner_steps=1).data["methods"]}
+watched = Stepper(method="maml", inner_steps=1).loops.runs
+ends = {name: np.round(run.losses[-1], 2).tolist() for name, run in watched.items()}
 assert ends["joint"] == [2.87, 1.59] and ends["maml"] == [3.41, 0.46]
+assert np.round(watched["maml"].directions[-1], 2).tolist() == [[-0.10, -0.96], [-0.51, 1.00]]
 
 # %% [markdown]
 # At the end joint training has the lower loss at $\theta$: 2.87, against 3.41 for MAML. After one inner step the order is turned round: 1.59 against 0.46.
+#
+# Now read the panel *What is differentiated*. Choose MAML, restart, and press **Outer step**. The chain runs from $\theta$ to $\varphi$ to the query loss $L$. There are two ways back to $\theta$. The straight one goes through the copy: $\varphi$ starts at $\theta$, so it moves along. The detour goes through $\nabla$, the gradient inside the step: it, too, was taken at $\theta$, and changes when $\theta$ does. This is the $\alpha H$ of notebook 04. MAML adds both up.
+#
+# How much is the detour worth? Press on to the twelfth outer step. Through the copies the phase $p$ gets a slope of −0.96, through the inner gradients +1.00. Together that is almost nothing: MAML has found its phase. Whoever forgets the detour sees −0.96 and walks on. (Choose *First-order MAML* to see that done on purpose; notebook 06 is about it.)
 
 # %% [markdown]
 # ## Train it

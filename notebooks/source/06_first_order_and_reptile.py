@@ -408,6 +408,44 @@ checks.nb06.rests_at(rests_at)
 # </details>
 
 # %% [markdown]
+# See it move, with the functions of this page. (The sliders run your Python, so they need a kernel; the picture that is stored here answers the second question.)
+#
+# **Predict.** At which `inner_lr` do the two rest at the same place? And with a second inner step, do they come nearer to each other or part further?
+
+# %%
+from mlcourse.widgets import experiment
+
+def resting_places(inner_lr=0.05, inner_steps=2):
+    how = {"inner_lr": inner_lr, "inner_steps": inner_steps}
+    def after(w):
+        return float(maml.meta_loss(line_loss, {"w": np.array(w)}, two_tasks, **how))
+    with figures.style():
+        figure, axes = figures.canvas()
+        grid = np.linspace(0.5, 2.5, 81)
+        axes.plot(grid, [after(w) for w in grid], color=figures.TRUTH, linewidth=3)
+        for name, first_order, side in (("MAML", False, "right"), ("first-order", True, "left")):
+            rest = outer_loop(1.5, meta_lr=0.1, meta_steps=300, first_order=first_order, **how)[-1]
+            axes.plot(rest, after(rest), "o", color=figures.look(name)[0], markersize=8)
+            axes.annotate(f"{name}: {rest:.2f}", (rest, after(rest)), xytext=(0, 10), textcoords="offset points", ha=side)
+        axes.set(xlabel="start w", ylabel="loss after the inner steps", ylim=(0, None))
+    return figure
+
+experiment(
+    resting_places, inner_lr=(0.0, 0.055, 0.005), inner_steps=(1, 3),
+    alt="Loss after the inner steps (inner_steps {inner_steps}, inner_lr {inner_lr}) against the start, and where MAML and first-order MAML come to rest.",
+)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+def two_rests(inner_lr, inner_steps):
+    how = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": 0.1, "meta_steps": 300}
+    return [round(float(outer_loop(1.5, first_order=first_order, **how)[-1]), 2) for first_order in (False, True)]
+
+assert two_rests(0.0, 1) == [1.9, 1.9] and two_rests(0.05, 1) == [1.1, 1.5] and two_rests(0.05, 2) == [1.0, 1.1]
+
+# %% [markdown]
+# **What you saw.** At 0: then there is no inner step, and both are joint training at 1.9. From there they part, 1.10 and 1.50 at 0.05. With a second step they come nearer again, 1.00 and 1.10: two steps repair the steep task all but completely, so that for both of them only the flat one counts.
+
+# %% [markdown]
 # ### When the inner step overshoots
 #
 # Now double the inner rate: $\alpha = 0.1$. In the steep task $1 - \alpha c = 1 - 1.8 = -0.8$. The step jumps across the bottom and lands on the other side, a bit nearer. The inner loop still converges.
@@ -723,6 +761,45 @@ assert np.linalg.norm(np.mean(through, axis=0) - (avg_grad - 8 * small * avg_gra
 # **What no query set means.** The theory needs *different* batches. `reptile.meta_step` gives every inner step the same, whole support set. Then the second term is $Hg = \tfrac12 \nabla |g|^2$ of one and the same batch: it looks for places where the loss is steep, but it no longer asks whether a step helps with *other* points. MAML asks that in every step. So Reptile wants support sets in training that are large enough to stand for the task, or mini-batches. On characters the paper trains with ten "train shots" per class for tests with one or five; do not take one number for the other.
 
 # %% [markdown]
+# ## Move it yourself: where the arrows lead
+#
+# Take the model of the two lines above with one more weight: $f(x) = w_1 x_1 + w_2 x_2$, so that $\theta$ is a point of a plane, and the plane is all there is. A task's loss is an exact bowl around its true weights, the star. Here each of the two bowls is a narrow valley. One inner step repairs nine tenths of what lies *across* the valley, and one tenth of what lies *along* it.
+#
+# Drag $\theta$ and the stars (or move them with the arrow keys), and watch the arrows. There is a fifth one: **implicit MAML** adapts by letting $\varphi$ slide to the task's minimum while a spring of strength $\lambda$ holds it to $\theta$. Its meta-gradient can be read off the place where $\varphi$ ends; no inner step is gone back through.
+#
+# **Predict.** The two valleys cross at the top. Which methods come to rest near the crossing, and which goes to the far side? Follow each with *Go there*.
+
+# %%
+from mlcourse.widgets import Landscape
+
+landscape = Landscape("crossed")
+landscape
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+scene, compared = landscape.scene, ("maml", "first-order", "joint", "reptile")
+rests = {method: scene.rest(method) for method in compared}
+at_rest = {method: scene.loss_after(place) for method, place in rests.items()}
+assert np.allclose(np.linalg.eigvalsh(scene.curvatures) * scene.inner_lr, [[0.1, 0.9]] * 2)
+assert np.allclose(rests["joint"], (0, 1.6)) and np.allclose(rests["reptile"], rests["joint"])
+assert np.allclose(rests["maml"], (0, -1.6)) and np.allclose(rests["first-order"], 0, atol=1e-9)
+assert min(rests, key=lambda method: scene.loss_at(rests[method])) in ("joint", "reptile")
+assert (round(at_rest["first-order"] / at_rest["maml"], 1), round(at_rest["joint"] / at_rest["maml"], 1)) == (2.8, 8.1)
+assert Landscape("crossed", inner_lr=0.1).scene.rest("first-order") is None
+alike = Landscape("alike")
+moves = alike.directions()
+cosine = moves["joint"] @ moves["maml"] / np.linalg.norm(moves["joint"]) / np.linalg.norm(moves["maml"])
+assert round(np.degrees(np.arccos(cosine))) == 66
+assert all(np.allclose(alike.scene.rest(method), np.mean(alike.minima, axis=0)) for method in moves)
+
+# %% [markdown]
+# **What you saw.** Joint training, and Reptile with one step, rest near the crossing. There the loss *before* any step is lowest. After one step it is 8.1 times MAML's. MAML goes to the far side: what is left there lies across the valleys, where one step repairs it. First order stops half-way, at 2.8 times MAML's loss.
+#
+# Two more things to try:
+#
+# - Set `inner_lr` to 0.1. Which method has no place of rest any more? (The steps now overshoot across the valley. Quiz 2 below asks for the reason.)
+# - Set it back to 0.05, and choose the tasks *alike*: three bowls of one shape. The arrows differ, joint training's and MAML's by 66°, and yet all five methods rest at one place.
+
+# %% [markdown]
 # ## All four, side by side
 #
 # Step through them on the three sines of two parameters. Choose the method, then compare after the last outer step: where is $\theta$, and how far down do three inner steps take it?
@@ -738,7 +815,7 @@ final = {name: run.losses[-1][-1] for name, run in stepper.loops.runs.items()}
 assert final["maml"] < final["first-order"] < final["reptile"] < final["joint"], final
 
 # %% [markdown]
-# MAML ends lowest, then first order, Reptile, joint training: the order of the table above, and at its end joint training, which has no second term. Do not make a law of it. In the picture with *one* inner step, on the same three sines, first order ended behind joint training; and here each was given twelve outer steps, at rates that are not tuned.
+# MAML ends lowest, then first order, Reptile, joint training: the order of the table above, and at its end joint training, which has no second term. Do not make a law of it. In the picture further up, with *one* inner step and sixty outer ones, first order ended behind joint training; and here each was given twelve outer steps, at rates that are not tuned.
 #
 # Now the real network. For a fair race each method hands a *direction* to the same Adam: MAML and first order their meta-gradients, joint training the plain gradient at $\theta$, Reptile $\theta - \text{mean of } \varphi_i$ (the paper suggests that). All train on five sines a step. Reptile trains with five inner steps at rate 0.02; all are tested at 0.01.
 
@@ -1021,4 +1098,5 @@ assert abs(float(place["w"]) - 2.0) < 1e-3 and float(right["w"]) < 1.5
 #
 # - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): first-order MAML is in section 5.2.
 # - A. Nichol, J. Achiam, J. Schulman, *On First-Order Meta-Learning Algorithms*, 2018, [arXiv:1803.02999](https://arxiv.org/abs/1803.02999): Reptile, and in section 5 the expansion with AvgGrad and AvgGradInner.
+# - A. Rajeswaran, C. Finn, S. Kakade, S. Levine, *Meta-Learning with Implicit Gradients*, NeurIPS 2019, [arXiv:1909.04630](https://arxiv.org/abs/1909.04630): implicit MAML.
 # - D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980): the moments.

@@ -160,6 +160,27 @@ rotated = Task(Examples(x[first], y[first]), Examples(x[~first], y[~first]))
 figures.show(figures.episode_grid(rotated, class_names=["0°", "90°", "180°", "270°"]), alt="One letter as four classes: four rows, each with four drawings of it turned by 0, 90, 180 and 270 degrees.")
 
 # %% [markdown]
+# ## You are a few-shot learner
+#
+# How hard is it? Ask yourself. Below, one drawing of each letter is shown to you, and then 15 others, one after the other. At the end your score stands beside that of the nearest class mean on pixels, for the very same drawings.
+#
+# **Predict.** How many of the 15 will you get right, and how many will the pixels? Write down both before you start.
+
+# %%
+from mlcourse.widgets import EpisodeBrowser
+
+EpisodeBrowser(splits.test, seed=7, hidden=True)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+browser, by_pixels = EpisodeBrowser(splits.test, seed=7), []
+for browser.number in range(24):
+    by_pixels.append(browser.pixels_right)
+assert 6.5 < np.mean(by_pixels) < 7.5 and (min(by_pixels), max(by_pixels)) == (3, 11), by_pixels
+
+# %% [markdown]
+# The pixels get about seven of the fifteen, on average over the 24 tasks; on a single one it is anything from three to eleven, so one task says little. You have seen one example of each letter, as they have. What do you know that they do not?
+
+# %% [markdown]
 # ## What pixels can do
 #
 # Before any network: how far does one get without learning from other tasks? Notebook 03 built nearest class mean; with one support drawing of each class it is nearest neighbour. Here it compares four descriptions of a drawing:
