@@ -8,6 +8,7 @@ import pytest
 from mlcourse.reference import protonet
 from mlcourse.widgets.prototypes import DISTANCES, EmbeddedEpisode, PrototypeExplorer, log_probabilities
 from tests.browser.hands import PHONE, caption, drag, handle, middle, swipe
+from tests.browser.test_every_widget import CROWDED
 
 pytestmark = pytest.mark.browser
 
@@ -29,14 +30,6 @@ def explorer(**traits) -> PrototypeExplorer:
     return shown
 
 
-CROWDED = [
-    [[-3.9, 2.9], [-3.8, 2.8]],
-    [[3.9, 2.9]],
-    [[3.9, -2.9]],
-    [[-3.9, -2.9]],
-    [[0, 0]],
-    [[0.3, 0.2], [0.1, -0.3]],
-]
 STATES = {
     "plane": explorer(),
     "cosine": explorer(distance="cosine"),
