@@ -249,8 +249,6 @@ def hardware(stored: dict) -> str:
 
 def main() -> None:
     known = notebooks()
-    shutil.rmtree(MADE, ignore_errors=True)
-    (MADE / "static").mkdir(parents=True)
     pages = {
         "cover.html": cover_widget(),
         "exercises.md": exercise_tables(known),
@@ -258,10 +256,12 @@ def main() -> None:
         "static/colours.css": looks.colours(),
         **{f"{path}.md": path_table(path, known) for path in PATHS},
     }
+    image = looks.social_image(f"{len(known)} notebooks · widgets · checked exercises")
+    shutil.rmtree(MADE, ignore_errors=True)  # not before everything is there: an error leaves what was
+    (MADE / "static").mkdir(parents=True)
     for name, text in pages.items():
         (MADE / name).write_text(text + "\n", encoding="utf-8")
-    line = f"{len(known)} notebooks · widgets · checked exercises"
-    (MADE / "static" / "social.png").write_bytes(looks.social_image(line))
+    (MADE / "static" / "social.png").write_bytes(image)
 
 
 if __name__ == "__main__":

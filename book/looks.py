@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 from matplotlib.figure import Figure
-from PIL import Image
 
 from mlcourse import figures, palette, weights
 from mlcourse.reference import losses, maml, networks
 from mlcourse.tasks import five_points
+from mlcourse.widgets import base
 
 
 def colours() -> str:
@@ -55,7 +53,7 @@ def social_image(line: str) -> bytes:
     ink, quiet, accent, paper = (palette.DARK[name] for name in ("ink", "quiet", "accent", "paper"))
     grid, truth = task.query
     with figures.style():
-        figure = Figure(figsize=(12, 6.3), dpi=100, layout="none")
+        figure = Figure(figsize=(12, 6.3), dpi=100, layout="none", facecolor=paper)
         axes = figure.add_axes((0.53, 0.12, 0.44, 0.76))
         axes.plot(grid, truth, color=quiet, linewidth=9, alpha=0.35)
         axes.plot(grid, network.apply(theta, grid), "--", color=palette.OKABE_ITO["orange"], linewidth=3.5)
@@ -66,7 +64,4 @@ def social_image(line: str) -> bytes:
         figure.text(0.06, 0.6, "Meta-learning,\nbuilt by hand", color=ink, size=44, weight="bold", linespacing=1.2)
         figure.text(0.06, 0.34, promise, color=ink, size=25, linespacing=1.4)
         figure.text(0.06, 0.14, line, color=quiet, size=18)
-        large, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(large, format="png", dpi=100, facecolor=paper)
-    Image.open(large).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
+        return base.to_png(figure)

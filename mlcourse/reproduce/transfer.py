@@ -138,7 +138,8 @@ def run(
 ) -> dict[str, Any]:
     """Make the table; store it as `out` where given.
 
-    sets: other splits under the names "glyphs" and "Omniglot". say: takes a line after each row.
+    sets: other splits of the glyphs and of Omniglot, under the names "glyphs" and "Omniglot". say: takes a line
+    with the chosen rates and one after each row.
     """
     started, settings = time.perf_counter(), settings or Settings()
     torch.set_num_threads(1)

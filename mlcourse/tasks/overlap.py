@@ -18,6 +18,13 @@ TESTED_ELSEWHERE = {  # scripts of a set's meta-train part, by the set's name
 
 
 def without_tested(train: ImageSet) -> ImageSet:
-    """Meta-train characters of either set without the scripts that the other set is tested on."""
+    """Meta-train characters of either set without the scripts that the other set is tested on.
+
+    Raises:
+        ValueError: the set is neither the glyphs nor Omniglot.
+    """
+    if train.name not in TESTED_ELSEWHERE:
+        known = " or ".join(map(repr, TESTED_ELSEWHERE))
+        raise ValueError(f"train is {train!r}, named {train.name!r}; give a part of {known}")
     names = train.alphabet_names[train.alphabet]
     return train.take(~np.isin(names, TESTED_ELSEWHERE[train.name]))

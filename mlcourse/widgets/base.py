@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
+import traitlets
 
 from mlcourse import palette
 
@@ -79,18 +81,37 @@ def _variables(theme: dict[str, str], tasks: list[str]) -> str:
     return f"color-scheme:{scheme};" + "".join(f"--mlc-{name}:{value};" for name, value in colours.items())
 
 
+class StateError(traitlets.TraitError, ValueError):
+    """A value that a widget cannot show. Being a TraitError, it makes traitlets keep what was there before."""
+
+
 def require_one_of(name: str, value: Any, known: Iterable[Any]) -> Any:
-    """`value`, if it is one of those that are known; else a ValueError that lists them."""
+    """`value`, if it is one of those that are known; else a StateError that lists them."""
     if value not in known:
-        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+        raise StateError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
     return value
 
 
 def require_whole(name: str, value: Any, low: int, high: int) -> int:
-    """`value`, if it is a whole number from `low` to `high`; else a ValueError that says so."""
+    """`value`, if it is a whole number from `low` to `high`; else a StateError that says so."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+        raise StateError(f"{name} is {value!r}; give a whole number from {low} to {high}")
     return value
+
+
+def as_numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """`value` as a float64 array, if it holds finite numbers and has this shape; else None."""
+    try:
+        numbers = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
+
+
+def fixed(value: float) -> str:
+    """Two decimals with a real minus sign, but none before a nought that was rounded; as `fixed` in plot.js."""
+    text = f"{value:.2f}"
+    return text.replace("-", "−" if float(text) else "")
 
 
 def listed(parts: list[str]) -> str:
@@ -117,7 +138,8 @@ class Widget(anywidget.AnyWidget):
     """An anywidget whose output is stored as self-contained HTML beside the live view.
 
     A subclass sets `_esm` to `script(...)` and `_css` to `style()`, tags the traits that make up its state with
-    `sync=True, stored=True`, and gives `describe()`, `still()` and a stable `__repr__`.
+    `sync=True, stored=True`, refuses what it cannot show with a StateError in their validators, and gives
+    `describe()`, `still()` and a stable `__repr__`.
     """
 
     def describe(self) -> str:

@@ -4,8 +4,7 @@ The sentences travel to the browser once, the figures for every frame: Python an
 `caption` says what happened, `differentiated` what has just been differentiated and what became of it.
 """
 
-import numpy as np
-
+from mlcourse.widgets import base
 from mlcourse.widgets.loops import LoopState
 
 Said = tuple[str, list[str]]  # which sentence, and what goes into its gaps
@@ -74,11 +73,11 @@ def caption(state: LoopState) -> Said:
     before = "task start" if state.loops.stage == "task" else "start"
     if state.inner:
         steps = [str(state.inner), str(state.loops.inner_steps)]
-        return _inner_sentence(state), [*steps, _text(losses[state.inner - 1]), _text(losses[state.inner])]
+        return _inner_sentence(state), steps + [base.fixed(losses[k]) for k in (state.inner - 1, state.inner)]
     if not state.outer:
-        return before, [_text(losses[0])]
+        return before, [base.fixed(losses[0])]
     earlier = state.run.losses[state.outer - 1]
-    changes = map(_text, (earlier[0], losses[0], earlier[-1], losses[-1]))
+    changes = map(base.fixed, (earlier[0], losses[0], earlier[-1], losses[-1]))
     return f"outer {state.method}", [str(state.outer), str(state.loops.outer_steps), *changes]
 
 
@@ -99,8 +98,4 @@ def differentiated(state: LoopState) -> Said:
         return "nothing yet", []
     kept, rest = state.run.directions[state.outer - 1]
     figures = [*kept, *rest] if state.method in ("maml", "first-order") else kept
-    return f"back {state.method}", [_text(figure) for figure in figures]
-
-
-def _text(figure: np.floating) -> str:
-    return f"{figure:.2f}".replace("-", "−")
+    return f"back {state.method}", [base.fixed(figure) for figure in figures]

@@ -4,7 +4,7 @@
 import { between } from "./plot.js";
 
 export const unique = () => `mlc-${Math.random().toString(36).slice(2)}`;
-export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export const button = (kind, text) => `<button type="button" class="mlc-${kind}">${text}</button>`;
 
@@ -25,6 +25,11 @@ export function widget(el, kind, label, html) {
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", label);
   root.innerHTML = html;
+  // JupyterLab would take arrows, Enter and letters for commands to the notebook; what it runs a cell by it may have
+  root.addEventListener("keydown", (event) => {
+    const forThePage = event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter");
+    if (!forThePage) event.stopPropagation();
+  });
   el.appendChild(root);
   return root;
 }
@@ -65,9 +70,14 @@ export function player(play, caption, { next, done, start, pause = () => 900 }) 
     caption.setAttribute("aria-live", "polite");
   };
   const tick = () => {
-    if (!play.isConnected || done()) return stop();
-    next();
-    timer = setTimeout(tick, pause());
+    if (!play.isConnected) return stop();
+    if (!done()) next();
+    if (!done()) timer = setTimeout(tick, pause());
+    else end();
+  };
+  const end = () => {
+    stop();
+    caption.textContent = `${caption.textContent}`; // the last words came while nothing was read out
   };
   play.addEventListener("click", () => {
     if (timer) return stop();
@@ -132,6 +142,7 @@ export function handle(on, { label, kind, shape, at, to, done = () => {}, remove
   // Chromium does not heed touch-action on a part of an svg: without this a finger scrolls the page and the drag ends
   element.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   element.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     event.preventDefault(); // no text is selected, no page is scrolled
     element.focus({ preventScroll: true });
     element.setPointerCapture(event.pointerId);

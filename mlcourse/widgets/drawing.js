@@ -81,8 +81,7 @@ function page(network, accuracy) {
     <fieldset class="mlc-methods"><legend>What is on the paper</legend><div class="mlc-cards"></div></fieldset>
     <div class="mlc-controls mlc-rest">${button("empty", "Start with empty cards")}${button("add", "Add a symbol")}${button("remove", "")}</div>
     <div class="mlc-sheets"><figure class="mlc-drawn"><figcaption><b class="mlc-what"></b> <span class="mlc-of"></span></figcaption>
-    <svg class="paper" viewBox="0 0 ${PAPER} ${PAPER}" tabindex="0" role="application" aria-roledescription="paper" aria-describedby="${help}"
-      data-lm-suppress-shortcuts="true"><text x="${PAPER / 2}" y="${PAPER / 2}" text-anchor="middle">draw here</text>
+    <svg class="paper" viewBox="0 0 ${PAPER} ${PAPER}" tabindex="0" role="application" aria-roledescription="paper" aria-describedby="${help}"><text x="${PAPER / 2}" y="${PAPER / 2}" text-anchor="middle">draw here</text>
       <g class="drawn"></g><g class="drawn fresh"></g><g class="pen"><circle r="30"/><path d="M-50 0H50M0 -50V50"/></g></svg>
     <div class="mlc-controls">${button("undo", "Undo")}${button("clear", "Clear")}${button("next mlc-main", "")}</div></figure>
     <div class="mlc-answer"><p class="mlc-caption" aria-live="polite"></p><ol class="mlc-bars" aria-label="Probability of each symbol"></ol>

@@ -3,9 +3,9 @@
 
 import { button, choice, listen, set, slide, widget } from "./controls.js";
 import { readImage, tile } from "./images.js";
+import { counted } from "./words.js";
 
 const SIZES = { n_way: "classes", k_shot: "to learn from", n_query: "to be judged on" };
-const many = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const percent = (part, whole) => `${Math.round((100 * part) / whole)} %`;
 
 // --- the episode -------------------------------------------------------------------------------------------
@@ -26,7 +26,7 @@ function deal(data, read, { number, n_way, k_shot, n_query }) {
 
 // The label whose mean drawing is nearest in squared distance. In whole numbers (K times the query against the sum of K
 // support drawings), so that nothing is rounded.
-export function nearestClassMean(support, query) {
+function nearestClassMean(support, query) {
   const distances = support.map((drawings) => query.reduce((total, level, pixel) =>
     total + (drawings.length * level - drawings.reduce((sum, drawing) => sum + drawing[pixel], 0)) ** 2, 0));
   return distances.indexOf(Math.min(...distances));
@@ -41,7 +41,7 @@ function labelsBefore(data, { number, n_way }) {
 // --- in words ----------------------------------------------------------------------------------------------
 
 function shapes(data, side, { n_way, k_shot, n_query }) {
-  const part = (name, count) => `<span><b>${name}</b> ${n_way} × ${count} = ${many(n_way * count, "drawing")}:
+  const part = (name, count) => `<span><b>${name}</b> ${n_way} × ${count} = ${counted(n_way * count, "drawing")}:
     <code>${name.toLowerCase()}.x</code> has the shape <code>(${n_way * count}, 1, ${side}, ${data.width})</code>.</span>`;
   return `${part("Support", k_shot)} ${part("Query", n_query)} <span>The axes: drawings, grey channel, height, width.</span>`;
 }
@@ -67,7 +67,7 @@ function verdict(episode, guesses) {
 
 // --- what is seen ------------------------------------------------------------------------------------------
 
-const tiles = (drawings, width, kind, words) => `<span class="mlc-tiles" role="img" aria-label="${many(drawings.length, `${words} drawing`)}">${
+const tiles = (drawings, width, kind, words) => `<span class="mlc-tiles" role="img" aria-label="${counted(drawings.length, `${words} drawing`)}">${
   drawings.map((levels) => tile(levels, width, kind)).join("")}</span>`;
 
 function row(episode, label, before, width) {
@@ -123,7 +123,9 @@ export function mount(el, model) {
   };
   let drawn = "";
   const show = () => {
-    const at = chosen(), episode = deal(data, read, at), hidden = model.get("hidden"), key = JSON.stringify(at);
+    const at = chosen(), episode = deal(data, read, at);
+    if (model.get("guesses").length > episode.order.length) return; // of the kernel's two changes the second is on its way
+    const hidden = model.get("hidden"), key = JSON.stringify(at);
     if (drawn !== key) {
       const before = labelsBefore(data, at);
       $(".mlc-rows").innerHTML = episode.support.map((_, label) => row(episode, label, before, data.width)).join("");
@@ -158,7 +160,7 @@ export function mount(el, model) {
   root.querySelectorAll(".mlc-labels input").forEach((input) =>
     input.addEventListener("change", () => set(model, { hidden: input.value === "hidden" })));
   $(".mlc-next").addEventListener("click", () => deals({ number: (model.get("number") + 1) % episodes }));
-  $(".mlc-back").addEventListener("click", () => deals({ number: Math.max(0, model.get("number") - 1) }));
+  $(".mlc-back").addEventListener("click", () => { if (model.get("number")) deals({ number: model.get("number") - 1 }); });
   $(".mlc-again").addEventListener("click", () => deals({}));
   $(".mlc-answers").addEventListener("click", (event) => {
     const pressed = event.target.closest(".mlc-answer");

@@ -146,7 +146,7 @@ class EpisodeBrowser(base.Widget):
     def _labels_of_queries(self, proposal: Any) -> list[int]:
         guesses, most = proposal["value"], self.n_way * self.n_query
         if len(guesses) > most or not all(0 <= guess < self.n_way for guess in guesses):
-            raise ValueError(f"guesses is {guesses}; give at most {most} labels from 0 to {self.n_way - 1}")
+            raise base.StateError(f"guesses is {guesses}; give at most {most} labels from 0 to {self.n_way - 1}")
         return guesses
 
     @traitlets.observe("number", "n_way", "k_shot", "n_query")

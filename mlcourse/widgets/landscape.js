@@ -3,6 +3,7 @@
 
 import { SUBSCRIPTS, arrowInPixels, between, fixed, frame, grid, line, plot, star } from "./plot.js";
 import { button, choice, handle, listen, onWidth, plane, player, set, slide, unique, widget, widthOf } from "./controls.js";
+import { fill } from "./words.js";
 import { SINGULAR, axes, direction, holdOf, meanLoss, overshoot, pathOf, pull, restOf, taskOf } from "./quadratics.js";
 
 const SETTLED = 1e-6; // nearer than this, two places are one
@@ -14,7 +15,7 @@ const LETTERS = { maml: "M", "first-order": "F", reptile: "R", joint: "J", impli
 // Two decimals; nothing that would not fit in the table.
 function number(value) {
   if (Math.abs(value) > 999) return value > 0 ? "> 999" : "< −999";
-  return Math.abs(value) < 0.005 ? fixed(Math.abs(value)) : fixed(value);
+  return fixed(value);
 }
 // Three digits, where the caption has room for more.
 const short = (value) => (Math.abs(value) < 9.995 || Math.abs(value) > 999 ? number(value) : fixed(value, Math.abs(value) < 99.95 ? 1 : 0));
@@ -62,8 +63,7 @@ function nextStep(view) {
 
 // Where θ stands and what follows; `caption` of landscape.py says the same.
 function sentence(data, { theta, tasks, how, method, methods, overshoot }) {
-  const say = (key, ...figures) => data.sentences[key].replace(/\{(\d)\}/g, (_, k) =>
-    (typeof figures[k] === "string" ? figures[k] : number(figures[k])));
+  const say = (key, ...figures) => fill(data.sentences[key], figures.map((one) => (typeof one === "string" ? one : number(one))));
   const after = (place) => meanLoss(tasks, how, place, "maml"), { rest } = methods[method];
   const steps = how.inner_steps === 1 ? "one inner step" : `${how.inner_steps} inner steps`;
   const said = [say("place", ...theta, meanLoss(tasks, how, theta), steps, after(theta))];

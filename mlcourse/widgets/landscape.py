@@ -12,7 +12,7 @@ import traitlets
 
 from mlcourse import palette
 from mlcourse.widgets import base, quadratics
-from mlcourse.widgets.quadratics import METHODS, PRESETS, WINDOW, Scene
+from mlcourse.widgets.quadratics import METHODS, PRESETS, WINDOW, Preset, Scene
 
 RATES = (0.005, 0.15)  # inner_lr
 STEPS = (1, 8)  # inner_steps
@@ -87,9 +87,14 @@ class Landscape(base.Widget):
         )
 
     @property
+    def tasks(self) -> Preset:
+        """The preset, whose inputs the tasks have: where they begin."""
+        return PRESETS[base.require_one_of("preset", self.preset, PRESETS)]
+
+    @property
     def scene(self) -> Scene:
         """What is now shown, as numbers."""
-        inputs = np.array(PRESETS[self.preset].inputs)
+        inputs = np.array(self.tasks.inputs)
         return Scene(
             inputs, np.array(self.minima), np.array(self.theta), self.inner_lr, self.inner_steps, self.lam
         )
@@ -99,7 +104,7 @@ class Landscape(base.Widget):
         return self.scene.directions()
 
     def _begin(self, _: Any) -> None:
-        self.minima, self.theta = PRESETS[self.preset].minima, PRESETS[self.preset].theta
+        self.minima, self.theta = self.tasks.minima, self.tasks.theta
 
     @traitlets.validate("preset")
     def _known_preset(self, proposal: Any) -> str:
@@ -115,7 +120,7 @@ class Landscape(base.Widget):
 
     @traitlets.validate("minima")
     def _one_place_a_task(self, proposal: Any) -> list[list[float]]:
-        return _require_places("minima", proposal["value"], (len(PRESETS[self.preset].inputs), 2))
+        return _require_places("minima", proposal["value"], (len(self.tasks.inputs), 2))
 
     @traitlets.validate("inner_steps")
     def _few_steps(self, proposal: Any) -> int:
@@ -126,11 +131,11 @@ class Landscape(base.Widget):
         low, high = {"inner_lr": RATES, "lam": LAMBDAS}[proposal["trait"].name]
         if not low <= proposal["value"] <= high:
             name = proposal["trait"].name
-            raise ValueError(f"{name} is {proposal['value']!r}; give a number from {low:g} to {high:g}")
+            raise base.StateError(f"{name} is {proposal['value']!r}; give a number from {low:g} to {high:g}")
         return proposal["value"]
 
     def describe(self) -> str:
-        return f"Landscape playground, {PRESETS[self.preset].title}. {caption(self.scene, self.method)}"
+        return f"Landscape playground, {self.tasks.title}. {caption(self.scene, self.method)}"
 
     def still(self) -> bytes:
         return draw(self.scene, self.method)
@@ -138,9 +143,9 @@ class Landscape(base.Widget):
 
 def _require_places(name: str, value: list, shape: tuple[int, ...]) -> list:
     low, high = WINDOW
-    places = np.array(value, dtype=float) if len({len(np.atleast_1d(row)) for row in value}) == 1 else np.empty(0)
-    if places.shape != shape or not ((low <= places) & (places <= high)).all():
-        raise ValueError(f"{name} is {value!r}; give numbers from {low:g} to {high:g}, of shape {shape}")
+    places = base.as_numbers(value, shape)
+    if places is None or not ((low <= places) & (places <= high)).all():
+        raise base.StateError(f"{name} is {value!r}; give numbers from {low:g} to {high:g}, of shape {shape}")
     return value
 
 
@@ -162,7 +167,7 @@ def _payload(inner_lr: float, inner_steps: int) -> dict[str, Any]:
 
 
 def caption(scene: Scene, method: str) -> str:
-    """Where theta stands and what follows; `caption` of landscape.js says the same."""
+    """Where theta stands and what follows; `sentence` in landscape.js says the same."""
 
     def say(key: str, *figures: Any) -> str:
         return SENTENCES[key].format(*(one if isinstance(one, str) else number(one) for one in figures))
@@ -191,7 +196,7 @@ def number(value: float) -> str:
     """Two decimals, with a real minus sign; nothing that would not fit in a table."""
     if abs(value) > 999:
         return "> 999" if value > 0 else "< −999"
-    return f"{value:.2f}".replace("-", "−" if abs(value) >= 0.005 else "")
+    return base.fixed(value)
 
 
 # --- the still ---------------------------------------------------------------------------------------------

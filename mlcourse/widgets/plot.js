@@ -1,7 +1,11 @@
 // What every view draws with: plots at their real width, so that letters keep their size. Strings of SVG, no state.
 
 export const SUBSCRIPTS = ["₀", "₁", "₂", "₃", "₄", "₅", "₆", "₇", "₈", "₉"];
-export const fixed = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+// With a real minus sign, but none before a nought that was rounded.
+export const fixed = (value, digits = 2) => {
+  const text = value.toFixed(digits);
+  return text.replace("-", Number(text) ? "−" : "");
+};
 export const between = (low, value, high) => Math.max(low, Math.min(high, value));
 
 // Where numbers lie in a picture of so many pixels, and back. margin: left, right, top, bottom.

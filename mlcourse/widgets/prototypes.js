@@ -4,6 +4,7 @@
 import { SUBSCRIPTS, between, fixed, frame, grid, line, name, plot, star } from "./plot.js";
 import { button, choice, handle, listen, onWidth, plane, set, slide, widget, widthOf } from "./controls.js";
 import { inkOf, readImage, tile } from "./images.js";
+import { counted } from "./words.js";
 
 // --- the whole arithmetic ----------------------------------------------------------------------------------
 
@@ -12,7 +13,7 @@ const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const unit = (point) => point.map((value) => value / Math.sqrt(dot(point, point) + 1e-12)); // a point at the origin stays finite
 
 // How far the query is from a prototype; of the cosine, how near.
-export function measure(query, prototype, distance) {
+function measure(query, prototype, distance) {
   if (distance === "cosine") return dot(unit(query), unit(prototype));
   const square = query.reduce((sum, value, i) => sum + (value - prototype[i]) ** 2, 0);
   return distance === "squared" ? square : Math.sqrt(square);
@@ -79,7 +80,6 @@ function names(p, prototypes, others) {
 
 // --- in words ----------------------------------------------------------------------------------------------
 
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const DRAG = "Drag the numbered points and the question mark; the stars follow.";
 const NOTES = {
   squared: `Squared distance: every border is straight, halfway between two prototypes. The farther the query is from a border, the
@@ -99,7 +99,7 @@ function saidOfPlane(examples, chosen, best, probability) {
 
 function saidOfSpace(right, truth, kShot, probabilities) {
   const best = largest(probabilities), hits = right.filter(Boolean).length, sure = `with probability ${fixed(probabilities[best])}`;
-  return `With ${plural(kShot, "support drawing")} of each class, ${hits} of ${right.length} queries are judged right${
+  return `With ${counted(kShot, "support drawing")} of each class, ${hits} of ${right.length} queries are judged right${
     hits < right.length ? "; crosses mark the others" : ""}. The selected one, of class ${truth}, is judged ${
     best === truth ? `right, ${sure}` : `wrong: class ${best}, ${sure}`}.`;
 }
@@ -212,7 +212,7 @@ function episodeOf(data, read, number, kShot) {
 
 // As wide as the points are, with room for a drawing at the edge.
 function extent(values) {
-  const [low, high] = [Math.min(...values), Math.max(...values)], room = 0.12 * (high - low);
+  const [low, high] = [Math.min(...values), Math.max(...values)], room = 0.12 * (high - low) || 1;
   return [low - room, high + room];
 }
 
@@ -353,14 +353,15 @@ export function mount(el, model) {
 }
 
 function bindPlane(root, model, data, chosen, choose) {
-  const onClick = (kind, change) => root.querySelector(kind).addEventListener("click", (event) => {
-    if (event.currentTarget.getAttribute("aria-disabled") !== "true") set(model, { examples: change(model.get("examples"), chosen()) });
+  const onClick = (kind, change, then = () => {}) => root.querySelector(kind).addEventListener("click", (event) => {
+    if (event.currentTarget.getAttribute("aria-disabled") === "true") return;
+    set(model, { examples: change(model.get("examples"), chosen()) });
+    then();
   });
   const inClass = (change) => (examples, k) => examples.map((points, j) => (j === k ? change(points) : points));
   onClick(".mlc-add", inClass((points) => [...points, nextExample(points, data.window)]));
   onClick(".mlc-remove", inClass((points) => points.slice(0, -1)));
-  onClick(".mlc-add-class", (examples) => [...examples, [freePlace(examples, data.window)]]);
-  root.querySelector(".mlc-add-class").addEventListener("click", () => choose(model.get("examples").length - 1));
+  onClick(".mlc-add-class", (examples) => [...examples, [freePlace(examples, data.window)]], () => choose(model.get("examples").length - 1));
   onClick(".mlc-remove-class", (examples, k) => examples.filter((_, j) => j !== k));
   root.querySelector(".mlc-reset").addEventListener("click", () => set(model, data.start));
   root.querySelectorAll(".mlc-class input").forEach((input) => input.addEventListener("change", () => choose(Number(input.value))));

@@ -238,11 +238,11 @@ class PrototypeExplorer(base.Widget):
     def _points_of_classes(self, proposal: Any) -> list:
         examples = proposal["value"]
         if not CLASSES[0] <= len(examples) <= CLASSES[1]:
-            raise ValueError(f"examples has {len(examples)} classes; give {CLASSES[0]} to {CLASSES[1]}")
+            raise base.StateError(f"examples has {len(examples)} classes; give {CLASSES[0]} to {CLASSES[1]}")
         for number, points in enumerate(examples):
-            if not EXAMPLES[0] <= len(points) <= EXAMPLES[1]:
-                fix = f"give {EXAMPLES[0]} to {EXAMPLES[1]}"
-                raise ValueError(f"examples[{number}] has {len(points)} points; {fix}")
+            if not isinstance(points, Sequence) or not EXAMPLES[0] <= len(points) <= EXAMPLES[1]:
+                wanted = f"{EXAMPLES[0]} to {EXAMPLES[1]} points [x, y]"
+                raise base.StateError(f"examples[{number}] is {points!r}; give {wanted}")
             for point in points:
                 _require_inside(f"examples[{number}]", point)
         return examples
@@ -318,9 +318,10 @@ class PrototypeExplorer(base.Widget):
 
 def _require_inside(name: str, point: Any) -> Any:
     """`point`, if it is [x, y] inside the window."""
-    inside = len(point) == 2 and all(low <= v <= high for v, (low, high) in zip(point, WINDOW, strict=True))
-    if not inside:
-        raise ValueError(f"{name} holds {point!r}; give [x, y], x from -4 to 4 and y from -3 to 3")
+    place = base.as_numbers(point, (2,))
+    if place is None or not all(low <= v <= high for v, (low, high) in zip(place, WINDOW, strict=True)):
+        x, y = (f"from {low:g} to {high:g}" for low, high in WINDOW)
+        raise base.StateError(f"{name} holds {point!r}; give [x, y], x {x} and y {y}")
     return point
 
 

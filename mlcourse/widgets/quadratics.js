@@ -8,7 +8,7 @@ export const SINGULAR = 1e-6; // of the strongest pull: less than this is none
 const left = (c, { inner_lr, inner_steps }) => (1 - inner_lr * c) ** inner_steps;
 const near = (c, { lam }) => lam / (lam + c); // and of implicit MAML's φ, the minimum of L(φ) + λ/2 |φ − θ|²
 
-export const WEIGHTS = {
+const WEIGHTS = {
   maml: (c, how) => c * left(c, how) ** 2,
   "first-order": (c, how) => c * left(c, how),
   reptile: (c, how) => 1 - left(c, how),

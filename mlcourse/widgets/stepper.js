@@ -3,11 +3,12 @@
 
 import { SUBSCRIPTS, arrow, arrowInPixels, between, curve, fixed, frame, grid, line, name, plot, plotHeight, star, svgOpen } from "./plot.js";
 import { button, choice, listen, onWidth, player, set, slide, unique, widget, widthOf } from "./controls.js";
+import { fill } from "./words.js";
 
 const SPEEDS = [["1800", "slow"], ["900", "normal"], ["300", "fast"]]; // milliseconds from frame to frame
 const xy = ([a, phase]) => [phase, a]; // parameter space has the phase across and the amplitude up
 const sine = ([a, phase]) => (x) => a * Math.sin(x - phase);
-const sentence = (data, [key, figures]) => data.sentences[key].replace(/\{(\d)\}/g, (_, k) => figures[k]);
+const sentence = (data, [key, figures]) => fill(data.sentences[key], figures);
 
 // --- function space ----------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from mlcourse.widgets.loops import Loops, LoopState
 
 VIEWS = ("both", "functions")
 STAGES = {"loops": 3, "task": 8}  # and how many inner steps each takes unless told
+SEEDS = (0, 999)
 DRAWS = 3  # so many seeds travel with the widget, for a page without a kernel
 
 
@@ -23,10 +24,10 @@ class Stepper(base.Widget):
     """Step through the two loops of meta-learning on f(x) = a sin(x - p), whose theta = (a, p) is a point.
 
     method: the one shown first, of "maml", "first-order", "reptile" and "joint"; the reader can change it.
-    inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: draws the tasks' support and query points; the
-    reader can go on to the next two. stage: "loops" for both loops over three tasks, or "task" for the inner loop
-    of one. view: "both", or "functions" to leave parameter space out. methods: those that the reader can choose.
-    folded: begin with the panel "What is differentiated" closed.
+    inner_steps: 1 to 8; 3 unless told, 8 in a task alone. seed: 0 to 999, draws the tasks' support and query
+    points; the reader can go on to the next two. stage: "loops" for both loops over three tasks, or "task" for the
+    inner loop of one. view: "both", or "functions" to leave parameter space out. methods: those that the reader
+    can choose. folded: begin with the panel "What is differentiated" closed.
     """
 
     _esm = base.script("stepper")
@@ -47,6 +48,8 @@ class Stepper(base.Widget):
         methods: Sequence[str] = tuple(loops.METHODS),
         folded: bool = False,
     ):
+        if not methods:
+            raise ValueError(f"methods is {methods!r}; give one or more of {', '.join(map(repr, loops.METHODS))}")
         for one in methods:
             base.require_one_of("methods", one, loops.METHODS)
         base.require_one_of("method", method, methods)
@@ -55,6 +58,7 @@ class Stepper(base.Widget):
         if stage == "task" and method != "maml":
             raise ValueError(f"method is {method!r}, but stage 'task' has no outer loop; leave method out")
         steps = STAGES[stage] if inner_steps is None else base.require_whole("inner_steps", inner_steps, 1, 8)
+        base.require_whole("seed", seed, *SEEDS)
         chosen = [one for one in loops.METHODS if one in methods]
         self.draws = {one: Loops.compute(one, steps, stage, chosen) for one in range(seed, seed + DRAWS)}
         self.view, self.folded = view, folded
@@ -69,7 +73,7 @@ class Stepper(base.Widget):
     @property
     def loops(self) -> Loops:
         """The loops on the present seed's tasks."""
-        return self.draws[self.seed]
+        return self.draws[base.require_one_of("seed", self.seed, self.draws)]
 
     @property
     def frame(self) -> LoopState:

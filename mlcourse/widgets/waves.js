@@ -1,9 +1,10 @@
 // Your own sinusoid: five points to drag, and networks that adapt to them in the browser, step by step.
 // `waves.py` gives the starting places and the words; `mlp.js` does the arithmetic; the same sums are checked in Python.
 
-import { between, curve, fixed, frame, grid, line, plot, svgOpen } from "./plot.js";
+import { between, curve, fixed, frame, grid, line, plot } from "./plot.js";
 import { button, handle, listen, onWidth, plane, player, set, slide, unique, widget, widthOf } from "./controls.js";
 import { descend, predict, readLayers, squaredError } from "./mlp.js";
+import { fill, listed } from "./words.js";
 
 const GRID = Array.from({ length: 201 }, (_, i) => -5 + i / 20); // where curves are drawn and judged
 const MARGINS = [40, 66, 10, 38]; // the names of the curves stand at the right
@@ -27,26 +28,24 @@ function drawWave({ amplitude, phase }, [low, high], seed) {
 
 // --- in words, as waves.py has them -------------------------------------------------------------------------
 
-const fill = (sentence, ...figures) => sentence.replace(/\{(\d)\}/g, (_, k) => figures[k]);
-const listed = (parts) => [parts.slice(0, -1).join(", "), ...parts.slice(-1)].filter(Boolean).join(" and ");
 const amount = (value, large) => (value < large ? fixed(value) : `over ${large.toLocaleString("en")}`);
 
 function words(data, step, losses, errors, known) {
   const say = data.sentences, methods = Object.keys(data.names), show = (value) => amount(value, data.large);
-  const levels = (values) => listed(methods.map((m) => fill(say.level, show(values[m]), data.names[m])));
+  const levels = (values) => listed(methods.map((m) => fill(say.level, [show(values[m]), data.names[m]])));
   const some = (test) => methods.filter((m) => test(losses[m][step], losses[m][step - 1])).map((m) => data.names[m]);
   const said = [];
   if (step === 0) {
-    said.push(fill(say.start, levels(Object.fromEntries(methods.map((m) => [m, losses[m][0]])))));
+    said.push(fill(say.start, [levels(Object.fromEntries(methods.map((m) => [m, losses[m][0]])))]));
   } else {
-    const changes = methods.map((m) => fill(say.change, show(losses[m][step - 1]), show(losses[m][step]), data.names[m]));
+    const changes = methods.map((m) => fill(say.change, [show(losses[m][step - 1]), show(losses[m][step]), data.names[m]]));
     const rose = some((now, before) => before < now && now < data.large), gone = some((now) => !(now < data.large));
-    said.push(fill(say.step, step, data.steps, listed(changes)));
-    if (rose.length) said.push(fill(say.rose, listed(rose)));
-    if (gone.length) said.push(fill(say.gone, listed(gone)));
+    said.push(fill(say.step, [step, data.steps, listed(changes)]));
+    if (rose.length) said.push(fill(say.rose, [listed(rose)]));
+    if (gone.length) said.push(fill(say.gone, [listed(gone)]));
   }
   if (!known) said.push(say["no wave"], ...(losses.maml?.[step] < data.large ? [say.prior] : []));
-  else if (errors) said.push(fill(say.truth, levels(errors)));
+  else if (errors) said.push(fill(say.truth, [levels(errors)]));
   return said.join(" ");
 }
 

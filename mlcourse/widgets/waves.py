@@ -111,26 +111,23 @@ class OwnWave(base.Widget):
     @traitlets.validate("points")
     def _five_points(self, proposal: Any) -> list:
         points, (left, right), (low, high) = proposal["value"], INPUT, HEIGHTS
-        pairs = [point for point in points if np.shape(point) == (2,)]
-        if (
-            len(points) != 5
-            or len(pairs) != 5
-            or not all(left <= x <= right and low <= y <= high for x, y in pairs)
-        ):
+        places = base.as_numbers(points, (5, 2))
+        if places is None or not all(left <= x <= right and low <= y <= high for x, y in places):
             wanted = f"five pairs [x, y], x from {left:g} to {right:g}, y from {low:g} to {high:g}"
-            raise ValueError(f"points is {points!r}; give {wanted}")
-        return [[float(x), float(y)] for x, y in pairs]
+            raise base.StateError(f"points is {points!r}; give {wanted}")
+        return places.tolist()
 
     @traitlets.validate("wave")
     def _amplitude_and_phase(self, proposal: Any) -> list:
-        if len(proposal["value"]) not in (0, 2):
-            raise ValueError(f"wave is {proposal['value']!r}; give [amplitude, phase], or [] for none")
-        return proposal["value"]
+        wave = proposal["value"]
+        if wave and base.as_numbers(wave, (2,)) is None:
+            raise base.StateError(f"wave is {wave!r}; give two numbers, [amplitude, phase], or [] for none")
+        return wave
 
     @traitlets.validate("rates")
     def _known_rates(self, proposal: Any) -> dict:
         if set(proposal["value"]) != set(self.methods):
-            raise ValueError(f"rates is {proposal['value']!r}; give one for each of {self.methods}")
+            raise base.StateError(f"rates is {proposal['value']!r}; give one for each of {self.methods}")
         return {m: base.require_one_of(f"rates[{m!r}]", proposal["value"][m], RATES) for m in self.methods}
 
     @traitlets.validate("step")

@@ -143,6 +143,12 @@ def test_by_mouse(site, browser_page):
     drag(page, [(x, y), (x - 5000, y)])  # no farther than the edge
     words = page.get_by_role("slider", name="Minimum of task 2").get_attribute("aria-valuetext")
     assert words.startswith("minus 3.0 across") and theta(page) == moved
+    x, y = middle(handle(page, "θ"))
+    page.mouse.move(x, y)
+    page.mouse.down(button="right")
+    page.mouse.move(x - 60, y)
+    page.mouse.up(button="right")
+    assert theta(page) == moved  # the right button is the browser's own
     assert browser_page.complaints() == []
 
 

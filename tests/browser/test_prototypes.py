@@ -23,6 +23,13 @@ def episode(seed: int, spread: float = 2.0) -> EmbeddedEpisode:
     return EmbeddedEpisode(drawings, points)
 
 
+def episode_on_a_line() -> EmbeddedEpisode:
+    """All points on a line: nothing is left for the second main direction."""
+    drawings, points = np.zeros((5, 9, 28, 28), np.uint8), np.zeros((5, 9, 16))
+    points[:, :, 0] = np.arange(45).reshape(5, 9)
+    return EmbeddedEpisode(drawings, points)
+
+
 def explorer(**traits) -> PrototypeExplorer:
     shown = PrototypeExplorer([episode(0), episode(1)])
     for name, value in traits.items():
@@ -37,6 +44,7 @@ STATES = {
     "space": explorer(view="space"),
     "many": explorer(view="space", k_shot=5, distance="cosine", episode=1, selected=7),
     "alone": PrototypeExplorer(),
+    "line": PrototypeExplorer([episode_on_a_line()]),
 }
 
 
@@ -191,6 +199,9 @@ def test_examples_and_classes_come_and_go(site, browser_page):
         button("Add class").click(force=True)
     assert page.locator(".mlc-table tbody tr").count() == page.locator(".region").count() == 6
     assert page.get_by_role("radio", name="5", exact=True).is_checked()
+    page.get_by_role("radio", name="1", exact=True).check()
+    button("Add class").click(force=True)  # six are the most
+    assert page.get_by_role("radio", name="1", exact=True).is_checked()
     for _ in range(6):
         button("Remove class").click(force=True)
     assert page.locator(".mlc-table tbody tr").count() == 2
@@ -347,6 +358,15 @@ def test_prototypes_lie_at_the_mean_of_their_pictures(site, browser_page):
     for number in range(1, 6):
         mean = at(page.locator(f".picture.support.task{number} > rect"))
         np.testing.assert_allclose(at(page.locator(f".star.task{number}")), mean, atol=2)
+
+
+def test_points_on_a_line_have_places_too(site, browser_page):
+    page = browser_page.page
+    page.goto(f"{site}line.html")
+    page.get_by_role("radio", name="the learned space").check()
+    assert page.locator(".picture, .mlc-pick").count() > 20
+    assert "NaN" not in page.locator(".mlc-canvas").inner_html()
+    assert browser_page.complaints() == []
 
 
 def test_by_touch_the_nearest_query_is_picked(site, open_page):

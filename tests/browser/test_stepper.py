@@ -89,6 +89,15 @@ def test_play_goes_on_at_the_chosen_speed_and_pauses(site, browser_page):
     page.get_by_role("button", name="Pause").click()
     page.clock.run_for(5000)
     assert index(page) == 5
+    page.locator(".mlc-caption").evaluate(
+        """(caption) => new MutationObserver(() => {
+            if (caption.ariaLive === "polite") window.said = caption.textContent;
+        }).observe(caption, { childList: true })"""
+    )
+    page.get_by_role("button", name="Play").click()
+    page.clock.run_for(60_000)
+    assert page.evaluate("window.said") == caption(page) and index(page) == 51  # the last words are read out
+    assert page.get_by_role("button", name="Play").is_visible()
     assert browser_page.complaints() == []
 
 

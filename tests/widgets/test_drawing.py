@@ -72,6 +72,8 @@ def test_where_there_is_nothing_to_compare_it_says_so(cards, query):
         ({"cards": [RING]}, f"cards has 1 drawings; give from {CARDS[0]} to {CARDS[1]}"),
         ({"cards": [RING] * 6}, "cards has 6 drawings"),
         ({"cards": [RING, [[[0, 0, 0]]]]}, "cards[1]: strokes[0] has shape (1, 3); give (n, 2)"),
+        ({"cards": [5, RING]}, "cards[0] is 5; give a list of strokes, each a list of points [x, y]"),
+        ({"query": [[[0, 9000]]]}, "query: strokes[0] reaches from 0 to 9000; give numbers from 0 to 1000"),
         ({"query": [[[0, float("nan")]]]}, "query: strokes[0] of shape (1, 2) holds nan at point 0"),
     ],
 )
@@ -85,6 +87,14 @@ def test_the_paper_is_never_that_of_a_card_that_is_gone():
     assert made.selected == NEW and made.query == []
     made.selected = 7
     assert made.selected == 2
+    made.cards = made.cards[:2]
+    assert made.selected == 1
+
+
+def test_drawings_of_arrays_become_plain_lists_of_whole_numbers():
+    made = DrawOnce([RING, [np.array([[0.4, 10.6], [1000, 0]])]])
+    assert made.cards[1] == [[[0, 11], [1000, 0]]]
+    assert "[[[0,11],[1000,0]]]" in made.to_html()
 
 
 # --- what is stored ----------------------------------------------------------------------------------------

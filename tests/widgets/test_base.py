@@ -1,0 +1,53 @@
+"""What all widgets share: a state that cannot be shown is refused, whoever sends it; figures in words."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mlcourse.tasks import glyphs
+from mlcourse.widgets import DrawOnce, EpisodeBrowser, Landscape, OwnWave, PrototypeExplorer, Stepper, base
+
+
+def episodes() -> EpisodeBrowser:
+    return EpisodeBrowser(glyphs.splits().test)
+
+
+@pytest.mark.parametrize(
+    "make, sent, words",
+    [
+        (Stepper, {"method": "sgd"}, "method is 'sgd'"),
+        (Stepper, {"index": 3, "seed": 99}, "seed is 99"),
+        (Landscape, {"method": "nonsense"}, "method is 'nonsense'"),
+        (Landscape, {"inner_lr": 5.0}, "inner_lr is 5.0"),
+        (Landscape, {"minima": [[0, 0], [1, 1]], "preset": "none"}, "preset is 'none'"),
+        (OwnWave, {"step": 4, "rates": {"maml": 1}}, "rates is {'maml': 1}"),
+        (OwnWave, {"points": [[0, 0]]}, "points is [[0, 0]]"),
+        (episodes, {"n_way": 3, "guesses": [4]}, "guesses is [4]"),
+        (PrototypeExplorer, {"query": [9, 9]}, "query holds [9, 9]"),
+        (DrawOnce, {"query": [[[0, -1]]]}, "query: strokes[0] reaches from -1 to 0"),
+    ],
+)
+def test_a_page_cannot_leave_a_state_that_cannot_be_shown(
+    make: Callable[[], base.Widget], sent: dict, words: str
+) -> None:
+    shown = make()
+    before = shown.state()
+    with pytest.raises(base.StateError, match=re.escape(words)):
+        shown.set_state(sent)  # what the browser sends arrives here
+    assert shown.state() == before
+    assert shown.describe()
+
+
+@pytest.mark.parametrize(
+    "value, text", [(1, "1.00"), (-1.5, "−1.50"), (-0.004, "0.00"), (0.0, "0.00"), (-0.006, "−0.01")]
+)
+def test_no_minus_before_a_nought(value: float, text: str) -> None:
+    assert base.fixed(value) == text
+
+
+def test_only_finite_numbers_of_the_shape_are_numbers() -> None:
+    np.testing.assert_array_equal(base.as_numbers([[1, 2], [3, 4]], (2, 2)), [[1.0, 2.0], [3.0, 4.0]])
+    for wrong in ([1, 2], [[1, 2], [3]], [["a", 2], [3, 4]], [[float("inf"), 2], [3, 4]], None):
+        assert base.as_numbers(wrong, (2, 2)) is None
