@@ -18,6 +18,7 @@ const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Ar
 
 const percentOf = (share) => (share >= 0.995 ? "> 99 %" : share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
 const NUMBERS = ["no", "one", "two", "three", "four", "five"];
+const nextOf = ({ cards, selected }) => cards.findIndex((strokes, i) => !strokes.length && i !== selected); // NEW if there is none
 const titleOf = (which) => (which === NEW ? "new drawing" : `symbol ${which + 1}`);
 
 // --- what the network says ---------------------------------------------------------------------------------
@@ -101,79 +102,106 @@ function page(network, accuracy) {
 const distance = ([x, y], [u, v]) => Math.hypot(x - u, y - v);
 const isDot = (stroke) => stroke.every((point) => distance(point, stroke[0]) <= DOT);
 
-// A pen on an svg, led by mouse, finger, stylus or keys. done(stroke) takes a finished stroke, back() takes one back,
-// leave() gives the focus away, say(words) tells where the pen is.
-function openPaper(svg, { done, back, leave, say }) {
-  const [fresh, pen] = [svg.querySelector(".fresh"), svg.querySelector(".pen")];
-  let stroke = null, pointer = null, at = [PAPER / 2, PAPER / 2];
+// A pen on an svg: `stroke` is what it draws, null while it is lifted. done(stroke) takes a finished one.
+function penOn(svg, done) {
+  const [fresh, mark] = [svg.querySelector(".fresh"), svg.querySelector(".pen")];
+  const pen = { stroke: null, at: [PAPER / 2, PAPER / 2] };
   const show = () => {
+    const { stroke, at } = pen;
     fresh.innerHTML = stroke ? lineOf(stroke) : "";
     svg.classList.toggle("drawing", stroke !== null);
-    pen.setAttribute("transform", `translate(${at})`);
-    pen.classList.toggle("down", stroke !== null);
+    mark.setAttribute("transform", `translate(${at})`);
+    mark.classList.toggle("down", stroke !== null);
   };
-  const go = (point) => {
-    at = point;
-    if (stroke && distance(point, stroke.at(-1)) >= NEAR) stroke.push(point);
-    show();
-  };
-  const lift = () => {
-    if (!stroke) return;
-    const finished = isDot(stroke) ? [stroke[0]] : stroke;
-    [stroke, pointer] = [null, null];
-    show();
-    done(finished);
-  };
+  show();
+  return Object.assign(pen, {
+    put(point) { // down
+      pen.stroke = [point];
+      pen.go(point);
+    },
+    go(point) {
+      pen.at = point;
+      if (pen.stroke && distance(point, pen.stroke.at(-1)) >= NEAR) pen.stroke.push(point);
+      show();
+    },
+    drop() { // lifted, and what it drew is gone
+      pen.stroke = null;
+      show();
+    },
+    lift() {
+      const { stroke } = pen;
+      pen.drop();
+      if (stroke) done(isDot(stroke) ? [stroke[0]] : stroke);
+    },
+  });
+}
+
+// Mouse, finger or stylus lead the pen, one at a time. Returns whether one does.
+function leadByPointer(svg, pen) {
+  let pointer = null;
   const place = (event) => {
     const box = svg.getBoundingClientRect(), on = (value, length) => Math.round(between(0, (value / length) * PAPER, PAPER));
     return [on(event.clientX - box.left, box.width), on(event.clientY - box.top, box.height)];
   };
   svg.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button !== 0) return; // one pen at a time
+    if (pointer !== null || event.button !== 0) return;
     event.preventDefault(); // no text is selected, no page is scrolled
-    lift();
+    pen.lift();
     svg.focus({ preventScroll: true });
     svg.setPointerCapture(event.pointerId);
     pointer = event.pointerId;
-    stroke = [place(event)];
-    go(stroke[0]);
+    pen.put(place(event));
   });
   svg.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
     const all = event.getCoalescedEvents?.() ?? [];
-    (all.length ? all : [event]).forEach((one) => go(place(one)));
+    (all.length ? all : [event]).forEach((one) => pen.go(place(one)));
   });
-  ["pointerup", "pointercancel"].forEach((kind) => svg.addEventListener(kind, (event) => { if (event.pointerId === pointer) lift(); }));
+  const end = () => {
+    pointer = null;
+    pen.lift();
+  };
+  ["pointerup", "pointercancel"].forEach((kind) => svg.addEventListener(kind, (event) => { if (event.pointerId === pointer) end(); }));
+  svg.addEventListener("blur", end);
+  return () => pointer !== null;
+}
+
+// Keys lead it. back() takes a stroke back, leave() gives the focus away, say(words) tells where the pen is.
+function leadByKeys(svg, pen, busy, { back, leave, say }) {
   const keys = {
-    " ": () => {
-      if (stroke) lift();
-      else stroke = [at];
-      show();
-    },
-    Backspace: () => {
-      if (stroke) stroke = null;
-      else back();
-      show();
-    },
+    " ": () => (pen.stroke ? pen.lift() : pen.put(pen.at)),
+    Backspace: () => (pen.stroke ? pen.drop() : back()),
     Escape: () => {
-      lift();
+      pen.lift();
       leave();
     },
   };
   svg.addEventListener("keydown", (event) => {
     const move = PEN_MOVES[event.key], far = event.shiftKey ? FAR : STEP;
-    if (pointer !== null || event.ctrlKey || event.metaKey || event.altKey || (!move && !keys[event.key])) return;
+    if (busy() || event.ctrlKey || event.metaKey || event.altKey || (!move && !keys[event.key])) return;
     event.preventDefault();
-    event.stopPropagation();
-    if (move) go(at.map((value, axis) => between(0, value + far * move[axis], PAPER)));
+    if (move) pen.go(pen.at.map((value, axis) => between(0, value + far * move[axis], PAPER)));
     else keys[event.key]();
-    say(`The pen is ${stroke ? "down" : "lifted"}, ${Math.round(at[0] / 10)} across and ${Math.round(at[1] / 10)} down, of 100.`);
+    const [across, down] = pen.at.map((value) => Math.round(value / 10));
+    say(`The pen is ${pen.stroke ? "down" : "lifted"}, ${across} across and ${down} down, of 100.`);
   });
-  svg.addEventListener("blur", lift);
-  show();
 }
 
 // --- the widget --------------------------------------------------------------------------------------------
+
+// Buttons and cards. read() gives the state, redraw(drawing) puts another drawing on the paper.
+function bind(root, model, { read, redraw, back }) {
+  const onClick = (kind, act) => root.querySelector(`.mlc-${kind}`).addEventListener("click", () => act(read()));
+  onClick("undo", back);
+  onClick("clear", () => redraw([]));
+  onClick("next", (state) => set(model, { selected: nextOf(state) }));
+  onClick("add", ({ cards }) => { if (cards.length < MOST) set(model, { cards: [...cards, []], selected: cards.length }); });
+  onClick("remove", ({ cards, selected }) => {
+    if (cards.length > FEWEST) set(model, { selected: Math.min(selected, cards.length - 2), cards: cards.filter((_, i) => i !== selected) });
+  });
+  onClick("empty", ({ cards }) => set(model, { cards: cards.map(() => []), query: [], selected: 0 }));
+  root.querySelector(".mlc-cards").addEventListener("change", (event) => set(model, { selected: Number(event.target.value) }));
+}
 
 export function mount(el, model) {
   const network = readNetwork(model.get("network")), look = openEye(network), group = unique();
@@ -190,7 +218,6 @@ export function mount(el, model) {
     const { cards, selected } = read();
     set(model, selected === NEW ? { query: drawing } : { cards: cards.map((strokes, i) => (i === selected ? drawing : strokes)) });
   };
-  const nextOf = ({ cards, selected }) => cards.findIndex((strokes, i) => !strokes.length && i !== selected); // NEW if there is none
 
   const showCards = ({ cards, query, selected }) => {
     const wanted = [...cards.keys(), NEW], row = $(".mlc-cards");
@@ -227,22 +254,13 @@ export function mount(el, model) {
   };
 
   const back = () => redraw(read().drawing.slice(0, -1));
-  openPaper($(".paper"), {
-    done: (stroke) => redraw([...read().drawing, stroke]),
+  const paper = $(".paper"), pen = penOn(paper, (stroke) => redraw([...read().drawing, stroke]));
+  leadByKeys(paper, pen, leadByPointer(paper, pen), {
     back,
     leave: () => $(".mlc-undo").focus(),
     say: (words) => { $(".mlc-pen").textContent = words; },
   });
-  const onClick = (kind, act) => $(`.mlc-${kind}`).addEventListener("click", () => act(read()));
-  onClick("undo", back);
-  onClick("clear", () => redraw([]));
-  onClick("next", (state) => set(model, { selected: nextOf(state) }));
-  onClick("add", ({ cards }) => { if (cards.length < MOST) set(model, { cards: [...cards, []], selected: cards.length }); });
-  onClick("remove", ({ cards, selected }) => {
-    if (cards.length > FEWEST) set(model, { selected: Math.min(selected, cards.length - 2), cards: cards.filter((_, i) => i !== selected) });
-  });
-  onClick("empty", ({ cards }) => set(model, { cards: cards.map(() => []), query: [], selected: 0 }));
-  $(".mlc-cards").addEventListener("change", (event) => set(model, { selected: Number(event.target.value) }));
+  bind(root, model, { read, redraw, back });
 
   const ended = listen(model, ["cards", "query", "selected"], show);
   show();

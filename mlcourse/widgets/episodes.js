@@ -97,6 +97,22 @@ function page(data) {
     <div class="mlc-controls">${button("back", "Back")}${button("next mlc-main", "Another episode")}<span class="mlc-count"></span></div>`;
 }
 
+// Sizes, episodes, guesses. deals(values) deals another episode, guess(label) answers.
+function bind(root, model, { episodes, deals, guess }) {
+  const $ = (selector) => root.querySelector(selector);
+  Object.keys(SIZES).forEach((size) => $(`.mlc-${size.replace("_", "-")} input`).addEventListener("input",
+    (event) => deals({ [size]: Number(event.target.value) })));
+  root.querySelectorAll(".mlc-labels input").forEach((input) =>
+    input.addEventListener("change", () => set(model, { hidden: input.value === "hidden" })));
+  $(".mlc-next").addEventListener("click", () => deals({ number: (model.get("number") + 1) % episodes }));
+  $(".mlc-back").addEventListener("click", () => { if (model.get("number")) deals({ number: model.get("number") - 1 }); });
+  $(".mlc-again").addEventListener("click", () => deals({}));
+  $(".mlc-answers").addEventListener("click", (event) => {
+    const pressed = event.target.closest(".mlc-answer");
+    if (pressed) guess(Number(pressed.value));
+  });
+}
+
 export function mount(el, model) {
   const data = model.get("data"), cache = new Map(), root = widget(el, "episodes", "Episode browser", page(data));
   const $ = (selector) => root.querySelector(selector), episodes = data.classes.length;
@@ -155,17 +171,7 @@ export function mount(el, model) {
     const at = chosen(), guesses = model.get("guesses");
     if (guesses.length < at.n_way * at.n_query) set(model, { guesses: [...guesses, label] });
   };
-  Object.keys(SIZES).forEach((size) => $(`.mlc-${size.replace("_", "-")} input`).addEventListener("input",
-    (event) => deals({ [size]: Number(event.target.value) })));
-  root.querySelectorAll(".mlc-labels input").forEach((input) =>
-    input.addEventListener("change", () => set(model, { hidden: input.value === "hidden" })));
-  $(".mlc-next").addEventListener("click", () => deals({ number: (model.get("number") + 1) % episodes }));
-  $(".mlc-back").addEventListener("click", () => { if (model.get("number")) deals({ number: model.get("number") - 1 }); });
-  $(".mlc-again").addEventListener("click", () => deals({}));
-  $(".mlc-answers").addEventListener("click", (event) => {
-    const pressed = event.target.closest(".mlc-answer");
-    if (pressed) guess(Number(pressed.value));
-  });
+  bind(root, model, { episodes, deals, guess });
 
   const ended = listen(model, ["number", "n_way", "k_shot", "n_query", "hidden", "guesses"], show);
   show();

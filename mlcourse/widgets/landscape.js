@@ -294,6 +294,23 @@ function putHandles(on, model, change) {
     to: (x, y) => change({ theta: [x, y] }) })];
 }
 
+// What a reader can press and choose. seen() gives the view, walk(place) takes a step, change(values) ends Play and
+// sets the state, say(text) speaks at once.
+function bind(root, { data, seen, walk, change, say, draw }) {
+  const preset = (key) => ({ preset: key, minima: data.presets[key].minima, theta: data.presets[key].theta });
+  const onClick = (kind, act) => root.querySelector(kind).addEventListener("click", () => act(seen(), data.names[seen().method]));
+  onClick(".mlc-outer", (view, name) => (nextStep(view) ? walk(nextStep(view)) : say(whyNoStep(view, name))));
+  onClick(".mlc-there", (view, name) => (restAhead(view) ? walk(restAhead(view)) : say(whyNoRest(view, name))));
+  onClick(".mlc-restart", (view) => change({ ...preset(view.preset), ...data.begin }));
+  const hear = (kind, values) => root.querySelectorAll(kind).forEach((one) => one.addEventListener("input", () => change(values(one.value))));
+  hear(".mlc-presets input", preset);
+  hear(".mlc-inner-lr input", (value) => ({ inner_lr: Number(value) }));
+  hear(".mlc-inner-steps input", (value) => ({ inner_steps: Number(value) }));
+  hear(".mlc-lam input", (value) => ({ lam: Number((10 ** value).toPrecision(2)) }));
+  hear(".mlc-method", (value) => ({ method: value }));
+  root.querySelectorAll(".mlc-figures input, .mlc-contours input, .mlc-lengths input").forEach((one) => one.addEventListener("input", draw));
+}
+
 export function mount(el, model) {
   const data = model.get("data"), root = widget(el, "landscape", "Landscape playground: drag θ and the tasks’ minima", page(data, model.get("preset")));
   const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption"), canvas = $(".mlc-canvas");
@@ -344,18 +361,12 @@ export function mount(el, model) {
     stop();
     set(model, values);
   };
-  const preset = (key) => ({ preset: key, minima: data.presets[key].minima, theta: data.presets[key].theta });
-  const onClick = (kind, act) => $(kind).addEventListener("click", () => { stop(); act(data.names[view.method]); });
-  onClick(".mlc-outer", (name) => (nextStep(view) ? walk(nextStep(view)) : say(whyNoStep(view, name))));
-  onClick(".mlc-there", (name) => (restAhead(view) ? walk(restAhead(view)) : say(whyNoRest(view, name))));
-  onClick(".mlc-restart", () => change({ ...preset(view.preset), ...data.begin }));
-  const hear = (kind, values) => root.querySelectorAll(kind).forEach((one) => one.addEventListener("input", () => change(values(one.value))));
-  hear(".mlc-presets input", preset);
-  hear(".mlc-inner-lr input", (value) => ({ inner_lr: Number(value) }));
-  hear(".mlc-inner-steps input", (value) => ({ inner_steps: Number(value) }));
-  hear(".mlc-lam input", (value) => ({ lam: Number((10 ** value).toPrecision(2)) }));
-  hear(".mlc-method", (value) => ({ method: value }));
-  root.querySelectorAll(".mlc-figures input, .mlc-contours input, .mlc-lengths input").forEach((one) => one.addEventListener("input", draw));
+  bind(root, {
+    data, change, draw,
+    seen: () => view,
+    walk: (place) => { stop(); walk(place); },
+    say: (text) => { stop(); say(text); },
+  });
 
   const ended = [listen(model, ["preset", "minima", "theta", "inner_lr", "inner_steps", "lam", "method"], show), onWidth(canvas, draw), stop,
     () => clearTimeout(waiting)];

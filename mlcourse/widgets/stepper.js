@@ -210,23 +210,43 @@ function page(data, last) {
     ${button("points", "Other points")}</div>${note(data, tasks)}`;
 }
 
+// What a reader can press, slide and choose. at() gives the outer and the inner step, go(outer, inner) sets them.
+function bind(root, model, data, { at, go, draw, stop }) {
+  const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption"), seeds = Object.keys(data.draws).map(Number);
+  const onClick = (kind, act) => $(kind)?.addEventListener("click", () => { stop(); act(...at()); });
+  onClick(".mlc-inner", (outer, inner) => {
+    if (inner < data.inner) go(outer, inner + 1);
+    else caption.textContent = outer < data.outer ? "The inner loop is done: now take an outer step." : "The inner loop is done: go back, or restart.";
+  });
+  onClick(".mlc-outer", (outer) => {
+    if (outer < data.outer) go(outer + 1, 0);
+    else caption.textContent = "That was the last outer step: look at the inner steps, or restart.";
+  });
+  onClick(".mlc-back", (outer, inner) => go(outer, inner - 1));
+  onClick(".mlc-restart", () => go(0, 0));
+  onClick(".mlc-points", () => set(model, { seed: seeds[(seeds.indexOf(model.get("seed")) + 1) % seeds.length] }));
+  $(".mlc-graph")?.addEventListener("toggle", draw); // it has no width before it is opened
+  $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(0, Number(event.target.value)); });
+  root.querySelectorAll(".mlc-card input").forEach((input) => input.addEventListener("change", () => set(model, { method: input.value })));
+  root.querySelectorAll(".mlc-contours input").forEach((input) => input.addEventListener("change", draw));
+}
+
 export function mount(el, model) {
-  const data = model.get("data"), size = data.inner + 1, last = (data.outer + 1) * size - 1, seeds = Object.keys(data.draws).map(Number);
+  const data = model.get("data"), size = data.inner + 1, last = (data.outer + 1) * size - 1;
   const root = widget(el, "stepper", "Stepper through the inner and the outer loop", page(data, last));
   const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption");
-  let which = "before";
 
   const index = () => Math.min(last, model.get("index"));
   const at = () => [Math.floor(index() / size), index() % size];
   const draws = () => data.draws[model.get("seed")];
-  const go = (i) => set(model, { index: Math.max(0, Math.min(last, i)) });
+  const go = (outer, inner) => set(model, { index: between(0, outer * size + inner, last) });
 
   const draw = () => {
     const [outer, inner] = at(), method = model.get("method"), run = draws().runs[method], put = (panel, html) => {
       if ($(panel)) $(`${panel} .mlc-canvas`).innerHTML = html(widthOf($(`${panel} .mlc-canvas`)));
     };
     put(".mlc-functions", (width) => drawFunctions(draws(), method, run, outer, inner, width));
-    put(".mlc-parameters", (width) => drawParameters(data, draws(), method, run, outer, inner, width, which));
+    put(".mlc-parameters", (width) => drawParameters(data, draws(), method, run, outer, inner, width, $(".mlc-contours :checked")?.value ?? "before"));
     put(".mlc-graph", (width) => drawGraph(data, method, outer, inner, width));
   };
   const showCards = (outer) => root.querySelectorAll(".mlc-card").forEach((card) => {
@@ -256,27 +276,12 @@ export function mount(el, model) {
   };
 
   const stop = player($(".mlc-play"), caption, {
-    next: () => go(index() + 1),
+    next: () => go(0, index() + 1),
     done: () => index() >= last,
-    start: () => go(0),
+    start: () => go(0, 0),
     pause: () => Number($(".mlc-speed").value),
   });
-  const onClick = (kind, act) => $(kind)?.addEventListener("click", () => { stop(); act(...at()); });
-  onClick(".mlc-inner", (outer, inner) => {
-    if (inner < data.inner) go(index() + 1);
-    else caption.textContent = outer < data.outer ? "The inner loop is done: now take an outer step." : "The inner loop is done: go back, or restart.";
-  });
-  onClick(".mlc-outer", (outer) => {
-    if (outer < data.outer) go((outer + 1) * size);
-    else caption.textContent = "That was the last outer step: look at the inner steps, or restart.";
-  });
-  onClick(".mlc-back", () => go(index() - 1));
-  onClick(".mlc-restart", () => go(0));
-  onClick(".mlc-points", () => set(model, { seed: seeds[(seeds.indexOf(model.get("seed")) + 1) % seeds.length] }));
-  $(".mlc-graph")?.addEventListener("toggle", draw); // it has no width before it is opened
-  $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(Number(event.target.value)); });
-  root.querySelectorAll(".mlc-card input").forEach((input) => input.addEventListener("change", () => set(model, { method: input.value })));
-  root.querySelectorAll(".mlc-contours input").forEach((input) => input.addEventListener("change", () => { which = input.value; draw(); }));
+  bind(root, model, data, { at, go, draw, stop });
 
   const ended = [listen(model, ["index", "method", "seed"], show), onWidth($(".mlc-panels"), draw), stop];
   show();

@@ -112,67 +112,35 @@ function page(data) {
     <div class="mlc-more"><span>Learning rate:</span>${rates(data)}</div><p class="mlc-note">${note}</p>`;
 }
 
-export function mount(el, model) {
-  const data = model.get("data"), methods = Object.keys(data.names), root = widget(el, "own", "Your own sinusoid", page(data));
-  const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption"), canvas = $(".mlc-plane .mlc-canvas");
-  const starts = Object.fromEntries(methods.map((m) => [m, readLayers(data.starts[m])])), clip = unique();
-  const on = plane(canvas, "Five points, and the curves that adapt to them");
-  let drawn = 0, asked = "", paths = {}, losses = {};
+// The table: each method's error on the five points, and on the whole wave where that is shown.
+function fillTable(root, data, { methods, losses, step, known, whole }) {
+  const cell = (value) => (value < data.large ? fixed(value) : `${data.large}+`), change = (from, to) => `${cell(from)} → ${cell(to)}`;
+  methods.forEach((m) => {
+    const cells = root.querySelectorAll(`[data-row="${m}"] td`);
+    cells[0].textContent = change(losses[m][0], losses[m][step]);
+    cells[1].textContent = whole ? change(whole.first[m], whole.last[m]) : known ? "hidden" : "–";
+  });
+}
 
-  const adapt = () => { // all steps of all methods, when a point or a rate has changed
-    const points = model.get("points"), chosen = model.get("rates"), question = JSON.stringify([points, chosen]);
-    if (question === asked) return;
-    asked = question;
-    const x = points.map((point) => point[0]), y = points.map((point) => point[1]);
-    methods.forEach((m) => {
-      paths[m] = descend(starts[m], x, y, chosen[m], data.steps);
-      losses[m] = paths[m].map((layers) => squaredError(predict(layers, x), y));
-    });
-  };
-  const go = (step) => set(model, { step: between(0, step, data.steps) });
-  const begin = ({ points, wave }) => set(model, { points, wave }); // the step and the tick stay, to compare
-  const move = (i, x, y) => set(model, { points: model.get("points").map((point, k) => (k === i ? [round(x), round(y)] : point)) });
-  const round = (value) => Math.round(value * 100) / 100;
-  const handles = model.get("points").map((_, i) => handle(on, {
-    label: `Point ${i + 1} of 5`, kind: "support", shape: '<circle class="dot" r="7"/>',
-    at: () => model.get("points")[i], to: (x, y) => move(i, x, y),
-  }));
+function fillControls($, data, { step, known, revealed, rates }) {
+  $(".mlc-slide input").value = step;
+  $(".mlc-slide input").setAttribute("aria-valuetext", `step ${step} of ${data.steps}`);
+  $(".mlc-where").textContent = `gradient step ${step} of ${data.steps}`;
+  Object.assign($(".mlc-reveal"), { checked: revealed, disabled: !known });
+  $(".mlc-reveal + span").textContent = known ? "show the wave behind them" : "they lie on no known wave";
+  Object.entries(rates).forEach(([m, rate]) => { $(`[data-method="${m}"]`).value = rate; });
+  const off = (kind, yes) => $(kind).setAttribute("aria-disabled", yes);
+  off(".mlc-step", step === data.steps);
+  off(".mlc-back", step === 0);
+  off(".mlc-restart", step === 0);
+}
 
-  const show = () => {
-    adapt();
-    const points = model.get("points"), step = model.get("step"), known = onTheWave(model.get("wave"), points, data.near);
-    const truth = known && model.get("revealed") ? sine(model.get("wave")) : null, true201 = truth && GRID.map(truth);
-    const curves = (k) => Object.fromEntries(methods.map((m) => [m, [...predict(paths[m][k], GRID)]]));
-    const before = curves(0), now = curves(step), errors = (values) => truth
-      && Object.fromEntries(methods.map((m) => [m, squaredError(values[m], true201)]));
-    const [first, last] = [errors(before), errors(now)], cell = (value) => (value < data.large ? fixed(value) : `${data.large}+`);
-    const change = (from, to) => `${cell(from)} → ${cell(to)}`;
-
-    root.dataset.step = step;
-    $(".mlc-slide input").value = step;
-    $(".mlc-slide input").setAttribute("aria-valuetext", `step ${step} of ${data.steps}`);
-    $(".mlc-where").textContent = `gradient step ${step} of ${data.steps}`;
-    caption.textContent = words(data, step, losses, last, known);
-    Object.assign($(".mlc-reveal"), { checked: Boolean(truth), disabled: !known });
-    $(".mlc-reveal + span").textContent = known ? "show the wave behind them" : "they lie on no known wave";
-    methods.forEach((m) => {
-      const [five, whole] = root.querySelectorAll(`[data-row="${m}"] td`);
-      five.textContent = change(losses[m][0], losses[m][step]);
-      whole.textContent = truth ? change(first[m], last[m]) : known ? "hidden" : "–";
-      $(`[data-method="${m}"]`).value = model.get("rates")[m];
-    });
-    const off = (kind, yes) => $(kind).setAttribute("aria-disabled", yes);
-    off(".mlc-step", step === data.steps);
-    off(".mlc-back", step === 0);
-    off(".mlc-restart", step === 0);
-
-    const width = widthOf(canvas), p = plot(width, Math.round(between(290, width * 0.66, 400)), data.window.x, data.window.y, MARGINS);
-    on.draw(p, drawScene(p, data, before, now, truth, clip));
-    handles.forEach((one) => one.show());
-  };
-
-  const stop = player($(".mlc-play"), caption, { next: () => go(model.get("step") + 1), done: () => model.get("step") >= data.steps, start: () => go(0) });
+// What a reader can press, choose and click. go(step) and move(point, x, y) change the state; stop() ends Play.
+function bind(root, model, { data, on, go, move, stop }) {
+  const $ = (selector) => root.querySelector(selector);
   const onClick = (kind, act) => $(kind).addEventListener("click", () => { stop(); act(model.get("step")); });
+  const begin = ({ points, wave }) => set(model, { points, wave }); // the step and the tick stay, to compare
+  let drawn = 0;
   onClick(".mlc-step", (step) => go(step + 1));
   onClick(".mlc-back", (step) => go(step - 1));
   onClick(".mlc-restart", () => go(0));
@@ -189,7 +157,53 @@ export function mount(el, model) {
   root.querySelectorAll(".mlc-rate").forEach((select) => select.addEventListener("change", () => {
     set(model, { rates: { ...model.get("rates"), [select.dataset.method]: Number(select.value) } });
   }));
+}
 
+export function mount(el, model) {
+  const data = model.get("data"), methods = Object.keys(data.names), root = widget(el, "own", "Your own sinusoid", page(data));
+  const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption"), canvas = $(".mlc-plane .mlc-canvas");
+  const starts = Object.fromEntries(methods.map((m) => [m, readLayers(data.starts[m])])), clip = unique();
+  const on = plane(canvas, "Five points, and the curves that adapt to them");
+  let asked = "", paths = {}, losses = {};
+
+  const adapt = () => { // all steps of all methods, when a point or a rate has changed
+    const points = model.get("points"), chosen = model.get("rates"), question = JSON.stringify([points, chosen]);
+    if (question === asked) return;
+    asked = question;
+    const x = points.map((point) => point[0]), y = points.map((point) => point[1]);
+    methods.forEach((m) => {
+      paths[m] = descend(starts[m], x, y, chosen[m], data.steps);
+      losses[m] = paths[m].map((layers) => squaredError(predict(layers, x), y));
+    });
+  };
+  const go = (step) => set(model, { step: between(0, step, data.steps) });
+  const move = (i, x, y) => set(model, { points: model.get("points").map((point, k) => (k === i ? [round(x), round(y)] : point)) });
+  const round = (value) => Math.round(value * 100) / 100;
+  const handles = model.get("points").map((_, i) => handle(on, {
+    label: `Point ${i + 1} of 5`, kind: "support", shape: '<circle class="dot" r="7"/>',
+    at: () => model.get("points")[i], to: (x, y) => move(i, x, y),
+  }));
+
+  const show = () => {
+    adapt();
+    const points = model.get("points"), step = model.get("step"), known = onTheWave(model.get("wave"), points, data.near);
+    const truth = known && model.get("revealed") ? sine(model.get("wave")) : null, true201 = truth && GRID.map(truth);
+    const curves = (k) => Object.fromEntries(methods.map((m) => [m, [...predict(paths[m][k], GRID)]]));
+    const before = curves(0), now = curves(step);
+    const errors = (values) => Object.fromEntries(methods.map((m) => [m, squaredError(values[m], true201)]));
+    const whole = truth && { first: errors(before), last: errors(now) };
+
+    root.dataset.step = step;
+    caption.textContent = words(data, step, losses, whole?.last, known);
+    fillTable(root, data, { methods, losses, step, known, whole });
+    fillControls($, data, { step, known, revealed: Boolean(truth), rates: model.get("rates") });
+    const width = widthOf(canvas), p = plot(width, Math.round(between(290, width * 0.66, 400)), data.window.x, data.window.y, MARGINS);
+    on.draw(p, drawScene(p, data, before, now, truth, clip));
+    handles.forEach((one) => one.show());
+  };
+
+  const stop = player($(".mlc-play"), caption, { next: () => go(model.get("step") + 1), done: () => model.get("step") >= data.steps, start: () => go(0) });
+  bind(root, model, { data, on, go, move, stop });
   const ended = [listen(model, ["points", "wave", "revealed", "rates", "step"], show), onWidth(canvas, show), stop];
   show();
   return () => ended.forEach((end) => end());
