@@ -326,7 +326,7 @@ larger = EpisodeBrowser(splits.test, n_way=7, k_shot=2, n_query=4).episode()
 assert larger.support.x.shape == (14, 1, 28, 28) and larger.query.x.shape == (28, 1, 28, 28)
 
 # %% [markdown]
-# `(14, 1, 28, 28)` and `(28, 1, 28, 28)`: seven classes times two, and times four. (The picture on the screen is a task like any other: `browser.episode()` returns it.)
+# **What you saw.** `(14, 1, 28, 28)` and `(28, 1, 28, 28)`: seven classes times two, and times four. (The picture on the screen is a task like any other: `browser.episode()` returns it.)
 
 # %% [markdown]
 # ### Exercise 1.2 ●●○○○ A first learner

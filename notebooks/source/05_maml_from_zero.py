@@ -189,7 +189,9 @@ def my_meta_loss(theta, tasks, inner_lr=0.01, inner_steps=1):
     return sum(query_losses) / len(query_losses)
 
 # %% [markdown]
-# Try your own `my_adapt` before you go on. (The sliders run your Python, so they need a kernel; the picture that is stored here is the last of the three questions.) **Predict.** Is one step of 0.01 the same as ten steps of 0.001? And what does one step of 0.03 do, three times as long as the one that this start was trained for?
+# Try your own `my_adapt` before you go on. (The sliders run your Python, so they need a kernel; the picture that is stored here answers the last of the three questions.)
+#
+# **Predict.** Is one step of 0.01 the same as ten steps of 0.001? And what does one step of 0.03 do, three times as long as the one that this start was trained for?
 
 # %%
 from mlcourse.widgets import experiment

@@ -178,7 +178,7 @@ for browser.number in range(24):
 assert 6.5 < np.mean(by_pixels) < 7.5 and (min(by_pixels), max(by_pixels)) == (3, 11), by_pixels
 
 # %% [markdown]
-# The pixels get about seven of the fifteen, on average over the 24 tasks; on a single one it is anything from three to eleven, so one task says little. You have seen one example of each letter, as they have. What do you know that they do not?
+# **What you saw.** The pixels get about seven of the fifteen, on average over the 24 tasks; on a single one it is anything from three to eleven, so one task says little. You have seen one example of each letter, as they have. What do you know that they do not?
 
 # %% [markdown]
 # ## What pixels can do
