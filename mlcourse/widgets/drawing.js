@@ -51,7 +51,7 @@ function verdict({ cards, query, selected, shares, best }) {
   if (!query.length) return `Nothing to recognise yet: ${selected === NEW ? "draw" : "choose “new drawing” and draw"} one of the symbols again.`;
   const empty = cards.flatMap((strokes, i) => (strokes.length ? [] : [titleOf(i)]));
   const left = empty.length ? ` Still empty, and left out: ${empty.join(", ")}.` : "";
-  return `Of your ${NUMBERS[cards.length - empty.length]} symbols it looks most like ${titleOf(best)}: ${percentOf(shares[best])}.${left}`;
+  return `Of the ${NUMBERS[cards.length - empty.length]} symbols it looks most like ${titleOf(best)}: ${percentOf(shares[best])}.${left}`;
 }
 
 function whatNext({ cards, query, selected }) {
@@ -77,10 +77,10 @@ const imageOf = (image) => `<svg viewBox="0 0 ${SIDE} ${SIDE}" role="img" aria-l
 
 function page(network, accuracy) {
   const help = unique();
-  return `<ol class="mlc-steps"><li><b>Draw each symbol once.</b> Choose a card, then draw on the paper.</li>
+  return `<ol class="mlc-steps"><li><b>Start with empty cards, and draw each symbol once.</b> Those that you see are examples.</li>
     <li><b>Draw one of them again.</b> Choose “new drawing”: after every stroke the network says which symbol it is.</li></ol>
     <fieldset class="mlc-methods"><legend>What is on the paper</legend><div class="mlc-cards"></div></fieldset>
-    <div class="mlc-controls mlc-rest">${button("empty", "Start with empty cards")}${button("add", "Add a symbol")}${button("remove", "")}</div>
+    <div class="mlc-controls mlc-rest">${button("empty mlc-main", "Start with empty cards")}${button("add", "Add a symbol")}${button("remove", "")}</div>
     <div class="mlc-sheets"><figure class="mlc-drawn"><figcaption><b class="mlc-what"></b> <span class="mlc-of"></span></figcaption>
     <svg class="paper" viewBox="0 0 ${PAPER} ${PAPER}" tabindex="0" role="application" aria-roledescription="paper" aria-describedby="${help}"><text x="${PAPER / 2}" y="${PAPER / 2}" text-anchor="middle">draw here</text>
       <g class="drawn"></g><g class="drawn fresh"></g><g class="pen"><circle r="30"/><path d="M-50 0H50M0 -50V50"/></g></svg>
@@ -139,6 +139,8 @@ function penOn(svg, done) {
 // Mouse, finger or stylus lead the pen, one at a time. Returns whether one does.
 function leadByPointer(svg, pen) {
   let pointer = null;
+  // Else a quick stroke of a finger counts as a fling, and Chromium drops the next tap as the one that stops it
+  svg.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   const place = (event) => {
     const box = svg.getBoundingClientRect(), on = (value, length) => Math.round(between(0, (value / length) * PAPER, PAPER));
     return [on(event.clientX - box.left, box.width), on(event.clientY - box.top, box.height)];
@@ -201,6 +203,10 @@ function bind(root, model, { read, redraw, back }) {
   });
   onClick("empty", ({ cards }) => set(model, { cards: cards.map(() => []), query: [], selected: 0 }));
   root.querySelector(".mlc-cards").addEventListener("change", (event) => set(model, { selected: Number(event.target.value) }));
+  // On a phone the paper lies below the cards: who has pressed there is brought to it. Keys (detail 0) leave the page where it is.
+  root.querySelectorAll(".mlc-cards, .mlc-empty").forEach((one) => one.addEventListener("click", (event) => {
+    if (event.detail) root.querySelector(".paper").scrollIntoView({ block: "nearest" });
+  }));
 }
 
 export function mount(el, model) {

@@ -109,7 +109,7 @@ function bind(root, model, { episodes, deals, guess }) {
   $(".mlc-again").addEventListener("click", () => deals({}));
   $(".mlc-answers").addEventListener("click", (event) => {
     const pressed = event.target.closest(".mlc-answer");
-    if (pressed) guess(Number(pressed.value));
+    if (pressed && event.detail < 2) guess(Number(pressed.value)); // the second half of a double click is no answer
   });
 }
 

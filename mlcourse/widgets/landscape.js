@@ -95,13 +95,15 @@ function whyNoStep(view, name) {
 
 // --- the plane ---------------------------------------------------------------------------------------------
 
-// Names that hide neither each other nor, if there is room, a dot or an arrow, and that stay within the frame.
+// Names that hide neither each other nor, if there is room, a dot or an arrow, that stay within the frame, and that do
+// not stand so close to the ring of another that they seem to be its name.
 function labeller(p) {
-  const pen = document.createElement("canvas").getContext("2d"), things = [], names = [];
+  const pen = document.createElement("canvas").getContext("2d"), things = [], names = [], rings = [];
   const shared = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const cost = (box) => names.reduce((sum, one) => sum + 50 * shared(box, one), things.reduce((sum, one) => sum + shared(box, one), 0));
   return {
     free: (x, y, w, h) => cost([x - w, y - h, x + w, y + h]) === 0 && names.push([x - w, y - h, x + w, y + h]),
+    ring: (x, y) => rings.push([x, y]),
     avoid: (x, y, r) => things.push([x - r, y - r, x + r, y + r]),
     // Beside (x, y), rather towards that angle (0: right, a quarter turn: down); with a thin line to it from further off.
     put(x, y, text, kind, towards = 0, size = 13) {
@@ -113,7 +115,9 @@ function labeller(p) {
           const cos = Math.cos(towards + turn), sin = Math.sin(towards + turn);
           const cx = between(p.left + w + 1, x + cos * (far + w), p.left + p.w - w - 1);
           const cy = between(p.top + h + 1, y + sin * (far + h), p.top + p.h - h - 1);
-          const box = [cx - w, cy - h, cx + w, cy + h], price = cost(box) + far * 2 + Math.abs(turn) * 8;
+          const box = [cx - w, cy - h, cx + w, cy + h], gap = ([u, v]) => Math.hypot(u - between(box[0], u, box[2]), v - between(box[1], v, box[3]));
+          const beside = rings.filter((ring) => gap(ring) < 18 && Math.hypot(ring[0] - x, ring[1] - y) > 1).length;
+          const price = cost(box) + beside * 60 + far * 2 + Math.abs(turn) * 8;
           if (!best || price < best.price) best = { cx, cy, box, price };
         }
       }
@@ -178,7 +182,10 @@ function drawScene(data, p, view, { shown, alike, which, trail }) {
 
   labels.avoid(...at(theta), 11);
   tasks.forEach((task) => labels.avoid(...at(task.minimum), 12));
-  rests.forEach(({ x, y }) => labels.avoid(x, y, 6));
+  rests.forEach(({ x, y }) => {
+    labels.avoid(x, y, 6);
+    labels.ring(x, y);
+  });
   paths.forEach((path) => path.slice(1).forEach((place) => labels.avoid(...at(place), 5)));
   drawn.forEach(([, x1, y1, x2, y2]) => {
     const far = Math.hypot(x2 - x1, y2 - y1);
@@ -241,7 +248,7 @@ function page(data, preset) {
     ${choice("contours", "Contours of the mean loss", [["joint", "at θ"], ["maml", "after adapting"]], "joint")}</span></figcaption>
     <div class="mlc-canvas"></div><p class="mlc-legend">${sign(star(13, 8, 7, ""), "a task’s true weights")}${
     sign(dot("own", 3) + dot("own", 6.5), `its own loss ${low} and ${high}`)}${
-    sign(`<line class="way" x1="2" x2="20" y1="8" y2="8"/>${dot("copy-dot", 4, 20)}`, "inner steps to φᵢ")}${
+    sign(`<line class="way" x1="2" x2="20" y1="8" y2="8"/>${dot("copy-dot", 4, 20)}`, "inner steps to φ<sub>i</sub>")}${
     sign(dot("rest", 5), "where a method rests")}</p></figure>
     <div class="mlc-beside-it"><p class="mlc-caption" aria-live="polite"></p>
     <div class="mlc-controls"><label class="mlc-following">Follow <select class="mlc-method">${options.join("")}</select></label>

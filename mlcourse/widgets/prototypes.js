@@ -97,11 +97,13 @@ function saidOfPlane(examples, chosen, best, probability) {
   return `The query belongs to class ${best} with probability ${fixed(probability)}. ${mean}`;
 }
 
-function saidOfSpace(right, truth, kShot, probabilities) {
+// nearest: the class whose prototype is nearest in the picture.
+function saidOfSpace(right, truth, kShot, probabilities, nearest) {
   const best = largest(probabilities), hits = right.filter(Boolean).length, sure = `with probability ${fixed(probabilities[best])}`;
   return `With ${counted(kShot, "support drawing")} of each class, ${hits} of ${right.length} queries are judged right${
     hits < right.length ? "; crosses mark the others" : ""}. The selected one, of class ${truth}, is judged ${
-    best === truth ? `right, ${sure}` : `wrong: class ${best}, ${sure}`}.`;
+    best === truth ? `right, ${sure}` : `wrong: class ${best}, ${sure}`}.${
+    nearest === best ? "" : ` In the picture c${SUBSCRIPTS[nearest]} is nearer to it.`}`;
 }
 
 function noteOfSpace(share, dimensions) {
@@ -301,7 +303,8 @@ function showSpace({ $, model, data, read, draw }) {
   $(".mlc-large").innerHTML = tile(query.levels, data.width, "query");
   $(".mlc-judged").textContent = `The selected query, of class ${query.k}`;
   $("tbody").innerHTML = rows(all[i], prototypes.map((place) => measure(query.point, place, distance)));
-  $(".mlc-caption").textContent = saidOfSpace(right, query.k, kShot, all[i]);
+  const inPicture = prototypes.map((place) => -measure(query.point.slice(0, 2), place.slice(0, 2), "squared"));
+  $(".mlc-caption").textContent = saidOfSpace(right, query.k, kShot, all[i], largest(inPicture));
   $(".mlc-note").textContent = noteOfSpace(episode.share, data.dimensions);
   $(".mlc-shots .mlc-where").innerHTML = `<code>k_shot</code> ${kShot}`;
   $(".mlc-shots input").value = kShot;

@@ -177,7 +177,7 @@ function legend(data, tasks) {
   const many = tasks.length > 1, first = many ? "" : " task1";
   const dots = many ? tasks.map((_, i) => key(`point task${i + 1}`, dot, `task ${i + 1}`)) : [key("point task1", dot, "support points")];
   return `<p class="mlc-legend">${dots.join("")}${key(`truth${first}`, stroke, "true sine")}${key("theta", stroke, "θ")}${
-    key(`copy${first}`, stroke, many ? "a task's copy of θ, at last φᵢ" : "the copy of θ, at last φ")}${
+    key(`copy${first}`, stroke, many ? "a task's copy of θ, at last φ<sub>i</sub>" : "the copy of θ, at last φ")}${
     data.view === "both" ? `<span><svg width="22" height="14" aria-hidden="true">${star(11, 7, 7, first.trim())}</svg>the task itself</span>` : ""}</p>`;
 }
 

@@ -12,7 +12,7 @@
 # | **You need** | Python (functions, dicts, a little NumPy), and to have met a neural network: *loss*, *gradient* and *learning rate* should not be new words. No GPU, no internet |
 # | **Time** | 12 minutes to read, about 10 seconds to run |
 #
-# In JupyterLab, click into the first code cell and press **Shift + Enter**: that runs it and goes on to the next. Run them all, from the top.
+# In JupyterLab, click into the first code cell and press **Shift + Enter**: that runs it and goes on to the next. Run them all, from the top. (On a web page you can skip the running: all results are there, and the playgrounds work. [How to use this book](../book/how_to_use.md) says how to get the course onto your machine.)
 
 # %% tags=["setup"]
 import numpy as np

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Why ordinary learning fails
 #
-# On this page you train one small network in the three ordinary ways: from scratch, on all tasks at once, and by fine-tuning. You watch each of them miss new sines, with mean squared errors of about **4, 3 and 2.5**. And you write down, on one line and without any network, the curve that the second one must end at. The same network *can* get below **1** from the same five points, in a single step. Only the place where it starts has to be another one.
+# On this page you train one small network in the three ordinary ways: from scratch, on all tasks at once, and by fine-tuning. You watch each of them miss new sines, with mean squared errors of about **4, 3 and 2.5** when each is at its best. And you write down, on one line and without any network, the curve that the second one must end at. The same network *can* get below **1** from the same five points, in a single step. Only the place where it starts has to be another one.
 #
 # > **Recall.** Notebook 01: a task comes with a support set and a query set. Which of the two may a learner learn from, and what is the other one for?
 # >

@@ -107,7 +107,7 @@ own.points, own.wave, own.rates = line_preset["points"], [], {name: 0.01 for nam
 assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"scratch": 0.03, "pooled": 0.64, "maml": 0.82}
 
 # %% [markdown]
-# **What you saw.** On the wave one step takes the loss on the five points from 2.15 to 0.06 for MAML, and from 2.14 to 1.63 for ordinary training. On the straight line the order is turned round: after ten steps the random start is at 0.03, ordinary training at 0.64, MAML at 0.82. It draws a wave through points that lie on a line. What a start has learned about a family helps inside that family, and hinders outside it.
+# **What you saw.** On the wave one step takes the loss on the five points from 2.15 to 0.06 for MAML, and from 2.14 to 1.63 for the pooled start. On the straight line the order is turned round: after ten steps the random start (*scratch*) is at 0.03, the pooled one at 0.64, MAML at 0.82. It draws a wave through points that lie on a line. What a start has learned about a family helps inside that family, and hinders outside it.
 #
 # How do you find such a place? You go downhill on the loss *after* the step. That sentence is MAML; the rest of this page spells it out.
 
@@ -216,7 +216,7 @@ found = [round(error_after(*how), 2) for how in ((0.01, 1), (0.001, 10), (0.03, 
 assert found == [0.1, 0.42, 3.02], found
 
 # %% [markdown]
-# **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, ten steps of 0.001 leave 0.42, and one step of 0.03 overshoots: 3.02. The start was made for steps of one length. (Without a kernel, set MAML's rate to 0.001 in the widget above, and take ten steps.)
+# **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, ten steps of 0.001 leave 0.42, and one step of 0.03 overshoots: 3.02. The start was made for steps of one length. (Without a kernel: in the widget above press *The course's wave*, tick *show the wave behind them*, set MAML's rate to 0.001, and take ten steps.)
 #
 # `my_meta_loss` is the whole objective. And since it is a function of `theta` made of differentiable pieces, its gradient is one more `grad`:
 
@@ -322,7 +322,7 @@ assert np.round(watched["maml"].directions[-1], 2).tolist() == [[-0.10, -0.96], 
 #
 # Now read the panel *What is differentiated*. Choose MAML, restart, and press **Outer step**. The chain runs from $\theta$ to $\varphi$ to the query loss $L$. There are two ways back to $\theta$. The straight one goes through the copy: $\varphi$ starts at $\theta$, so it moves along. The detour goes through $\nabla$, the gradient inside the step: it, too, was taken at $\theta$, and changes when $\theta$ does. This is the $\alpha H$ of notebook 04. MAML adds both up.
 #
-# How much is the detour worth? Press on to the twelfth outer step. Through the copies the phase $p$ gets a slope of −0.96, through the inner gradients +1.00. Together that is almost nothing: MAML has found its phase. Whoever forgets the detour sees −0.96 and walks on. (Choose *First-order MAML* to see that done on purpose; notebook 06 is about it.)
+# How much is the detour worth? Press **Outer step** until you are at the twelfth. The panel gives pairs, for $a$ and then for $p$. Look at the second numbers: through the copies the phase $p$ gets a slope of −0.96, through the inner gradients +1.00. Together that is almost nothing: MAML has found its phase. Whoever forgets the detour sees −0.96 and walks on. (Choose *First-order MAML* to see that done on purpose; notebook 06 is about it.)
 
 # %% [markdown]
 # ## Train it

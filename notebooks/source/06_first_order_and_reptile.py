@@ -767,7 +767,7 @@ assert np.linalg.norm(np.mean(through, axis=0) - (avg_grad - 8 * small * avg_gra
 #
 # Drag $\theta$ and the stars (or move them with the arrow keys), and watch the arrows. There is a fifth one: **implicit MAML** adapts by letting $\varphi$ slide to the task's minimum while a spring of strength $\lambda$ holds it to $\theta$. Its meta-gradient can be read off the place where $\varphi$ ends; no inner step is gone back through.
 #
-# **Predict.** The two valleys cross at the top. Which methods come to rest near the crossing, and which goes to the far side? Follow each with *Go there*.
+# **Predict.** The two valleys cross at the top; there the loss before any step is lowest. Rings with letters show where each method comes to rest: M for MAML, at the far side; F for first order, half-way. What keeps M away from the crossing? And where will it go when you make `inner_lr` smaller, down to 0.005?
 
 # %%
 from mlcourse.widgets import Landscape
@@ -784,6 +784,8 @@ assert np.allclose(rests["joint"], (0, 1.6)) and np.allclose(rests["reptile"], r
 assert np.allclose(rests["maml"], (0, -1.6)) and np.allclose(rests["first-order"], 0, atol=1e-9)
 assert min(rests, key=lambda method: scene.loss_at(rests[method])) in ("joint", "reptile")
 assert (round(at_rest["first-order"] / at_rest["maml"], 1), round(at_rest["joint"] / at_rest["maml"], 1)) == (2.8, 8.1)
+tiny = Landscape("crossed", inner_lr=0.005).scene
+assert np.allclose(tiny.rest("maml"), rests["joint"], atol=0.07)
 assert Landscape("crossed", inner_lr=0.1).scene.rest("first-order") is None
 alike = Landscape("alike")
 moves = alike.directions()
@@ -792,7 +794,7 @@ assert round(np.degrees(np.arccos(cosine))) == 66
 assert all(np.allclose(alike.scene.rest(method), np.mean(alike.minima, axis=0)) for method in moves)
 
 # %% [markdown]
-# **What you saw.** Joint training, and Reptile with one step, rest near the crossing. There the loss *before* any step is lowest. After one step it is 8.1 times MAML's. MAML goes to the far side: what is left there lies across the valleys, where one step repairs it. First order stops half-way, at 2.8 times MAML's loss.
+# **What you saw.** With tiny steps M climbs to the crossing, too: who can hardly move has to start where the loss is low already. With steps of 0.05 it stays far away, because one step repairs what lies *across* the valleys, and at the far side nearly everything that is left lies across. There joint training, and Reptile with one step, pay for resting near the crossing: after the step their loss is 8.1 times MAML's. First order stops half-way, at 2.8 times MAML's loss. (Choose a method under *Follow* and press *Go there*, or *Play*, to watch it come to rest.)
 #
 # Two more things to try:
 #

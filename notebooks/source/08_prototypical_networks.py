@@ -470,7 +470,7 @@ print("queries judged rightly although another star is nearer in the picture, ep
 assert sum(misled) > 0 and space.points.shape[1] == 16, misled
 
 # %% [markdown]
-# **What you saw.** It can: what lies close together in two directions may be far apart in the other fourteen. Leaf to an episode with such a query and look for it. A flat picture of a learned space shows less order than there is.
+# **What you saw.** It can: what lies close together in two directions may be far apart in the other fourteen. Leaf to an episode with such a query and go through its queries with *Next query*: the line below the picture says when another star is nearer. A flat picture of a learned space shows less order than there is.
 #
 # Back to the question at the top of the page. The same pairs of drawings, measured in the learned space: how often is the same letter farther away than another one?
 

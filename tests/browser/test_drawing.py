@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlcourse.widgets.drawing import DrawOnce, percent
-from tests.browser.hands import PHONE, caption, drag, swipe, touch
+from tests.browser.hands import PHONE, caption, drag, middle, swipe, touch
 
 pytestmark = pytest.mark.browser
 
@@ -60,7 +60,7 @@ def test_the_first_view_shows_the_point(site, browser_page):
     expected = ours.probabilities()
     np.testing.assert_allclose(shares(page), expected, atol=1e-9)
     assert page.locator(".mlc-bars b").all_text_contents() == [percent(share) for share in expected]
-    assert caption(page) == f"Of your three symbols it looks most like symbol 3: {percent(expected[2])}."
+    assert caption(page) == f"Of the three symbols it looks most like symbol 3: {percent(expected[2])}."
     assert len(inked_rows(page)) > 40  # runs of pixels of the image that the network sees
     assert browser_page.complaints() == []
 
@@ -210,6 +210,35 @@ def test_by_touch(site, open_page):
     page.wait_for_function(f"scrollY > {before + 40}")
     assert told(page, "strokes") == 2
     assert watched.complaints() == []
+
+
+def test_a_tap_right_after_a_quick_stroke_counts(site, open_page):
+    watched = open_page(**PHONE)
+    page = watched.page
+    page.goto(f"{site}example.html")
+    page.get_by_role("button", name="Clear").tap()
+    for _ in range(4):
+        start, end = on_paper(page, [(0.3, 0.8), (0.7, 0.3)])
+        swipe(page, start, end, steps=3)
+        page.touchscreen.tap(*middle(page.get_by_role("button", name="Undo")))
+        assert told(page, "strokes") == 0
+    assert watched.complaints() == []
+
+
+def test_who_touches_a_card_is_brought_to_the_paper(site, open_page):
+    watched = open_page(**PHONE)
+    page = watched.page
+    page.goto(f"{site}example.html")
+    for touched in (page.get_by_text("symbol 1").first, page.get_by_role("button", name="Start with empty cards")):
+        page.evaluate("scrollTo(0, 0)")
+        touched.tap()
+        box = page.locator(".paper").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE["height"]
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_role("radio", name="symbol 1").focus()
+    scrolled = page.evaluate("scrollY")
+    page.keyboard.press("ArrowRight")
+    assert told(page, "selected") == 1 and page.evaluate("scrollY") == scrolled  # the focus stays in sight
 
 
 def test_a_second_finger_does_not_draw(site, open_page):

@@ -138,6 +138,18 @@ def test_the_game_counts_as_the_kernel_does(site, browser_page, n_way, k_shot, n
     assert browser_page.complaints() == []
 
 
+def test_a_double_click_is_one_answer(site, open_page):
+    page = open_page(**PHONE).page
+    page.goto(f"{site}one.html")
+    page.get_by_role("radio", name="hide them: I guess").check()
+    told = page.locator(".mlc-episodes")
+    page.locator(".mlc-answer").nth(1).dblclick()
+    assert told.get_attribute("data-guesses") == "1"
+    page.wait_for_timeout(600)  # what is pressed later is another answer
+    page.locator(".mlc-answer").nth(1).click()
+    assert told.get_attribute("data-guesses") == "2"
+
+
 def test_pixels_are_judged_alike_in_every_episode(site, browser_page):
     page, kernel = browser_page.page, shown(k_shot=2)
     page.goto(f"{site}one.html")

@@ -233,6 +233,17 @@ def test_two_equal_ones_on_a_page_are_apart(site: str, browser_page: Watched, na
 
 
 @each_widget
+def test_on_paper_there_is_nothing_to_press(site: str, browser_page: Watched, name: str) -> None:
+    page = browser_page.page
+    page.goto(f"{site}{name}, twice.html")
+    page.emulate_media(media="print")
+    widget = page.locator(".mlc").first
+    for shown in ("svg", ".mlc-caption, .mlc-dealt"):
+        assert widget.locator(shown).first.is_visible()
+    assert widget.locator("button, select, .mlc-slide").locator("visible=true").count() == 0
+
+
+@each_widget
 def test_a_script_that_fails_leaves_the_picture(site: str, browser_page: Watched, name: str) -> None:
     page = browser_page.page
     page.goto(f"{site}{name}, broken.html")
