@@ -237,7 +237,7 @@ function page(data, preset) {
   const options = methods.map(([key, title]) => `<option value="${key}">${title}</option>`);
   const row = ([key, title]) => `<tr data-method="${key}"><th scope="row"><label><input type="checkbox" checked> <span>${title.replace("-", "‑")}&nbsp;<b>${
     LETTERS[key]}</b></span></label></th><td></td><td></td><td></td></tr>`;
-  const sign = (shape, text) => `<span><svg width="26" height="16" aria-hidden="true">${shape}</svg>${text}</span>`;
+  const sign = (shape, text) => `<span><svg width="26" height="16" aria-hidden="true">${shape}</svg><span>${text}</span></span>`;
   const dot = (kind, r, x = 13) => `<circle class="${kind}" cx="${x}" cy="8" r="${r}"/>`;
   return `<div class="mlc-tasks"><span>Tasks</span>${choice("presets", "Tasks",
     Object.entries(data.presets).map(([key, { title }]) => [key, title]), preset)}</div>

@@ -172,7 +172,7 @@ function contourChoice(data) {
 }
 
 function legend(data, tasks) {
-  const key = (kind, shape, text) => `<span><svg width="22" height="14" aria-hidden="true">${shape.replace("@", kind)}</svg>${text}</span>`;
+  const key = (kind, shape, text) => `<span><svg width="22" height="14" aria-hidden="true">${shape.replace("@", kind)}</svg><span>${text}</span></span>`;
   const stroke = '<line class="@" x1="1" x2="21" y1="7" y2="7"/>', dot = '<circle class="@" cx="11" cy="7" r="5"/>';
   const many = tasks.length > 1, first = many ? "" : " task1";
   const dots = many ? tasks.map((_, i) => key(`point task${i + 1}`, dot, `task ${i + 1}`)) : [key("point task1", dot, "support points")];
