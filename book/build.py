@@ -228,11 +228,7 @@ def one_result(name: str, stored: dict) -> str:
 def omniglot_sections() -> Iterator[tuple[str, str, str]]:
     """The papers' Omniglot table with ours beside it, one for each way to split that has a run."""
     runs = omniglot_table.runs()
-    titles = {
-        "random": "Omniglot, 1,200 random characters to train: accuracy in %",
-        "alphabets": "Omniglot, 30 alphabets to train and 20 others to test: accuracy in %",
-    }
-    for split, title in titles.items():
+    for split, title in omniglot_table.TITLES.items():
         mine = [run for run in runs if run["details"]["split"] == split]
         if mine:
             where = ", ".join(dict.fromkeys(map(hardware, mine)))

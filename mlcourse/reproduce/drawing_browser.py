@@ -26,7 +26,7 @@ const see = (more) => more.map((strokes) => {
   return { image: Array.from(image), point: Array.from(point) };
 });
 const middles = (support, labels, nWay) => Array.from({ length: nWay }, (_, label) =>
-  prototype(support.filter((_, i) => labels[i] === label).map((number) => points[number])));
+  meanOf(support.filter((_, i) => labels[i] === label).map((number) => points[number])));
 const classify = (support, labels, queries, nWay) => {
   const classes = middles(support, labels, nWay);
   return queries.map((number) => logProbabilities(points[number], classes));

@@ -19,6 +19,10 @@ NAMES = {
 }
 CELLS = ((5, 1), (5, 5), (20, 1), (20, 5))
 NOT_YET = "not measured yet"
+TITLES = {  # by split
+    "random": "Omniglot, accuracy in %: 1,200 random characters to train, the other 423 to test",
+    "alphabets": "Omniglot, accuracy in %: 30 background alphabets to train, 20 evaluation alphabets to test",
+}
 
 
 def cell(n_way: int, k_shot: int) -> str:
@@ -109,11 +113,7 @@ def _note(run: dict[str, Any], letter: str) -> str:
 
 def both_splits(stored: Sequence[dict[str, Any]]) -> str:
     """The tables of both splits, each under its title."""
-    titles = {
-        "random": "Omniglot, accuracy in %: 1,200 random characters to train, the other 423 to test",
-        "alphabets": "Omniglot, accuracy in %: 30 background alphabets to train, 20 evaluation alphabets to test",
-    }
-    return "\n\n".join(f"**{title}**\n\n{summary(stored, split)}" for split, title in titles.items())
+    return "\n\n".join(f"**{title}**\n\n{summary(stored, split)}" for split, title in TITLES.items())
 
 
 def _key(run: dict[str, Any], row: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,6 +8,11 @@ const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matche
 
 export const button = (kind, text) => `<button type="button" class="mlc-${kind}">${text}</button>`;
 
+// Buttons that have nothing to do just now, as { kind: whether }: they say so, and keep the focus.
+export function turnOff(root, buttons) {
+  Object.entries(buttons).forEach(([kind, yes]) => root.querySelector(`.mlc-${kind}`)?.setAttribute("aria-disabled", yes));
+}
+
 export const slide = (kind, label, { min, max, step }) => `<label class="mlc-slide mlc-${kind}"><span class="mlc-where"></span>
   <input type="range" min="${min}" max="${max}" step="${step}" aria-label="${label}"></label>`;
 

@@ -3,7 +3,7 @@
 // A drawing is a list of strokes, a stroke a list of points [x, y]: whole numbers from 0 to PAPER, y down.
 
 import { between } from "./plot.js";
-import { button, listen, set, unique, widget } from "./controls.js";
+import { button, listen, set, turnOff, unique, widget } from "./controls.js";
 import { inkOf } from "./images.js";
 import { embed, logProbabilities, readNetwork } from "./network.js";
 import { SIDE, render } from "./render.js";
@@ -234,11 +234,8 @@ export function mount(el, model) {
     });
   };
   const showButtons = (state) => {
-    const { cards, selected, drawing } = state, off = (kind, yes) => $(`.mlc-${kind}`).setAttribute("aria-disabled", yes);
-    off("undo", !drawing.length);
-    off("clear", !drawing.length);
-    off("add", cards.length === MOST);
-    off("remove", cards.length === FEWEST);
+    const { cards, selected, drawing } = state, blank = !drawing.length;
+    turnOff(root, { undo: blank, clear: blank, add: cards.length === MOST, remove: cards.length === FEWEST });
     $(".mlc-next").hidden = $(".mlc-remove").hidden = selected === NEW;
     $(".mlc-remove").textContent = `Remove ${titleOf(selected)}`;
     $(".mlc-next").textContent = `Next: ${titleOf(nextOf(state))}`;

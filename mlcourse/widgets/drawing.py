@@ -158,7 +158,12 @@ def example() -> tuple[list[Drawing], Drawing]:
 
 def _on_paper(strokes: drawings.Strokes) -> Drawing:
     """The glyphs' canvas enlarged to the widget's paper."""
-    return [np.rint(stroke * (PAPER / glyphs.CANVAS)).astype(int).tolist() for stroke in strokes]
+    return _plain([stroke * (PAPER / glyphs.CANVAS) for stroke in strokes])
+
+
+def _plain(strokes: drawings.Strokes) -> Drawing:
+    """Lists of whole numbers."""
+    return [np.rint(stroke).astype(int).tolist() for stroke in strokes]
 
 
 def _accuracy() -> str:
@@ -181,4 +186,4 @@ def _checked(name: str, drawing: Drawing) -> Drawing:
         if stroke.min() < 0 or stroke.max() > PAPER:
             reach = f"from {stroke.min():g} to {stroke.max():g}"
             raise base.StateError(f"{name}: strokes[{number}] reaches {reach}; give numbers from 0 to {PAPER}")
-    return [np.rint(stroke).astype(int).tolist() for stroke in strokes]
+    return _plain(strokes)

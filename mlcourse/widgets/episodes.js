@@ -1,7 +1,7 @@
 // The episode browser's view: picks from the deck in model.data the episode that model.number, n_way, k_shot and n_query
 // name. Labels hidden, it asks for the class of one query after the other and counts.
 
-import { button, choice, listen, set, slide, widget } from "./controls.js";
+import { button, choice, listen, set, slide, turnOff, widget } from "./controls.js";
 import { readImage, tile } from "./images.js";
 import { counted } from "./words.js";
 
@@ -58,10 +58,10 @@ function verdict(episode, guesses) {
   const right = guesses.filter((guess, i) => guess === episode.order[i][0]).length, all = episode.order.length;
   if (!guesses.length) return `Which class is the first of the ${all} queries? Compare it with the support drawings and press its class.`;
   const last = guesses.at(-1), truth = episode.order[guesses.length - 1][0];
-  const answer = `The one before ${last === truth ? `is class ${truth}: right.` : `is class ${truth}, not ${last}.`}`;
-  if (guesses.length < all) return `And this one? ${answer} Right so far: ${right} of ${guesses.length}.`;
+  const answer = last === truth ? `is class ${truth}: right.` : `is class ${truth}, not ${last}.`;
+  if (guesses.length < all) return `And this one? The one before ${answer} Right so far: ${right} of ${guesses.length}.`;
   const byPixels = episode.order.filter(([label, i]) => nearestClassMean(episode.support, episode.query[label][i]) === label).length;
-  return `${answer.replace("The one before", "The last one")} You have ${right} of ${all} right: ${percent(right, all)}. Blind guessing gets ${percent(1, episode.support.length)} on average;
+  return `The last one ${answer} You have ${right} of ${all} right: ${percent(right, all)}. Blind guessing gets ${percent(1, episode.support.length)} on average;
     comparing the pixels with the mean of each class gets ${byPixels} of ${all} here: ${percent(byPixels, all)}.`;
 }
 
@@ -135,7 +135,7 @@ export function mount(el, model) {
     $(".mlc-verdict").textContent = verdict(episode, guesses);
     $(".mlc-answered").innerHTML = answered(episode, guesses, data.width);
     root.querySelectorAll(".mlc-answer").forEach((one) => one.setAttribute("aria-disabled", over));
-    $(".mlc-again").setAttribute("aria-disabled", !guesses.length);
+    turnOff(root, { again: !guesses.length });
   };
   let drawn = "";
   const show = () => {
@@ -162,7 +162,7 @@ export function mount(el, model) {
     root.querySelectorAll(".mlc-labels input").forEach((input) => { input.checked = (input.value === "hidden") === hidden; });
     $(".mlc-looking").hidden = hidden;
     $(".mlc-guessing").hidden = !hidden;
-    $(".mlc-back").setAttribute("aria-disabled", at.number === 0);
+    turnOff(root, { back: at.number === 0 });
     $(".mlc-count").textContent = `${at.number + 1} of ${episodes}`;
     showGame(episode, model.get("guesses"));
   };

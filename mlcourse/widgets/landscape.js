@@ -2,7 +2,7 @@
 // One mount(el, model) for JupyterLab (anywidget's model) and for a page without a kernel (a plain object).
 
 import { SUBSCRIPTS, arrowInPixels, between, fixed, frame, grid, line, plot, star } from "./plot.js";
-import { button, choice, handle, listen, onWidth, plane, player, set, slide, unique, widget, widthOf } from "./controls.js";
+import { button, choice, handle, listen, onWidth, plane, player, set, slide, turnOff, unique, widget, widthOf } from "./controls.js";
 import { fill } from "./words.js";
 import { SINGULAR, axes, direction, holdOf, meanLoss, overshoot, pathOf, pull, restOf, taskOf } from "./quadratics.js";
 
@@ -273,7 +273,8 @@ function fillTable(root, { tasks, how, method, methods }) {
   });
 }
 
-function fillControls($, data, view) {
+function fillControls(root, data, view) {
+  const $ = (selector) => root.querySelector(selector);
   const { preset, method, methods, how: { inner_lr, inner_steps, lam } } = view;
   const put = (kind, value, text) => {
     $(`.mlc-${kind} .mlc-where`).textContent = text;
@@ -285,8 +286,7 @@ function fillControls($, data, view) {
   put("lam", Math.log10(lam), `implicit MAML’s λ = ${lam}`);
   $(`.mlc-presets [value="${preset}"]`).checked = true;
   $(".mlc-method").value = method;
-  $(".mlc-outer").setAttribute("aria-disabled", !nextStep(view));
-  $(".mlc-there").setAttribute("aria-disabled", !restAhead(view));
+  turnOff(root, { outer: !nextStep(view), there: !restAhead(view) });
   $(".mlc-rate").textContent = `An outer step moves θ by meta_lr times the direction; for ${data.names[method]} meta_lr is ${
     methods[method].metaLr.toPrecision(2)} here.`;
 }
@@ -349,7 +349,7 @@ export function mount(el, model) {
     Object.assign(root.dataset, { preset: view.preset, method: view.method, theta: JSON.stringify(view.theta) });
     draw();
     fillTable(root, view);
-    fillControls($, data, view);
+    fillControls(root, data, view);
     clearTimeout(waiting); // a screen reader hears where things came to a stop, not every pixel of a drag
     waiting = setTimeout(() => say(sentence(data, view)), QUIET);
   };

@@ -1,6 +1,8 @@
 // The network that recognises drawings, in plain arithmetic: four convolutions, then the nearest prototype.
 // mlcourse/widgets/network.py computes the same with torch.
 
+import { logSoftmax, squaredDistance } from "./points.js";
+
 const BLOCKS = 4;
 const NEIGHBOURS = 9; // a pixel and the eight around it
 
@@ -74,12 +76,5 @@ function pool(sums, size, plane) {
   }
 }
 
-// The mean of some points: a class's prototype.
-export const prototype = (points) => points[0].map((_, i) => points.reduce((sum, point) => sum + point[i], 0) / points.length);
-
-// log p(class | point) for each class: log-softmax over negative squared distances to the prototypes.
-export function logProbabilities(point, prototypes) {
-  const scores = prototypes.map((middle) => -middle.reduce((sum, value, i) => sum + (point[i] - value) ** 2, 0));
-  const best = Math.max(...scores), total = scores.reduce((sum, score) => sum + Math.exp(score - best), 0);
-  return scores.map((score) => score - best - Math.log(total));
-}
+// log p(class | point) for each class: the nearer its prototype, the likelier.
+export const logProbabilities = (point, prototypes) => logSoftmax(prototypes.map((place) => -squaredDistance(point, place)));

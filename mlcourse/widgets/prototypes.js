@@ -2,28 +2,27 @@
 // The learned space: real episodes at their places along the two main directions, judged here in all their dimensions.
 
 import { SUBSCRIPTS, between, fixed, frame, grid, line, name, plot, star } from "./plot.js";
-import { button, choice, handle, listen, onWidth, plane, set, slide, widget, widthOf } from "./controls.js";
+import { button, choice, handle, listen, onWidth, plane, set, slide, turnOff, widget, widthOf } from "./controls.js";
 import { inkOf, readImage, tile } from "./images.js";
+import { logSoftmax, meanOf, squaredDistance } from "./points.js";
 import { counted } from "./words.js";
 
 // --- the whole arithmetic ----------------------------------------------------------------------------------
 
-export const meanOf = (points) => points[0].map((_, i) => points.reduce((sum, point) => sum + point[i], 0) / points.length);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const unit = (point) => point.map((value) => value / Math.sqrt(dot(point, point) + 1e-12)); // a point at the origin stays finite
 
 // How far the query is from a prototype; of the cosine, how near.
 function measure(query, prototype, distance) {
   if (distance === "cosine") return dot(unit(query), unit(prototype));
-  const square = query.reduce((sum, value, i) => sum + (value - prototype[i]) ** 2, 0);
+  const square = squaredDistance(query, prototype);
   return distance === "squared" ? square : Math.sqrt(square);
 }
 
 // p(y = k | query) for each class: the softmax of negative distances, or of cosines.
 export function probabilitiesOf(query, prototypes, distance) {
-  const sign = distance === "cosine" ? 1 : -1, logits = prototypes.map((prototype) => sign * measure(query, prototype, distance));
-  const most = Math.max(...logits), parts = logits.map((logit) => Math.exp(logit - most));
-  return parts.map((part) => part / parts.reduce((sum, one) => sum + one, 0));
+  const sign = distance === "cosine" ? 1 : -1;
+  return logSoftmax(prototypes.map((prototype) => sign * measure(query, prototype, distance))).map(Math.exp);
 }
 
 const largest = (values) => values.indexOf(Math.max(...values));
@@ -287,14 +286,16 @@ function showPlane({ $, root, model, data, draw }, chosen) {
     label.hidden = k >= examples.length;
     label.firstChild.checked = k === chosen;
   });
-  const off = (kind, yes) => $(kind).setAttribute("aria-disabled", yes), { classes, examples: limits } = data.limits;
-  off(".mlc-add", examples[chosen].length === limits[1]);
-  off(".mlc-remove", examples[chosen].length === limits[0]);
-  off(".mlc-add-class", examples.length === classes[1]);
-  off(".mlc-remove-class", examples.length === classes[0]);
+  const { classes, examples: limits } = data.limits;
+  turnOff(root, {
+    add: examples[chosen].length === limits[1],
+    remove: examples[chosen].length === limits[0],
+    "add-class": examples.length === classes[1],
+    "remove-class": examples.length === classes[0],
+  });
 }
 
-function showSpace({ $, model, data, read, draw }) {
+function showSpace({ $, root, model, data, read, draw }) {
   const kShot = model.get("k_shot"), distance = model.get("distance"), episode = episodeOf(data, read, model.get("episode"), kShot);
   const prototypes = episode.support.map((drawings) => meanOf(drawings.map(({ point }) => point)));
   const all = episode.queries.map(({ point }) => probabilitiesOf(point, prototypes, distance));
@@ -303,12 +304,12 @@ function showSpace({ $, model, data, read, draw }) {
   $(".mlc-large").innerHTML = tile(query.levels, data.width, "query");
   $(".mlc-judged").textContent = `The selected query, of class ${query.k}`;
   $("tbody").innerHTML = rows(all[i], prototypes.map((place) => measure(query.point, place, distance)));
-  const inPicture = prototypes.map((place) => -measure(query.point.slice(0, 2), place.slice(0, 2), "squared"));
+  const inPicture = prototypes.map((place) => -squaredDistance(query.point.slice(0, 2), place.slice(0, 2)));
   $(".mlc-caption").textContent = saidOfSpace(right, query.k, kShot, all[i], largest(inPicture));
   $(".mlc-note").textContent = noteOfSpace(episode.share, data.dimensions);
   $(".mlc-shots .mlc-where").innerHTML = `<code>k_shot</code> ${kShot}`;
   $(".mlc-shots input").value = kShot;
-  $(".mlc-back").setAttribute("aria-disabled", model.get("episode") === 0);
+  turnOff(root, { back: model.get("episode") === 0 });
   $(".mlc-count").textContent = `${model.get("episode") + 1} of ${data.episodes.length}`;
 }
 

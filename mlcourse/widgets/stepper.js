@@ -2,7 +2,7 @@
 // One mount(el, model) for JupyterLab (anywidget's model) and for a page without a kernel (a plain object).
 
 import { SUBSCRIPTS, arrow, arrowInPixels, between, curve, fixed, frame, grid, line, name, plot, plotHeight, star, svgOpen } from "./plot.js";
-import { button, choice, listen, onWidth, player, set, slide, unique, widget, widthOf } from "./controls.js";
+import { button, choice, listen, onWidth, player, set, slide, turnOff, unique, widget, widthOf } from "./controls.js";
 import { fill } from "./words.js";
 
 const SPEEDS = [["1800", "slow"], ["900", "normal"], ["300", "fast"]]; // milliseconds from frame to frame
@@ -210,23 +210,23 @@ function page(data, last) {
     ${button("points", "Other points")}</div>${note(data, tasks)}`;
 }
 
-// What a reader can press, slide and choose. at() gives the outer and the inner step, go(outer, inner) sets them.
-function bind(root, model, data, { at, go, draw, stop }) {
+// What a reader can press, slide and choose. index() is the frame's number and at() its outer and inner step, go(i) another frame.
+function bind(root, model, data, { index, at, go, draw, stop }) {
   const $ = (selector) => root.querySelector(selector), caption = $(".mlc-caption"), seeds = Object.keys(data.draws).map(Number);
   const onClick = (kind, act) => $(kind)?.addEventListener("click", () => { stop(); act(...at()); });
   onClick(".mlc-inner", (outer, inner) => {
-    if (inner < data.inner) go(outer, inner + 1);
+    if (inner < data.inner) go(index() + 1);
     else caption.textContent = outer < data.outer ? "The inner loop is done: now take an outer step." : "The inner loop is done: go back, or restart.";
   });
   onClick(".mlc-outer", (outer) => {
-    if (outer < data.outer) go(outer + 1, 0);
+    if (outer < data.outer) go((outer + 1) * (data.inner + 1));
     else caption.textContent = "That was the last outer step: look at the inner steps, or restart.";
   });
-  onClick(".mlc-back", (outer, inner) => go(outer, inner - 1));
-  onClick(".mlc-restart", () => go(0, 0));
+  onClick(".mlc-back", () => go(index() - 1));
+  onClick(".mlc-restart", () => go(0));
   onClick(".mlc-points", () => set(model, { seed: seeds[(seeds.indexOf(model.get("seed")) + 1) % seeds.length] }));
   $(".mlc-graph")?.addEventListener("toggle", draw); // it has no width before it is opened
-  $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(0, Number(event.target.value)); });
+  $(".mlc-slide input").addEventListener("input", (event) => { stop(); go(Number(event.target.value)); });
   root.querySelectorAll(".mlc-card input").forEach((input) => input.addEventListener("change", () => set(model, { method: input.value })));
   root.querySelectorAll(".mlc-contours input").forEach((input) => input.addEventListener("change", draw));
 }
@@ -239,7 +239,7 @@ export function mount(el, model) {
   const index = () => Math.min(last, model.get("index"));
   const at = () => [Math.floor(index() / size), index() % size];
   const draws = () => data.draws[model.get("seed")];
-  const go = (outer, inner) => set(model, { index: between(0, outer * size + inner, last) });
+  const go = (i) => set(model, { index: between(0, i, last) });
 
   const draw = () => {
     const [outer, inner] = at(), method = model.get("method"), run = draws().runs[method], put = (panel, html) => {
@@ -266,22 +266,18 @@ export function mount(el, model) {
     if (data.outer) $(".mlc-differentiated").textContent = sentence(data, run.differentiated[i]);
     $(".mlc-losses").innerHTML = run.losses[outer].map((value, k) => `<li${k === inner ? ' class="mlc-at" aria-current="step"' : ""}>
       <span>${k ? `after ${k}` : "at θ"}</span> <b>${k <= inner ? fixed(value) : "·"}</b></li>`).join("");
-    const off = (kind, yes) => $(kind)?.setAttribute("aria-disabled", yes);
-    off(".mlc-inner", inner === data.inner);
-    off(".mlc-outer", outer === data.outer);
-    off(".mlc-back", i === 0);
-    off(".mlc-restart", i === 0);
+    turnOff(root, { inner: inner === data.inner, outer: outer === data.outer, back: i === 0, restart: i === 0 });
     showCards(outer);
     draw();
   };
 
   const stop = player($(".mlc-play"), caption, {
-    next: () => go(0, index() + 1),
+    next: () => go(index() + 1),
     done: () => index() >= last,
-    start: () => go(0, 0),
+    start: () => go(0),
     pause: () => Number($(".mlc-speed").value),
   });
-  bind(root, model, data, { at, go, draw, stop });
+  bind(root, model, data, { index, at, go, draw, stop });
 
   const ended = [listen(model, ["index", "method", "seed"], show), onWidth($(".mlc-panels"), draw), stop];
   show();

@@ -2,7 +2,7 @@
 // `waves.py` gives the starting places and the words; `mlp.js` does the arithmetic; the same sums are checked in Python.
 
 import { between, curve, fixed, frame, grid, line, plot } from "./plot.js";
-import { button, handle, listen, onWidth, plane, player, set, slide, unique, widget, widthOf } from "./controls.js";
+import { button, handle, listen, onWidth, plane, player, set, slide, turnOff, unique, widget, widthOf } from "./controls.js";
 import { descend, predict, readLayers, squaredError } from "./mlp.js";
 import { fill, listed } from "./words.js";
 
@@ -122,17 +122,15 @@ function fillTable(root, data, { methods, losses, step, known, whole }) {
   });
 }
 
-function fillControls($, data, { step, known, revealed, rates }) {
+function fillControls(root, data, { step, known, revealed, rates }) {
+  const $ = (selector) => root.querySelector(selector);
   $(".mlc-slide input").value = step;
   $(".mlc-slide input").setAttribute("aria-valuetext", `step ${step} of ${data.steps}`);
   $(".mlc-where").textContent = `gradient step ${step} of ${data.steps}`;
   Object.assign($(".mlc-reveal"), { checked: revealed, disabled: !known });
   $(".mlc-reveal + span").textContent = known ? "show the wave behind them" : "they lie on no known wave";
   Object.entries(rates).forEach(([m, rate]) => { $(`[data-method="${m}"]`).value = rate; });
-  const off = (kind, yes) => $(kind).setAttribute("aria-disabled", yes);
-  off(".mlc-step", step === data.steps);
-  off(".mlc-back", step === 0);
-  off(".mlc-restart", step === 0);
+  turnOff(root, { step: step === data.steps, back: step === 0, restart: step === 0 });
 }
 
 // What a reader can press, choose and click. go(step) and move(point, x, y) change the state; stop() ends Play.
@@ -196,7 +194,7 @@ export function mount(el, model) {
     root.dataset.step = step;
     caption.textContent = words(data, step, losses, whole?.last, known);
     fillTable(root, data, { methods, losses, step, known, whole });
-    fillControls($, data, { step, known, revealed: Boolean(truth), rates: model.get("rates") });
+    fillControls(root, data, { step, known, revealed: Boolean(truth), rates: model.get("rates") });
     const width = widthOf(canvas), p = plot(width, Math.round(between(290, width * 0.66, 400)), data.window.x, data.window.y, MARGINS);
     on.draw(p, drawScene(p, data, before, now, truth, clip));
     handles.forEach((one) => one.show());

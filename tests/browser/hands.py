@@ -31,6 +31,21 @@ def numbers(text: str) -> list[float]:
     return [float(one) for one in re.findall(r"-?\d+\.?\d*", re.sub("−|minus ", "-", text))]
 
 
+# --- the keyboard ------------------------------------------------------------------------------------------
+
+
+NAME = "({ ariaLabel, innerText, type }) => ariaLabel || innerText || type"
+
+
+def tab(page: Page, times: int, named: str = NAME) -> list[str]:
+    """Press Tab so often; what is reached each time, as the script `named` calls it."""
+    reached = []
+    for _ in range(times):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(f"({named})(document.activeElement)"))
+    return reached
+
+
 # --- the mouse ---------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlcourse.widgets.drawing import DrawOnce, percent
-from tests.browser.hands import PHONE, caption, drag, middle, swipe, touch
+from tests.browser.hands import PHONE, caption, drag, middle, swipe, tab, touch
 
 pytestmark = pytest.mark.browser
 
@@ -149,11 +149,7 @@ def test_a_trembling_click_is_a_dot(site, browser_page):
 def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}empty.html")
-    reached = []
-    for _ in range(7):
-        page.keyboard.press("Tab")
-        active = "document.activeElement"
-        reached.append(page.evaluate(f"{active}.ariaLabel || {active}.innerText || {active}.type"))
+    reached = tab(page, 7)
     paper = "Paper for new drawing: 0 strokes"
     assert reached == ["radio", "Start with empty cards", "Add a symbol", paper, "Undo", "Clear", reached[-1]]
     page.get_by_role("radio", name="symbol 1").focus()

@@ -7,7 +7,7 @@ import pytest
 
 from mlcourse.tasks import glyphs
 from mlcourse.widgets.episodes import EPISODES, EpisodeBrowser
-from tests.browser.hands import PHONE
+from tests.browser.hands import PHONE, tab
 
 pytestmark = pytest.mark.browser
 
@@ -164,12 +164,7 @@ def test_pixels_are_judged_alike_in_every_episode(site, browser_page):
 def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}one.html")
-    named = "(at => at.getAttribute('aria-label') || at.innerText || at.type)(document.activeElement)"
-    reached = []
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate(named))
-    assert reached == ["n_way", "k_shot", "n_query", "radio", "Back", "Another episode"]
+    assert tab(page, 6) == ["n_way", "k_shot", "n_query", "radio", "Back", "Another episode"]
     page.keyboard.press("Enter")
     assert page.locator(".mlc-episodes").get_attribute("data-number") == "1"
     slider = page.get_by_role("slider", name="k_shot")

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from mlcourse.widgets.landscape import Landscape, caption
 from mlcourse.widgets.quadratics import METHODS
-from tests.browser.hands import PHONE, drag, handle, middle, numbers, swipe
+from tests.browser.hands import PHONE, drag, handle, middle, numbers, swipe, tab
 from tests.widgets.test_landscape import random_scene
 
 pytestmark = pytest.mark.browser
@@ -155,12 +155,7 @@ def test_by_mouse(site, browser_page):
 def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}steep.html")
-    focused = """() => { const { ariaLabel, innerText, value } = document.activeElement;
-        return ariaLabel || innerText || value; }"""
-    reached = []
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate(focused))
+    reached = tab(page, 20, "({ ariaLabel, innerText, value }) => ariaLabel || innerText || value")
     stars = ["Minimum of task 1", "Minimum of task 2", "θ"]
     slides = ["Inner learning rate", "Inner steps", "Lambda of implicit MAML"]
     assert reached[:8] == ["one steep", *slides, "joint", *stars]

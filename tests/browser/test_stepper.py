@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mlcourse.widgets import Stepper
-from tests.browser.hands import PHONE, caption
+from tests.browser.hands import PHONE, caption, tab
 
 pytestmark = pytest.mark.browser
 
@@ -47,10 +47,7 @@ def test_by_mouse(site, browser_page):
 def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}loops.html")
-    reached = []
-    for _ in range(11):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.innerText || document.activeElement.type"))
+    reached = tab(page, 11, "({ innerText, type }) => innerText || type")
     controls = ["Inner step", "Outer step", "Back", "Restart", "Play", "range"]
     panel = "What is differentiated (one task; the others look alike)"
     assert [one.split("\n")[0] for one in reached] == ["radio", "radio", *controls, panel, "slow", "Other points"]

@@ -8,7 +8,7 @@ from mlcourse.reference.autograd import grad
 from mlcourse.tasks import Examples
 from mlcourse.widgets import waves
 from mlcourse.widgets.waves import OwnWave
-from tests.browser.hands import PHONE, caption, drag, handle, middle, numbers, swipe
+from tests.browser.hands import PHONE, caption, drag, handle, middle, numbers, swipe, tab
 
 pytestmark = pytest.mark.browser
 
@@ -171,11 +171,7 @@ def test_a_click_in_the_plane_moves_the_nearest_point_there(site, browser_page):
 def test_by_keyboard(site, browser_page):
     page = browser_page.page
     page.goto(f"{site}own.html")
-    reached = []
-    for _ in range(18):
-        page.keyboard.press("Tab")
-        active = "document.activeElement"
-        reached.append(page.evaluate(f"{active}.ariaLabel || {active}.innerText || {active}.type"))
+    reached = tab(page, 18)
     presets = ["The course's wave", "A new wave", "A straight line", "A zigzag", "checkbox"]
     points = [f"Point {number} of 5" for number in range(1, 6)]
     controls = ["Step", "Back", "Restart", "Play", "Gradient steps"]
