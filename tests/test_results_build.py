@@ -70,3 +70,13 @@ def test_figures_of_a_cpu_do_not_stand_for_those_of_a_gpu(build, tmp_path):
     assert not build.is_there(tmp_path / "run.json", 4, "cpu") and not build.is_there(
         tmp_path / "no.json", 1, "cpu"
     )
+
+
+def test_times_of_one_step_alone_are_not_the_whole_table(build, tmp_path):
+    table = json.loads((REPOSITORY / "data" / "results" / "bench_meta_gradient_conv4.json").read_text())
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(table))
+    assert build.gradient_is_timed(path, "cpu") and not build.gradient_is_timed(path, "cuda")
+    del table["details"]["contenders"]["5 steps"]
+    path.write_text(json.dumps(table))
+    assert not build.gradient_is_timed(path, "cpu")

@@ -31,7 +31,13 @@ from mlcourse.tasks import Episodes, glyphs
 
 BUDGET = {"protonet": 30, "matching": 30, "maml": 120, "fomaml": 90, "reptile": 230}  # seconds of training a seed
 JUDGING = 45  # seconds set aside for compilation and judging, beside a training
-CHANGES = {"maml": ["n_query_training=5"], "fomaml": ["n_query_training=5"], "reptile": ["meta_batch_size=10"]}
+# First order learns with a smaller rate than the paper's 0.4: 700 steps of 4 tasks on a CPU (32 channels) gave 92 % of
+# 5-way 1-shot tasks of 100 meta-val characters at 0.1, and 64, 41, 30 % at 0.4, 1 and 2.
+CHANGES = {
+    "maml": ["n_query_training=5"],
+    "fomaml": ["n_query_training=5", "inner_lr=0.1"],
+    "reptile": ["meta_batch_size=10"],
+}
 BENCH = {"cuda": "bench_meta_gradient_conv4_cuda.json", "cpu": "bench_meta_gradient_conv4.json"}
 SMALL = ["channels=8", "meta_steps=20", "meta_batch_size=2", "n_way_training=5", "inner_steps_test=2"]
 
@@ -122,6 +128,11 @@ def is_there(path: Path, seeds: int, device: str) -> bool:
     return len(table["seeds"]) >= seeds and (table["hardware"]["gpu"] == "none") == (device == "cpu")
 
 
+def gradient_is_timed(path: Path, device: str) -> bool:
+    """Whether the table of times exists for this kind of device, for one inner step and for five."""
+    return is_there(path, 1, device) and len(results.load(str(path))["details"]["contenders"]) == 2
+
+
 def say(line: str) -> None:
     """A line for who waits, on stderr."""
     print(line, file=sys.stderr, flush=True)
@@ -146,7 +157,7 @@ def main(
     for done, job in enumerate(waiting):
         left = 60 * minutes - (time.perf_counter() - started)
         path = table_path(job, out, small) if job else out / BENCH[device]
-        if is_there(path, len(job.seeds) if job else 1, device):
+        if is_there(path, len(job.seeds), device) if job else gradient_is_timed(path, device):
             continue
         needed = JUDGING * (1 if job is None else len(job.seeds)) + (BUDGET[job.method] if job else 420)
         if not small and left < needed:

@@ -7,7 +7,8 @@ on 2,000 fixed tasks of unseen characters. `mlcourse/reproduce/omniglot_table.py
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -135,10 +136,29 @@ def frozen(params: networks.Params, train: images.ImageSet, device: torch.device
 
 
 def judge(r: Recipe, learner: Learner, splits: Splits, n_tasks: int, transductive: bool) -> Evaluation:
-    """Score on tasks of unseen characters, not turned; every method and seed gets the same tasks."""
+    """Score on tasks of unseen characters, not turned; every method and seed gets the same tasks.
+
+    In full float32: rounded to TF32, the same query scores some thousandths differently in a batch of another
+    size, which `evaluate` would take for a learner that looks at the other queries.
+    """
     family = images.Episodes(splits.test, r.n_way, r.k_shot, r.n_query_test)
     rng = np.random.default_rng(TEST_SEED)
-    return evaluate(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+    with products("float32"):
+        return evaluate(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """How an NVIDIA GPU multiplies float32 numbers in here: exactly ("float32"), or rounded to TF32 ("tf32")."""
+    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
+    try:
+        for place in places:
+            place.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.allow_tf32 = value
 
 
 # --- a run -------------------------------------------------------------------------------------------------
@@ -174,28 +194,29 @@ def run(
 
     budget_seconds: of training, for each seed. checkpoints: a folder; a run that was interrupted goes on from what
     lies there. weights_folder: store the first seed's parameters there. precision: "tf32" lets an NVIDIA GPU round
-    the factors of matrix products to 10 bits of mantissa; nothing changes on a CPU. Under torchrun rank 0 writes.
+    the factors of matrix products to 10 bits of mantissa while it trains; nothing changes on a CPU. Under torchrun
+    rank 0 writes.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
     started = time.perf_counter()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     splits = data_splits(data, split)
     judged: dict[bool, list[Evaluation]] = {}
     runs = []
     with distributed.running(device) as process:  # under torchrun all ranks train, and judge, so that none waits
         where, say = process.device, say if process.first else lambda line: None
         for seed in seeds:
-            trained = train_one(
-                r,
-                splits,
-                seed,
-                where,
-                budget_seconds=budget_seconds,
-                capture=capture,
-                checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
-                progress=progress,
-            )
+            with products(precision):
+                trained = train_one(
+                    r,
+                    splits,
+                    seed,
+                    where,
+                    budget_seconds=budget_seconds,
+                    capture=capture,
+                    checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
+                    progress=progress,
+                )
             runs.append(account(seed, trained) | {"ranks": process.world_size})
             say(f"seed {seed}: {runs[-1]['meta_steps']} meta-steps in {runs[-1]['seconds']} s")
             for transductive, learner in learners(r, trained, splits, where).items():

@@ -1,5 +1,6 @@
 """Medians of one call, and a limit for what takes too long."""
 
+import contextlib
 import time
 
 import pytest
@@ -26,6 +27,20 @@ def test_what_takes_too_long_is_stopped():
     with timing.time_limit(0.05):
         pass
     time.sleep(0.1)  # the limit is gone
+
+
+def test_a_limit_gets_through_whoever_ignores_it_or_dresses_it_up():
+    with pytest.raises(TimeoutError, match="not ready after 0.05 s"), timing.time_limit(0.05):
+        with contextlib.suppress(TimeoutError):
+            time.sleep(5)
+        time.sleep(5)
+    with pytest.raises(TimeoutError, match="not ready after 0.05 s"), timing.time_limit(0.05):
+        try:
+            time.sleep(5)
+        except TimeoutError as error:
+            raise RuntimeError("the compiler failed") from error
+    with pytest.raises(RuntimeError, match="too early for the limit"), timing.time_limit(5):
+        raise RuntimeError("too early for the limit")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
