@@ -31,8 +31,8 @@ from mlcourse.tasks import Episodes, glyphs
 
 BUDGET = {"protonet": 30, "matching": 30, "maml": 120, "fomaml": 90, "reptile": 230}  # seconds of training a seed
 JUDGING = 45  # seconds set aside for compilation and judging, beside a training
-# First order learns with a smaller rate than the paper's 0.4: 700 steps of 4 tasks on a CPU (32 channels) gave 92 % of
-# 5-way 1-shot tasks of 100 meta-val characters at 0.1, and 64, 41, 30 % at 0.4, 1 and 2.
+# First order learns with a smaller rate than the paper's 0.4: 700 steps of 4 tasks on a CPU (32 channels) gave
+# 92 % on 5-way 1-shot tasks of 100 meta-val characters at 0.1, and 64, 41, 30 % at 0.4, 1 and 2.
 CHANGES = {
     "maml": ["n_query_training=5"],
     "fomaml": ["n_query_training=5", "inner_lr=0.1"],
