@@ -30,7 +30,7 @@ def cut(answer):
             (Task(query, support), "support and query have changed places: the support is the first `k_shot`"),
             (
                 lambda got: bool(np.isin(got[0].x, got[1].x).any()),
-                "some examples are in both sets: whoever learns from them is judged on what it was given",
+                "some examples are in both sets: a learner is then judged on what it was given",
             ),
             (
                 lambda got: any(
@@ -126,7 +126,7 @@ def _leaks(parts):
             )
 
 
-@exercise("1.4", "Split somebody's data", passed="Whatever will be new in use must be new in the test.")
+@exercise("1.4", "Split a botanist's data", passed="Whatever will be new in use must be new in the test.")
 def which_split(answer):
     letter = answer.strip().lower() if isinstance(answer, str) else ""
     if letter not in ("a", "b", "c", "d"):

@@ -174,7 +174,7 @@ def hessian_vector_product(answer):
             (gradient, "this is the gradient of f: differentiate once more, after the product with v"),
             (
                 {name: np.zeros(x.shape) for name, x in v.items()},
-                "Hv came out as nought: the slope along v must be computed from the argument `p`, all the way. "
+                "Hv came out as zero: the slope along v must be computed from the argument `p`, all the way. "
                 "A gradient taken at `params`, or copied out with `.value`, does not depend on p",
             ),
             (

@@ -46,7 +46,7 @@ def adapt_first_order(answer):
     def steps(start, first_order: bool):
         return maml.adapt(LOSS, start, task.support, inner_lr=0.1, inner_steps=3, first_order=first_order)
 
-    nought = {name: np.zeros_like(p) for name, p in theta.items()}
+    zeros = {name: np.zeros_like(p) for name, p in theta.items()}
     last_only = gradient(lambda start: _history_cut_before_the_gradient(start, task.support))
     yield compare(
         gradient(lambda start: answer(LOSS, start, task.support, 0.1, 3)),
@@ -59,8 +59,8 @@ def adapt_first_order(answer):
                 "knows where it came from",
             ),
             (
-                nought,
-                "φ no longer depends on θ at all, so its gradient is nought: cut the history of the gradient, "
+                zeros,
+                "φ no longer depends on θ at all, so its gradient is zero: cut the history of the gradient, "
                 "not that of φ",
             ),
             (last_only, "only some of the steps are cut: `stop_gradient` belongs in every round of the loop"),

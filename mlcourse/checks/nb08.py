@@ -59,13 +59,13 @@ def _log_total(logits: np.ndarray, axis: int = 1) -> np.ndarray:
     return np.log(np.exp(logits).sum(axis=axis, keepdims=True))
 
 
-_LOG_OF_NOUGHT = (
-    "you took the logarithm of the finished probability, and that of a far class is nought: "
+_LOG_OF_ZERO = (
+    "you took the logarithm of the finished probability, and that of a far class is zero: "
     "use the logit minus the logarithm of the sum"
 )
 
 
-def _is_log_of_nought(numbers: np.ndarray, logits: np.ndarray) -> bool:
+def _is_log_of_zero(numbers: np.ndarray, logits: np.ndarray) -> bool:
     """Whether likely classes are right and those far behind are minus infinity."""
     want = _log_softmax(logits)
     finite = np.isfinite(numbers)
@@ -128,25 +128,25 @@ def log_probabilities(answer):
                 "you subtracted the largest logit of all: subtract from each row the largest logit of that row",
             ),
             (
-                lambda numbers: _is_log_of_nought(numbers, logits),
-                _LOG_OF_NOUGHT,
+                lambda numbers: _is_log_of_zero(numbers, logits),
+                _LOG_OF_ZERO,
             ),
             (
                 lambda numbers: not np.isfinite(numbers).all(),
-                "right for near queries, but of far ones every exponential becomes nought and its logarithm minus "
+                "right for near queries, but of far ones every exponential becomes zero and its logarithm minus "
                 "infinity: subtract the largest logit of each row first",
             ),
         ],
     )
     one, two = np.array([[100.0, 0.0]]), np.array([[0.0, 0.0], [5.0, 0.0]])
-    logits = -((one[:, None] - two) ** 2).sum(axis=-1)  # -10000 and -9025: the loser's probability is nought
+    logits = -((one[:, None] - two) ** 2).sum(axis=-1)  # -10000 and -9025: the loser's probability is zero
     with np.errstate(all="ignore"):
         got = answer(one, two)
     yield compare(
         got,
         _log_softmax(logits),
         name="the array of log-probabilities of a query with a class far behind",
-        diagnoses=[(lambda numbers: _is_log_of_nought(numbers, logits), _LOG_OF_NOUGHT)],
+        diagnoses=[(lambda numbers: _is_log_of_zero(numbers, logits), _LOG_OF_ZERO)],
     )
 
 
@@ -181,7 +181,7 @@ def as_linear(answer):
             ((weights, -np.sqrt(-biases)), "the biases are lengths: ‖c‖² is the sum of squares, without the root"),
             (
                 (weights, np.zeros(3)),
-                "the biases are nought: −‖c‖² differs from class to class, so they must stay",
+                "the biases are zero: −‖c‖² differs from class to class, so they must stay",
             ),
             ((-weights, -biases), "these are scores of the distance itself: the farthest class would win"),
             (

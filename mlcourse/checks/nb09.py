@@ -105,7 +105,7 @@ def convolution(answer):
                 with_kernel(w.permute(1, 2, 3, 0).reshape(27, 6)),
                 "the kernel's channels come before its rows and columns; in a row of neighbours they come last",
             ),
-            (right(x, w, border=1.0), "the border is filled with ones: pad with noughts"),
+            (right(x, w, border=1.0), "the border is filled with ones: pad with zeros"),
             (right(x, w)[:, 1:-1, 1:-1], "the border is missing: take the nine slices of the padded picture"),
             (right(x, w).movedim(-1, 1), "the channels are not last: the result is (n, H, W, C')"),
             (

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcourse.tasks.task import Examples, Task, require_count
+from mlcourse.arguments import require_count
+from mlcourse.tasks.task import Examples, Task
 
 AMPLITUDE = (0.1, 5.0)
 PHASE = (0.0, np.pi)  # radians
@@ -59,7 +60,7 @@ class Sinusoids:
 def five_points() -> tuple[Task, Waves]:
     """The running example of notebooks 00 to 06: five points of one wave, and the wave itself.
 
-    The points lie in the right half, so the left half must be inferred. The query is a grid of 201 points.
+    All but one of the points lie in the right half, so most of the left must be inferred. The query is a grid of 201 points.
     One task, without the task axis: support x, y (5, 1), query x, y (201, 1).
     """
     wave = Waves(np.array([3.0]), np.array([0.9]))

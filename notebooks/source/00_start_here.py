@@ -10,9 +10,9 @@
 # | --- | --- |
 # | **You will be able to** | say what meta-learning is · use this course's cells, steppers and checks · see a trained start beat a random one |
 # | **You need** | Python (functions, dicts, a little NumPy), and to have met a neural network: *loss*, *gradient* and *learning rate* should not be new words. No GPU, no internet |
-# | **Time** | 12 minutes to read, about 10 seconds to run |
+# | **Time** | 18 minutes to read, about 10 seconds to run |
 #
-# In JupyterLab, click into the first code cell and press **Shift + Enter**: that runs it and goes on to the next. Run them all, from the top. (On a web page you can skip the running: all results are there, and the playgrounds work. [How to use this book](../book/how_to_use.md) says how to get the course onto your machine.)
+# In JupyterLab, click into the first code cell and press **Shift + Enter**: that runs it and goes on to the next. Run them all, from the top. (On a web page you can skip the running: all results are there, and the playgrounds work. The book's page *How to use this book*, and `README.md` in the course's folder, say how to get the course onto your machine.)
 
 # %% tags=["setup"]
 import numpy as np
@@ -25,7 +25,7 @@ task, wave = five_points()    # the five points, and the wave that they come fro
 # %% [markdown]
 # ## What meta-learning is
 #
-# A network that has learned one task has learned nothing about *learning*. Give it another task, and it begins again from nothing, with thousands of examples. You do not. Somebody who can read three alphabets needs to see a letter of a fourth one only once, because they have practised learning letters.
+# A network that has learned one task has learned nothing about *learning*. Give it another task, and it begins again from nothing, with thousands of examples. You do not. If you can read three alphabets, you need to see a letter of a fourth one only once, because you have practised learning letters.
 #
 # **Meta-learning** gives a machine that practice. It does not train on many examples of one task. It trains on many small tasks, with a few examples each. And it is judged on one thing: how well it does on a *new* task, after only a few examples of that.
 
@@ -88,7 +88,7 @@ assert abs(by_pixels - 0.43) < 0.01 or unseen.name != "glyphs", by_pixels
 assert 0.3 < by_pixels < 0.6
 
 # %% [markdown]
-# Somebody who guesses is right in 20 % of the cases. Comparing pixels, and naming the drawing on the left that differs least, gets about **43 %** right. For such tasks with handwritten characters, *prototypical networks* were published with [98.8 %](https://arxiv.org/abs/1703.05175).
+# Guessing is right in 20 % of the cases. Comparing pixels, and naming the drawing on the left that differs least, gets about **43 %** right. For such tasks with handwritten characters, *prototypical networks* were published with [98.8 %](https://arxiv.org/abs/1703.05175).
 #
 # How does 98 feel? The network below is prototypical, trained by this course on the characters of other scripts, and small enough to travel with the page. Three symbols have been drawn once each, and one of them again by another hand. Press **Start with empty cards** and make up symbols of your own.
 
@@ -133,7 +133,7 @@ print("Ready." if doctor.healthy(findings) else "Not ready: mend what is marked 
 #
 # **Change things.** Put other numbers into a cell and run it again: nothing can break. *Kernel → Restart Kernel and Run All Cells* brings you back. Folded cells, marked ●●●, draw a picture or check that the figures in the text are true. You need not open them.
 #
-# **Predict, then run.** Before a surprising cell there is a question. Answer it before you run the cell, even if you only guess. It takes ten seconds, and it is where most of the learning happens. Here is one:
+# **Predict, then run.** Before a surprising cell there is a question. Answer it before you run the cell, even if you only guess. It takes ten seconds, and a wrong guess shows you what you did not know. Here is one:
 #
 # **Predict.** Two people guess the wave behind the five points. The first joins the dots with straight lines, so all five points are right. The second gives up and answers 0 everywhere. Whose curve is further from the wave, on the whole? (As so often: take the differences, square them, take the mean.)
 
@@ -164,6 +164,12 @@ assert abs(np.mean((joined - truth) ** 2) - 7.7) < 0.05 and abs(np.mean((flat - 
 from mlcourse.widgets import Stepper
 
 Stepper(stage="task")
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+stepped = Stepper(stage="task").loops.tasks
+places = np.sort(stepped.support.x[0, :, 0])
+assert places.shape == (5,) and places[1] - places[0] < 0.1 and places[1] < -3.5, places
+assert stepped.query.x.shape == (1, 20, 1)
 
 # %% [markdown]
 # *Function space* shows the curve. *Parameter space* shows the two numbers behind it, the height and the shift of a wave, as one dot. The lines are like those of a map: along each of them the loss is the same, here the error on the five points that it learns from. Every step takes the dot a little further down, towards the star, where the true wave is. (The figures below the buttons are another error: that on 20 points of the wave that it does not learn from.) (Is it a picture without buttons? Then run the cell.)
@@ -247,6 +253,9 @@ for name, theta in starts.items():
 error = {name: (loss(theta, *task.query), loss(adapted[name], *task.query)) for name, theta in starts.items()}
 assert abs(error["random"][0] - 5.0) < 0.1 and abs(error["random"][1] - 4.9) < 0.1, error
 assert abs(error["MAML"][0] - 2.3) < 0.05 and abs(error["MAML"][1] - 0.1) < 0.05, error
+left = task.query.x < task.support.x.min()
+assert left.mean() > 0.4
+assert np.mean((network.apply(adapted["MAML"], task.query.x) - task.query.y)[left] ** 2) < 0.3
 rates = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)
 best = min(
     loss(maml.adapt(loss, starts["random"], task.support, inner_lr=rate), *task.query) for rate in rates
@@ -254,7 +263,7 @@ best = min(
 assert best > 4.5, best
 
 # %% [markdown]
-# **What you saw.** From the random start, one step changes next to nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. Look at the left half of the picture, where there are no points at all. The network draws the wave there too, because it has practised on waves.
+# **What you saw.** From the random start, one step changes next to nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. Look at the left of the picture, where there are no points at all. The network draws the wave there too, because it has practised on waves.
 #
 # Is the comparison fair? A larger step does not save the random start: of seven learning rates from 0.001 to 0.2, none brings it below 4.5. But one wave and one random start are an anecdote. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
 
@@ -274,7 +283,7 @@ assert best > 4.5, best
 # | the whole way, from zero | 01 to 06 in order, one an evening |
 # | MAML, and you know autograd well | [01](01_what_is_a_task.ipynb), [02](02_why_ordinary_learning_fails.ipynb), then [05](05_maml_from_zero.ipynb) and [06](06_first_order_and_reptile.ipynb) |
 # | to trust (or doubt) a few-shot figure | [01](01_what_is_a_task.ipynb) and [03](03_measuring_adaptation.ipynb) |
-# | to teach with it | the [instructor guide](../book/instructor_guide.md) |
+# | to teach with it | the *Instructor guide*, a page of the book (`book/instructor_guide.md`) |
 
 # %% [markdown]
 # ## What comes next

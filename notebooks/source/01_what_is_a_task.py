@@ -3,7 +3,7 @@
 #
 # On this page you build two endless families of tasks, one of curves and one of characters, in a dozen lines each. Then you see one and the same learner score **59 %** or **41 %** on tasks that "it has never met". The only difference is one line that divides the data. By the end you know which of the two figures is worthless.
 #
-# > **Recall.** In notebook 00 somebody joined five dots with straight lines. Their error on the five points was 0; on the whole wave it was 7.7, more than for a flat line. Which of the two figures measures *learning*?
+# > **Recall.** In notebook 00 a guess joined five dots with straight lines. Its error on the five points was 0; on the whole wave it was 7.7, more than for a flat line. Which of the two figures measures *learning*?
 # >
 # > <details><summary>Answer</summary>
 # >
@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | build a family of tasks and draw from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
 # | **You need** | [00](00_start_here.ipynb), and NumPy arrays with several axes |
-# | **Time** | 30 minutes to read, 30 for the exercises, about 15 seconds to run |
+# | **Time** | 35 minutes to read, 30 for the exercises, about 15 seconds to run |
 # | **Skip it if** | you can say why meta-test must not share a *class* with meta-train, and why labels are dealt anew in each task |
 
 # %% tags=["setup"]
@@ -129,7 +129,7 @@ assert one(tasks, 2).support.x.shape == (5, 1)
 
 # %% [markdown]
 # ### Exercise 1.1 ●○○○○ Cut a batch into support and query
-# *5 minutes. Why it matters: whoever cuts along the wrong axis mixes up tasks with examples, and NumPy says nothing.*
+# *5 minutes. Why it matters: a cut along the wrong axis mixes up tasks with examples, and NumPy says nothing.*
 #
 # `x` and `y` hold `T` tasks with `S` examples each, both of shape `(T, S, 1)`. Write `cut`: in *every* task the first `k_shot` examples become the support set, all others the query set.
 
@@ -259,7 +259,7 @@ splits = characters()
 splits.test.images.shape
 
 # %% [markdown]
-# The embedded characters come from the world's scripts. They are *rendered*: each is drawn by twenty simulated drawers, never by hand. They are as hard to tell apart as real handwriting, for somebody who compares pixels. (Have you fetched Omniglot, 1,623 handwritten characters? Then the line above says so, the cells use it, and your figures differ a little from those in the text.)
+# The embedded characters come from the world's scripts. They are *rendered*: each is drawn by twenty simulated drawers, never by hand. If you compare pixels, they are about as hard to tell apart as real handwriting: `data/glyphs/README.md` has the figures. (Have you fetched Omniglot, 1,623 handwritten characters? Then the line above says so, the cells use it, and your figures differ a little from those in the text.)
 #
 # The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family.
 
@@ -311,7 +311,7 @@ assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.su
 # %% [markdown]
 # 600 tasks, 5 drawings, 1 colour channel, 28 × 28 pixels. The labels need no further axes: one whole number for each drawing.
 #
-# Here are 24 tasks to leaf through. Press **Another episode** and follow a character that stays: its shape is kept, its label is not. (*Episode* is another word for a task.) Then choose *hide them: I guess*, and be the learner yourself.
+# Here are 24 tasks to leaf through. Press **Another episode** and follow a character that stays: its shape is kept, its label is dealt anew. (*Episode* is another word for a task.) Then choose *hide them: I guess*, and be the learner yourself.
 #
 # **Predict.** Set `n_way` to 7, `k_shot` to 2 and `n_query` to 4. What are the shapes of `support.x` and `query.x` for one task? Say them before you move the sliders.
 
@@ -324,6 +324,7 @@ browser
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 larger = EpisodeBrowser(splits.test, n_way=7, k_shot=2, n_query=4).episode()
 assert larger.support.x.shape == (14, 1, 28, 28) and larger.query.x.shape == (28, 1, 28, 28)
+assert len(browser.deck.classes) == 24
 
 # %% [markdown]
 # **What you saw.** `(14, 1, 28, 28)` and `(28, 1, 28, 28)`: seven classes times two, and times four. (The picture on the screen is a task like any other: `browser.episode()` returns it.)
@@ -362,7 +363,7 @@ checks.nb01.nearest_label(nearest_label)
 #     return support.y[distance.argmin(axis=1)]
 # ```
 #
-# In a 1-shot task the place and the label are the same number, so forgetting `support.y` goes unnoticed, until somebody asks for five shots.
+# In a 1-shot task the place and the label are the same number, so forgetting `support.y` goes unnoticed, until you ask for five shots.
 #
 # </details>
 
@@ -411,10 +412,15 @@ shown = {name: part.images[:: len(part) // 6, 0][:6] / 255 for name, part in par
 figure = figures.class_split(sizes, images=shown, of="characters")
 figures.show(figure, alt="Three bars: most characters are in meta-train, fewer in meta-test, fewest in meta-val. Above each bar six of its characters; no character is in two of them.")
 
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+scripts = [set(part.alphabet.tolist()) for part in splits]
+assert not GLYPHS or not (scripts[0] & scripts[1] or scripts[0] & scripts[2] or scripts[1] & scripts[2])
+assert sizes["meta-train"] > sizes["meta-test"] and (not GLYPHS or sizes["meta-test"] > sizes["meta-val"]), sizes
+
 # %% [markdown]
 # - **meta-train**: tasks for the outer loop to practise on;
 # - **meta-val**: tasks for choosing settings, such as a learning rate;
-# - **meta-test**: tasks for the final score. Nobody looks at them before.
+# - **meta-test**: tasks for the final score. You do not look at them before.
 #
 # No character is in two of them. Ours are even cut by whole *scripts*, so that no near-relative is either. Now there are two levels of "learn from" and "be judged on", and it helps to keep them apart:
 #
@@ -582,10 +588,10 @@ assert all(abs(value - 0.2) < (0.02 if GLYPHS else 0.05) for value in others), w
 assert not GLYPHS or abs(without_support["known characters"][0] - 0.58) < 0.015, without_support
 
 # %% [markdown]
-# **What you saw.** Only one: fixed labels on known characters, 58 %. The other three lie within two points of 20 %. A meta-learner that is trained on such tasks finds this way out, since it is the easiest. It learns to recognise, not to learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, nobody can do without the support.)
+# **What you saw.** Only one: fixed labels on known characters, 58 %. The other three lie within two points of 20 %. A meta-learner that is trained on such tasks can take this way out. Then it recognises and does not learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, no learner can do without the support.)
 
 # %% [markdown]
-# ### Exercise 1.4 ●●○○○ Split somebody's data
+# ### Exercise 1.4 ●●○○○ Split a botanist's data
 # *5 minutes. Why it matters: all four run, and all four give you a percentage.*
 #
 # You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. You meta-train a learner. Botanists will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.

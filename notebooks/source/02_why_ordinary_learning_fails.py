@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | write a model as a function of its parameters · compute what pooled training converges to · tune a baseline's rate without cheating · say what each of the three ordinary ways lacks |
 # | **You need** | [01](01_what_is_a_task.ipynb) (task, support, query) and a little NumPy |
-# | **Time** | 35 minutes to read, 30 for the exercises, about 20 seconds to run |
+# | **Time** | 40 minutes to read, 30 for the exercises, about 20 seconds to run |
 # | **Skip it if** | you can say which function minimises $\mathbb{E}\,(f(x) - y)^2$, and why that ends the case for pooled training |
 
 # %% tags=["setup"]
@@ -39,10 +39,13 @@ task, wave = five_points()
 
 # %% tags=["hide-input"]
 figure = figures.fits({}, grid=task.query.x, support=task.support, truth=task.query.y, title="five points, one wave")
-figures.show(figure, alt="Five dots in the right half of the picture, and the grey sine wave of height 3 that they were taken from.")
+figures.show(figure, alt="Five dots, from a little left of the middle to the right, and the grey sine wave of height 3 that they were taken from.")
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert -1 < task.support.x.min() < 0 and task.support.x.max() > 4 and wave.amplitude[0] == 3
 
 # %% [markdown]
-# Somebody who knows that this is a sine can finish the curve from the dots: five points settle its height and its shift. Can a network?
+# If you know that this is a sine, you can finish the curve from the dots: five points settle its height and its shift. Can a network?
 
 # %% [markdown]
 # ## A model is a function of its parameters
@@ -76,7 +79,7 @@ figures.show(figure, alt="Two straight lines over the five points: one rises, on
 #
 # $$L(\theta, x, y) = \frac{1}{n} \sum_{j=1}^{n} \big(f(x_j;\ \theta) - y_j\big)^2$$
 #
-# `grad` turns a loss into a function that returns the loss's gradient with respect to its first argument. Notebook 04 opens it up; until then it is a black box. It can follow `+`, `*`, `@`, and the `mean` that comes with it (not `np.mean`).
+# `grad` turns a loss into a function that returns the loss's gradient with respect to its first argument. Notebook 04 opens it up; until then it is a black box. It can follow `+`, `-`, `*`, `**`, `@`, and the `mean` that comes with it (not `np.mean`).
 #
 # **Predict.** `theta` is a dict with the keys `"w"` and `"b"`. What will `grad(loss_line)(theta, x, y)` return: one number, one array, or a dict?
 
@@ -209,13 +212,15 @@ for name, params in scratch.items():
 # %% tags=["hide-input"]
 curves = {name: network.apply(params, task.query.x) for name, params in scratch.items()}
 figure = figures.fits(curves, grid=task.query.x, support=task.support, truth=task.query.y, title="from scratch, 500 steps")
-figures.show(figure, alt="Three curves go through all five points and part to the left of them, far above or below the true wave.")
+figures.show(figure, alt="Three curves go through all five points and part to the left of them, far below the true wave.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 zero_error = np.mean(task.query.y**2)
 assert abs(zero_error - 4.4) < 0.05
 assert all(loss(params, *task.support) < 0.01 for params in scratch.values())
 assert all(loss(params, *task.query) > 3 * zero_error for params in scratch.values())
+at_left = np.array([network.apply(params, task.query.x[:41])[:, 0] for params in scratch.values()])  # x from -5 to -3
+assert np.all(at_left < task.query.y[:41, 0] - 3) and np.ptp(at_left[:, 0]) > 1, at_left[:, 0]
 
 # %% [markdown]
 # **What you saw.** All three fit the five points, and all three are several times *worse* than saying 0. To the left of the points they do not even agree with each other: there, the random start decides, not the data.
@@ -302,7 +307,7 @@ assert abs(np.ptp(network.apply(pooled, grid)) / 2 - 1.62) < 0.25
 assert np.sqrt(np.mean((network.apply(pooled, grid) - average) ** 2)) < 0.15
 
 # %% [markdown]
-# **What you saw.** A wave, and a low one: its height is 1.6. It runs through the middle of all the others and follows none of them. With an error of about 3 it beats saying 0, which gives 4.25 over the whole family (half the mean of the squared heights, since the mean of a squared sine is one half). It is a little right about everybody and quite right about nobody.
+# **What you saw.** A wave, and a low one: its height is 1.6. It runs through the middle of all the others and follows none of them. With an error of about 3 it beats saying 0, which gives 4.25 over the whole family (half the mean of the squared heights, since the mean of a squared sine is one half). It is a little right about all of them and quite right about none.
 
 # %% [markdown]
 # ## Which curve is that?
@@ -399,11 +404,13 @@ with figures.style():
     axes.axvline(errors.mean(), color=figures.look("pooled")[0], linewidth=2)
     axes.text(errors.mean() + 0.2, 0.9 * axes.get_ylim()[1], f"mean: {errors.mean():.2f}", fontsize=9)
     axes.set(xlabel="mean squared error of −1.62 cos x on one wave", ylabel="waves")
-figures.show(figure, alt="A histogram with a long tail: few waves lie near zero, many between 1 and 5, some beyond 10. The mean is about 3.")
+figures.show(figure, alt="A histogram with a long tail: errors near 1 are the most common, and some lie beyond 10. The mean is about 3.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert abs(errors.mean() - 3.0) < 0.08
 assert abs(100 * np.mean(errors < 0.5) - 13) < 2
+heights, edges = np.histogram(errors, bins=40)
+assert 0.2 < edges[heights.argmax()] < 1.6 and errors.max() > 10
 assert abs((4.9**2 / 12 + 2.55**2) / 2 - 4.25) < 0.01
 
 # %% [markdown]
@@ -414,7 +421,7 @@ assert abs((4.9**2 / 12 + 2.55**2) / 2 - 4.25) < 0.01
 # %% [markdown]
 # ## Transfer: start from the average, then fine-tune
 #
-# The third ordinary way does look. It is what everybody does with a large pre-trained model: take the pooled parameters as the start, and let a few gradient steps on the support set adapt them to the new task. Now the dicts pay off. `params` stays; every task gets its own `phi`.
+# The third ordinary way does look. It is what is usually done with a large pre-trained model: take the pooled parameters as the start, and let a few gradient steps on the support set adapt them to the new task. Now the dicts pay off. `params` stays; every task gets its own `phi`.
 
 # %% tags=["setup"]
 def fine_tune(params, support, inner_lr, inner_steps):
@@ -537,6 +544,8 @@ means = {name: score.mean for name, score in scores.items()}
 assert 3.6 < means["from scratch"] < 4.6, means
 assert 2.7 < means["pooled"] < 3.3, means
 assert 2.25 < means["fine-tuned"] < 2.75, means
+assert means["fine-tuned"] > sweeps["pooled"].settings["score"] and means["from scratch"] > sweeps["scratch"].settings["score"]
+assert abs(scores["fine-tuned"].half_width - 0.2) < 0.05, scores
 
 # %% [markdown]
 # **What you saw.** Larger. The meta-validation waves happened to be easy, and the settings were the best *on those waves*. Fine-tuning gets to about 2.5: it helps, since it looks at the support set, but most of the error stays. From scratch ends near saying 0 (4.25), and no longer far above it: the tuning found out that a random network does best to move very little. (The paper on MAML reports 2.41, 2.23 and 2.19 for such a baseline after 1, 5 and 10 steps on its own tasks. Ours is of the same kind, and no straw man.)
@@ -562,6 +571,10 @@ assert round(before["pooled"], 2) == 2.19 and round(after["pooled"], 2) == 0.85
 on_points = both.losses(0)["scratch"]
 both.rates = both.rates | {"scratch": 0.01}
 assert both.losses(10)["scratch"] < on_points - 0.3 and both.errors(10)["scratch"] > before["scratch"]
+shipped, rate = weights.load("sinusoid_pooled"), both.rates["pooled"]
+adapted = [(one, fine_tune(shipped, one.support, rate, 10)) for one in each(five_shot.sample(100, default_rng(7)))]
+kept = np.array([[loss(phi, *part) / loss(shipped, *part) for part in one] for one, phi in adapted])  # support, query
+assert np.median(kept[:, 0]) < 0.3 and np.median(kept[:, 1]) > 0.45, np.median(kept, axis=0)
 
 # %% [markdown]
 # **What you saw.** The random start goes from 4.96 to 4.89: it hardly moves. Give it a larger rate, 0.01, and it does get nearer to the five points; but its error on the whole wave *rises*. The pooled start goes from 2.19 to 0.85. That looks good, and it is luck: this wave happens to lie near the average. Keep the tick and the step, press **A new wave** a few times, and compare its two columns: the five points are often met well, and the error on the whole wave falls much less, or hardly at all.
@@ -569,9 +582,9 @@ assert both.losses(10)["scratch"] < on_points - 0.3 and both.errors(10)["scratch
 # %% [markdown]
 # ## Why so little?
 #
-# Pooled training asked for *one curve that is as good as possible for all tasks together*. It never asked for a place from which *five points and a few steps lead to the right curve*. At its minimum the gradients of all tasks add up to zero: every task pulls in its own direction, and nobody asked how far a pull would carry.
+# Pooled training asked for *one curve that is as good as possible for all tasks together*. It never asked for a place from which *five points and a few steps lead to the right curve*. At its minimum the gradients of all tasks add up to zero: every task pulls in its own direction, and how far a pull would carry was never asked.
 #
-# You can see it. Take one point at $x = 3$, ask the network to go up there by 1, let it take one gradient step, and look at how the *whole* curve answers. Somebody who knows the family would also move the places far away: waves that are higher at $x = 3$ are, on average, higher one wavelength (about 6.3) to the left, and lower in between. That is the grey curve: at each x, by how much a wave is higher on average when it is higher by 1 at $x = 3$.
+# You can see it. Take one point at $x = 3$, ask the network to go up there by 1, let it take one gradient step, and look at how the *whole* curve answers. If you knew the family, you would also move the places far away: waves that are higher at $x = 3$ are, on average, higher one wavelength (about 6.3) to the left, and lower in between. That is the grey curve: at each x, by how much a wave is higher on average when it is higher by 1 at $x = 3$.
 #
 # Below, the same step from the pooled start and from one that was **trained to be fine-tuned** (`MAML` in the code, after the method that found it). It has the same 1,761 numbers and learned from the same family; notebook 05 builds it.
 #
@@ -669,7 +682,7 @@ assert np.isclose(right_losses[0], query_losses[0])
 assert np.mean(query_losses) > 1.15 * np.mean(right_losses), (np.mean(query_losses), np.mean(right_losses))
 
 # %% [markdown]
-# **What you saw.** The first task agrees to the last digit, so a test on one task finds nothing. Over 200 tasks the error is larger: each task starts from a curve that was fitted to *other* waves, the last ones most of all. (The same happens in PyTorch when an optimiser adapts the model itself and nobody puts a copy back.) New dicts, always.
+# **What you saw.** The first task agrees to the last digit, so a test on one task finds nothing. Over 200 tasks the error is larger: each task starts from a curve that was fitted to *other* waves, the last ones most of all. (The same happens in PyTorch when an optimiser adapts the model itself and no copy is put back.) New dicts, always.
 #
 # **One axis too few.** A label array of shape `(n,)` beside outputs of shape `(n, 1)` broadcasts to `(n, n)`: every output is compared with every label.
 #
@@ -689,7 +702,7 @@ print("labels: ", flat.round(2))
 print("outputs:", network.apply(params, task.support.x)[:, 0].round(2))
 
 # %% [markdown]
-# **What you saw.** The mean of the five labels, everywhere, and no error message. It is the same sentence as above: whoever must give one answer to many labels gives their mean. The packaged loss refuses such shapes:
+# **What you saw.** The mean of the five labels, everywhere, and no error message. It is the same sentence as above: a learner that must give one answer to many labels gives their mean. The packaged loss refuses such shapes:
 
 # %%
 try:
@@ -707,15 +720,15 @@ assert np.allclose(network.apply(params, task.support.x), flat.mean(), atol=0.01
 #
 # <details><summary>Answer</summary>
 #
-# Yes. The inputs now say which wave it is, so $\mathbb{E}[y \mid x, A, p]$ is that wave itself, and the floor is 0. In real tasks nobody hands you these two numbers. The support set has to take their place.
+# Yes. The inputs now say which wave it is, so $\mathbb{E}[y \mid x, A, p]$ is that wave itself, and the floor is 0. In real tasks you are not given these two numbers. The support set has to take their place.
 #
 # </details>
 #
-# **2.** Somebody draws the phases from the whole circle, $[0, 2\pi]$. Which curve does pooled training converge to?
+# **2.** Suppose that the phases came from the whole circle, $[0, 2\pi]$. Which curve does pooled training converge to?
 #
 # <details><summary>Answer</summary>
 #
-# To 0. For each wave there is now its mirror image, and the mean of $\sin(x - p)$ over a whole circle of phases is 0 at every x. The average would then be no better than saying nothing.
+# To 0. For each wave there is now its mirror image, and the mean of $\sin(x - p)$ over a whole circle of phases is 0 at every x. The average would then be no better than saying 0.
 #
 # </details>
 #
@@ -723,9 +736,16 @@ assert np.allclose(network.apply(params, task.support.x), flat.mean(), atol=0.01
 #
 # <details><summary>Answer</summary>
 #
-# Neither helps. The optimiser has already done all that it was asked for. Infinitely many curves go through five points, and what is missing is a reason to prefer sines. That reason can only come from other tasks.
+# Neither helps. The optimiser has already done all that it was asked for. Infinitely many curves go through five points, and what is missing is a reason to prefer sines. You can give it by hand, if you know the family: $A \sin(x - p)$ is $a \sin x + b \cos x$, so least squares on these two features finds the wave exactly. Where you do not know the family well enough for that, the reason has to come from other tasks.
 #
 # </details>
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+features = [np.hstack([np.sin(part.x), np.cos(part.x)]) for part in task]
+two_numbers = np.linalg.lstsq(features[0], task.support.y, rcond=None)[0]
+assert np.abs(features[1] @ two_numbers - task.query.y).max() < 1e-10
+whole_circle = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
+assert np.abs(np.sin(grid - whole_circle).mean(axis=1)).max() < 1e-10
 
 # %% [markdown]
 # ## What you can do now

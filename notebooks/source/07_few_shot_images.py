@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Few-shot images
 #
-# From here on a task is five pictures of letters in a script that you have never seen. Comparing pixels names 43 % of further drawings rightly. On this page the `adapt` of notebook 05, not one line of it changed, gets **97 %** with one gradient step, judged as the papers judge it. Then the same weights, on drawings of the same letters, do far worse. By the end you can make either happen, and you know which of them a user would meet.
+# From here on a task is five pictures of letters in a script that you have never seen. Comparing pixels names 43 % of further drawings rightly. On this page the `adapt` of notebook 05, not one line of it changed, gets **97 %** with one gradient step, all queries of a task judged together, as in MAML's own code. Then the same weights, on drawings of the same letters, do far worse. By the end you can make either happen, and you know which of them a user would meet.
 #
 # > **Recall.** Notebook 03 had a learner that scored 100 % and looked at no picture. What did it look at?
 # >
 # > <details><summary>Answer</summary>
 # >
-# > At the query set as a whole: it knew that the queries came sorted, five of each class, and counted along. Whoever may look at all queries at once can use how they are *composed*. That was called transductive. On this page a network does it, and nobody asked it to.
+# > At the query set as a whole: it knew that the queries came sorted, five of each class, and counted along. If you may look at all queries at once, you can use how they are *composed*. That was called transductive. On this page a network does it, and nobody asked it to.
 # >
 # > </details>
 
@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | draw image tasks and look at them before you model · say what pixels can do and why they fail · build Conv4 from four equal blocks · adapt it with the `adapt` you know · test a split for leaks · say what batch normalisation saw, and what that is worth |
 # | **You need** | [01](01_what_is_a_task.ipynb) (splits), [03](03_measuring_adaptation.ipynb) (`evaluate`, intervals) and [05](05_maml_from_zero.ipynb) (both loops, `torch.func`) |
-# | **Time** | 45 minutes to read, 40 for the exercises, about 45 seconds to run |
+# | **Time** | 50 minutes to read, 40 for the exercises, about 45 seconds to run |
 # | **Skip it if** | you can say on what the accuracy of a published MAML depends, beside its weights and the support set |
 
 # %% tags=["setup"]
@@ -121,7 +121,7 @@ print("query  ", tasks.query.x.shape, tasks.query.y.shape)
 # %% [markdown]
 # ## Look before you model
 #
-# Twenty seconds of looking save an evening. Look at one task, and at the numbers behind the pictures.
+# Look at one task, and at the numbers behind the pictures.
 
 # %% tags=["hide-input"]
 task = one(tasks, 0)
@@ -135,7 +135,7 @@ print(f"ink in the topmost row: {np.mean(pixels[:, :, 0] > 127):.1%}")
 print("equal drawings:", pixels.size // 784 - len({drawing.tobytes() for letter in pixels for drawing in letter}))
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert pixels.shape == (671, 20, 28, 28) and len(splits.train) == 2166
+assert pixels.shape == (671, 20, 28, 28) and len(splits.train) == 2166 and 4 * 2166 == 8664
 assert tasks.support.x.shape == (600, 5, 1, 28, 28) and tasks.query.y.shape == (600, 25)
 assert 0.05 < np.mean(pixels > 127) < 0.09 and np.mean(pixels[:, :, 0] > 127) < 0.005
 assert len({drawing.tobytes() for letter in pixels for drawing in letter}) == 13_420
@@ -143,13 +143,13 @@ assert len({drawing.tobytes() for letter in pixels for drawing in letter}) == 13
 # %% [markdown]
 # What to look for, in any set of pictures:
 #
-# - **Is ink 1 or paper 1?** Few of the pixels are large, and the rim is nought: ink is 1. Data sets store it either way round, and a network that was trained on one fails on the other without a word (see *What can go wrong*).
+# - **Is ink 1 or paper 1?** Few of the pixels are large, and the rim is all but empty: ink is 1. Data sets store it either way round, and a network that was trained on one fails on the other without a word (see *What can go wrong*).
 # - **Do rows hold one class each?** If a row holds two letters, the labels are shifted.
 # - **What differs within a row?** Here slant, size, place, thickness: what a learner must learn to overlook.
 # - **Are there equal pictures?** None here. If there are some in your data, you want to know before you split.
 # - **How much is left at this size?** 28 × 28 pixels are what the papers use. If you cannot tell two letters apart, do not expect it of a network.
 #
-# One more trick of the papers, before we model. Turn a letter by a quarter, and you have a picture that nobody has in their alphabet. `rotations=True` counts every letter as **four classes**, one for each quarter turn: 2,166 letters become 8,664 classes. It is meant for training: the network that comes with this page was trained so, and all tests here are on upright letters. Some tables have it in the test, too, which is another test. (And an O that is turned is an O: a few of the new classes cannot be told apart.)
+# One more trick before we model, from Santoro and others (2016). Turn a letter by a quarter, and you mostly have a picture that stands in no alphabet. `rotations=True` counts every letter as **four classes**, one for each quarter turn: 2,166 letters become 8,664 classes. It is meant for training: the network that comes with this page was trained so, and all tests here are on upright letters. Some tables have it in the test, too, which is another test. (And an O that is turned is an O: a few of the new classes cannot be told apart.)
 
 # %% tags=["hide-input"]
 turned = np.stack([np.rot90(splits.train.images[40, :4] / 255, turn, axes=(1, 2)) for turn in range(4)])
@@ -227,11 +227,12 @@ figures.show(figure, alt="Four dots with short 95 % intervals, from ink at 35 % 
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 percent = {name: 100 * found.mean for name, found in by_hand.items()}
-assert abs(percent["ink"] - 35) < 1 and abs(percent["pixels"] - 43.3) < 0.5, percent
-assert abs(percent["blurred"] - 65) < 1 and abs(percent["centred, blurred"] - 79) < 1, percent
+assert abs(percent["ink"] - 35) < 0.5 and abs(percent["pixels"] - 43.3) < 0.5, percent
+assert percent["ink"] - 20 > 0.55 * (percent["pixels"] - 20), percent
+assert abs(percent["blurred"] - 64) < 0.5 and abs(percent["centred, blurred"] - 79) < 1, percent
 
 # %% [markdown]
-# **What you saw.** One number, the ink, already gives 35 %. That is most of what pixels have above chance: 43 % is not much *reading*. And two lines of thought, no learning, take it to 79 %. Remember that figure. Whoever shows you a meta-learner at 75 % on letters has not beaten somebody who moves and blurs them.
+# **What you saw.** One number, the ink, already gives 35 %. That is most of what pixels have above chance: 43 % is not much *reading*. And two lines of thought, no learning, take it to 79 %. A meta-learner at 75 % on letters has not beaten moving and blurring them.
 #
 # ### Why not 95?
 #
@@ -251,7 +252,7 @@ rows = [
 figures.table([(name, f"{far:.0f}") for name, far in rows], columns=("from a drawing to …", "squared distance"))
 
 # %% [markdown]
-# Moved by three pixels, a drawing is farther from itself than from somebody else's drawing, and almost as far as from another letter. And the *nearest* of all is the empty page. The reason is in
+# Moved by three pixels, a drawing is farther from itself than from another drawing of its letter, and almost as far as from another letter. And the *nearest* of all is the empty page. The reason is in
 #
 # $$\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2\,a \cdot b .$$
 #
@@ -279,7 +280,7 @@ assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 # %% [markdown]
 # ## Conv4: one block, four times
 #
-# The network of this field is called **Conv4**. Matching Networks, MAML, Reptile and Prototypical Networks were all measured on it. It is one block, four times over, and one linear layer. A block does four things to a batch $h$ of shape (pictures, channels, height, width):
+# The network of this field is called **Conv4**; it comes from Matching Networks. Prototypical Networks use it as you see it here. (MAML and Reptile, on Omniglot, had no pooling: their convolutions moved by two pixels.) It is one block, four times over, and one linear layer. A block does four things to a batch $h$ of shape (pictures, channels, height, width):
 #
 # **1. Convolve.** Output channel $c$ is a weighted sum over the 3 × 3 neighbours in all input channels $c'$, with the same weights at every place:
 #
@@ -374,7 +375,7 @@ print(f"largest difference from the packaged one: {difference:.0e}")
 print("parameters:", sum(p.numel() for p in shipped.values()))
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert difference < 1e-4 and sum(p.numel() for p in shipped.values()) == 28_485
+assert difference < 1e-4 and sum(p.numel() for p in shipped.values()) == 28_485 < 40 * 28 * 28
 
 # %% [markdown]
 # Some 28,000 numbers, fewer than there are pixels in forty drawings. Here is what the first block makes of one letter, in two of its 32 channels:
@@ -494,7 +495,8 @@ figure = figures.adaptation_curves({name: 100 * curve.scores for name, curve in 
 axes = figure.axes[0]
 axes.axhline(100 * by_hand["centred, blurred"].mean, color=figures.QUIET, linewidth=0.9, linestyle=(0, (2, 2)))
 axes.annotate("centred, blurred pixels", (1.1, 100 * by_hand["centred, blurred"].mean), xytext=(0, 3), textcoords="offset points", fontsize=8.5, color=figures.QUIET)
-figures.show(figure, alt="Query accuracy after 0 to 5 inner steps. All three begin at chance, 20 %. The shipped start jumps to 97 % in one step and stays; the one trained on this page rises to 64 and then 76 %; the random one climbs slowly to 58 %. A line marks 79 %.")
+after = {name: np.round(100 * curve.mean).astype(int) for name, curve in curves.items()}
+figures.show(figure, alt=f"Query accuracy after 0 to 5 inner steps. All three begin at chance, 20 %. The shipped start jumps to {after['shipped'][1]} % in one step and stays; the one trained on this page rises to {after['your own'][1]} and then {after['your own'][5]} %; the random one climbs slowly to {after['random start'][5]} %. A line marks 79 %.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 after = {name: 100 * curve.mean for name, curve in curves.items()}
@@ -503,6 +505,11 @@ assert abs(after["shipped"][1] - 97) < 1.5 and abs(after["shipped"][5] - after["
 assert 54 < after["your own"][1] < 75 and 70 < after["your own"][5] < 87, after
 assert after["random start"][1] < 40 and after["random start"][5] < after["your own"][5] - 10, after
 assert after["random start"][5] > after["random start"][4] + 1, after
+assert np.mean(history[:21]) > 1.4 and np.mean(history[-21:]) < 1.05
+from mlcourse.paths import data_folder
+
+made_by = (data_folder() / "weights" / "glyphs_maml.json").read_text()
+assert all(said in made_by for said in ("--method maml", "meta_steps=6000", "meta_batch_size=4", "channels=32")) and 6000 * 4 == 60 * 200 * 2
 
 # %% [markdown]
 # **What you saw.** All begin at 20 %. Yours needs a few steps, and comes near the pixels that were centred and blurred by hand: 400 tasks buy about what two lines of thought bought. The shipped one is at 97 % after one step. (All of this is transductive, as the printed lines say.) And the random start is not hopeless: it climbs, too, and after five steps it is still climbing. That is training from scratch, the rival which every table should carry.
@@ -571,12 +578,14 @@ figures.table(
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 risen = [100 * (late.mean - early.mean) for early, late in zip(before, after, strict=True)]
-assert after[0].mean > 0.88 and risen[0] > 6 and 0.08 < after[0].mean - after[1].mean < 0.25 and risen[1] < 6, (before, after)
+assert after[0].mean > 0.88 and 6 < risen[0] < 16 and 0.08 < after[0].mean - after[1].mean < 0.22, (before, after)
+assert risen[1] < 100 * (before[1].half_width + after[1].half_width) and 0 < before[0].mean - before[1].mean < 0.1, (before, after)
+assert held_back.images.shape[:2] == (6, 6)
 met = evaluate(one_step, Episodes(splits.train, 5, 1, 5), n_tasks=60, rng=default_rng(0), transductive=True)
 assert abs(met.mean - curves["shipped"].mean[1]) < 0.015, met
 
 # %% [markdown]
-# **What you saw.** The first rose by about ten points, to above 90 %. On letters never met the intervals of before and after overlap: no gain that 60 tasks could show. One network, two figures, some fifteen points between them (about five were there before: the six are easier letters), and all 36 drawings behind the first were "unseen". The gap shrinks as the letters in training grow in number: the shipped start met 2,166, and names these and new ones equally well. It is with small, precious data sets, a dozen classes of your own, that it is large, and there people split by picture.
+# **What you saw.** The first rose by about ten points, to above 90 %. On letters never met the intervals of before and after overlap: no gain that 60 tasks could show. One network, two figures, some fifteen points between them (about five were there before: the six are easier letters), and all 36 drawings behind the first were "unseen". With many letters in training there may be no gap: the shipped start met 2,166, and names these and new ones equally well. With a small, precious data set, a dozen classes of your own, it can be large, and there people split by picture.
 #
 # So do not trust a split. Test it. Three questions catch the plainest leaks: do the parts share **classes**? Do they share **alphabets** (in your data: the same patient, the same camera, the same day)? Do they share **pictures**, pixel by pixel?
 
@@ -800,7 +809,7 @@ def my_each_alone(apply, phi, support_x, query_x):
     return torch.stack([apply(phi, torch.cat([support_x, x[None]]))[-1] for x in query_x])
 
 # %% [markdown]
-# In the package it is one word, `queries="alone"`. The two agree, and our query is back at letter 0, whoever else is judged:
+# In the package it is one word, `queries="alone"`. The two agree, and our query is back at letter 0, whatever else is judged:
 
 # %%
 each_by_itself = replace(one_step, queries="alone")
@@ -815,7 +824,7 @@ assert (mine - theirs).abs().max() < 1e-3 and torch.softmax(mine[0], dim=0)[0] >
 # %% [markdown]
 # ## Two protocols, two numbers
 #
-# The same weights, the same tasks, the same step. Queries judged together, or each alone. We take one query of each class, as the MAML paper does for one shot.
+# The same weights, the same tasks, the same step. Queries judged together, or each alone. We take one query of each class, as MAML's code does for one shot. (It takes three steps at test; we stay with one.)
 #
 # **Predict.** What is it worth to judge them together: half a point, two points, or ten?
 
@@ -831,32 +840,55 @@ print(f"difference, task by task: {difference.mean():.1%} ± {1.96 * difference.
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert abs(100 * together.mean - 98) < 1.2 and abs(100 * alone.mean - 96) < 1.6, (together, alone)
 assert 0.7 < 100 * difference.mean() < 3.2 and difference.mean() > 1.96 * difference.std(ddof=1) / 200**0.5
-assert 1 - alone.mean > 1.5 * (1 - together.mean)
+assert 1 - alone.mean > 1.5 * (1 - together.mean) and abs(100 * difference.mean() - 2) < 1
 
 # %% [markdown]
 # **What you saw.** About two points. It sounds small, but count the errors: alone there are about twice as many. Where papers differ by half a point, two points are a ranking.
 #
-# The published figures are no different. For 5-way 1-shot on Omniglot:
+# It is no different on Omniglot, 5-way 1-shot. Here are the published figures, and ours from a GPU (notebook 09):
 
 # %% tags=["hide-input"]
+from mlcourse import results
+
+def ours(name):
+    run = results.load(str(results.results_folder() / f"omniglot/omniglot_random_{name}_5w1s.json"))
+    found = {row["values"]["transductive"]: row["values"]["accuracy, %"] for row in run["rows"]}
+    seeds = f"{len(run['seeds'])} seed{'s' * (len(run['seeds']) > 1)}"
+    cells = ["{:.2f} ± {:.2f}".format(*found[said]) for said in ("yes", "no")]
+    return *cells, f"{seeds}, {run['hardware']['gpu'].removesuffix(' 80GB HBM3')}"
+
 figures.table(
     [
         ("MAML", "98.7 ± 0.4", "–", "Finn et al., table 1"),
-        ("Reptile", "97.68 ± 0.04", "95.39", "Nichol et al., table 2 (not transductive); quoted by Rajeswaran et al., table 2 (transductive)"),
+        ("MAML, ours", *ours("maml")),
+        ("Reptile", "97.68 ± 0.04", "95.39", "Nichol et al., table 2"),
+        ("Reptile, ours", *ours("reptile")),
     ],
-    "Published accuracy in %, Omniglot, 5-way 1-shot",
+    "Accuracy in %, Omniglot, 5-way 1-shot; at test MAML takes 3 gradient steps, Reptile 50",
     columns=("method", "transductive", "not transductive", "source"),
 )
 
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+from mlcourse.reproduce.omniglot_table import PUBLISHED
+
+printed = {key: PUBLISHED[key].accuracy["5w1s"] for key in (("maml", True), ("reptile", True), ("reptile", False))}
+assert printed == {("maml", True): [98.7, 0.4], ("reptile", True): [97.68, 0.04], ("reptile", False): 95.39}
+assert round(98.7 - 95.39, 1) == 3.3 and round(97.68 - 95.39, 1) == 2.3
+runs = {name: results.load(str(results.results_folder() / f"omniglot/omniglot_random_{name}_5w1s.json")) for name in ("maml", "reptile")}
+pairs_of_ours = {name: [row["values"]["accuracy, %"][0] for row in run["rows"]] for name, run in runs.items()}
+assert {name: round(both - one_by_one, 1) for name, (both, one_by_one) in pairs_of_ours.items()} == {"maml": 1.4, "reptile": 1.7}
+assert all(abs(maml_has - reptile_has) < 0.8 for maml_has, reptile_has in zip(*pairs_of_ours.values(), strict=True)), pairs_of_ours
+assert [run["details"]["recipe"]["inner_steps_test"] for run in runs.values()] == [3, 50]
+
 # %% [markdown]
-# Set MAML's figure beside Reptile's second one, and you see 3.3 points between two methods. Of these, 2.3 lie between two protocols. (We have MAML's figure from the paper itself, 97.68 as a later paper quotes it, and 95.39 from a reader's notes on the table.)
+# Set MAML's published figure beside Reptile's second one, and you see 3.3 points between two methods. Of these, 2.3 lie between two protocols. In our own runs the protocols are 1.4 and 1.7 points apart, the methods less than one.
 #
-# And people stumble over it. In 2018 somebody asked the authors of Reptile why normalisation stays in its training mode at test time ([issue 12](https://github.com/openai/supervised-reptile/issues/12)). In 2022 somebody found that the code of Relation Networks, another well-known method, had 99.6 % this way on Omniglot and about 90 % without ([issue 48](https://github.com/floodsung/LearningToCompare_FSL/issues/48)). Ten points, one line. Part of such a gap is information about the queries. Part is that a network trained to be judged in balanced batches is at a loss without them. The protocol decides in either case.
+# People stumble over it. In 2018 Reptile's authors were asked why normalisation stays in training mode at test time ([issue 12](https://github.com/openai/supervised-reptile/issues/12)). In 2022 a reader of Relation Networks' code reported 99.6 % this way on Omniglot and about 90 % without ([issue 48](https://github.com/floodsung/LearningToCompare_FSL/issues/48)). Ten points, one line. Part of such a gap is information about the queries. Part may be that a network trained to be judged in balanced batches is at a loss without them. The protocol decides in either case.
 
 # %% [markdown]
 # ## What can go wrong
 #
-# **The queries of a user are not balanced.** All the batches above had the same number of each class. A benchmark guarantees this; a user does not. Somebody scans one page on which a single letter stands ten times.
+# **The queries of a user are not balanced.** All the batches above had the same number of each class. A benchmark guarantees this; a user does not. Think of one scanned page on which a single letter stands ten times.
 #
 # We draw ten queries from a task: two of each letter, then more and more of letter 0, at last all ten of it. Same $\theta$, same support set, same step.
 #
@@ -893,15 +925,16 @@ with figures.style():
     axes.annotate("chance", (2, 20), xytext=(0, 3), textcoords="offset points", fontsize=8.5, color=figures.QUIET)
     axes.set(xlabel="how many of the ten queries show letter 0", ylabel="accuracy (%), 60 tasks", ylim=(0, 102), xticks=counts)
     figures.name_ends(axes, ends)
-figures.show(figure, alt="Accuracy against the number of queries of letter 0 among ten. Judged together it falls from 97 % for two over 89 % for six to about half for ten. Judged alone it stays between 93 and 96 %.")
+centre = {name: [100 * scores.mean() for scores in found] for name, found in mixed.items()}
+figures.show(figure, alt=f"Accuracy against the number of queries of letter 0 among ten. Judged together it falls from {centre['together'][0]:.0f} % for two over {centre['together'][2]:.0f} % for six to about half for ten. Judged alone it stays between {min(centre['alone']):.0f} and {max(centre['alone']):.0f} %.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-centre = {name: [100 * scores.mean() for scores in found] for name, found in mixed.items()}
-assert centre["together"][0] > 95 and 40 < centre["together"][-1] < 58, centre
+assert centre["together"][0] > 95 and abs(centre["together"][-1] - 49) < 4, centre
 assert centre["together"] == sorted(centre["together"], reverse=True), centre
 assert min(centre["alone"]) > 90, centre
 of_one_kind = [100 * right(one_step, [*range(10 * k, 10 * k + 10)]).mean() for k in range(1, 5)]
 assert abs(min(of_one_kind) - 53) < 4 and abs(max(of_one_kind) - 69) < 4, of_one_kind
+assert centre["together"][-1] < min(of_one_kind) and max(centre["alone"]) - min(centre["alone"]) < 6, (centre, of_one_kind)
 
 # %% [markdown]
 # **What you saw.** Together falls to about half (49 %; letter 0 is the worst of the five, the others get between 53 and 69 %), alone hardly moves. The likely reason is the subtraction of $\mu_c$. If all the pictures of a batch show letter 0, then what letter 0 is *is* their mean, and it is taken away. What remains are the differences between drawings, and the network reads letters into them.
@@ -920,10 +953,10 @@ in_negative = evaluate(one_step, negative, n_tasks=60, rng=default_rng(0), trans
 print(in_negative)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert 0.55 < in_negative.mean < 0.72, in_negative
+assert abs(1 - in_negative.mean / curves["shipped"].mean[1] - 1 / 3) < 0.06, in_negative
 
 # %% [markdown]
-# A third of the accuracy is gone, and it is still far above chance, so nobody looks for a mistake. You would, since you looked at the pictures first.
+# A third of the accuracy is gone, and it is still far above chance, so it does not look like a mistake. You would find it, since you looked at the pictures first.
 
 # %% [markdown]
 # ## Quiz
@@ -967,10 +1000,10 @@ assert 0.55 < in_negative.mean < 0.72, in_negative
 #
 # ## References
 #
-# - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): table 1 has Omniglot.
-# - A. Nichol, J. Achiam, J. Schulman, *On First-Order Meta-Learning Algorithms*, 2018, [arXiv:1803.02999](https://arxiv.org/abs/1803.02999): scores with and without transduction, apart.
-# - A. Rajeswaran, C. Finn, S. Kakade, S. Levine, *Meta-Learning with Implicit Gradients*, NeurIPS 2019, [arXiv:1909.04630](https://arxiv.org/abs/1909.04630): the table that Reptile's figure is quoted from.
-# - O. Vinyals, C. Blundell, T. Lillicrap, K. Kavukcuoglu, D. Wierstra, *Matching Networks for One Shot Learning*, NeurIPS 2016, [arXiv:1606.04080](https://arxiv.org/abs/1606.04080): Conv4, and rotations as classes.
+# - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): table 1 has Omniglot, appendix A.1 the three steps at test.
+# - A. Nichol, J. Achiam, J. Schulman, *On First-Order Meta-Learning Algorithms*, 2018, [arXiv:1803.02999](https://arxiv.org/abs/1803.02999): table 2 has scores with and without transduction, apart.
+# - A. Santoro and others, *Meta-Learning with Memory-Augmented Neural Networks*, ICML 2016, [PMLR 48](https://proceedings.mlr.press/v48/santoro16.html): turned letters as further classes.
+# - O. Vinyals, C. Blundell, T. Lillicrap, K. Kavukcuoglu, D. Wierstra, *Matching Networks for One Shot Learning*, NeurIPS 2016, [arXiv:1606.04080](https://arxiv.org/abs/1606.04080): Conv4.
 # - S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift*, ICML 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167).
 # - J. Bronskill, J. Gordon, J. Requeima, S. Nowozin, R. Turner, *TaskNorm: Rethinking Batch Normalization for Meta-Learning*, ICML 2020, [arXiv:2003.03284](https://arxiv.org/abs/2003.03284): layers made for this problem.
 # - B. M. Lake, R. Salakhutdinov, J. B. Tenenbaum, *Human-level concept learning through probabilistic program induction*, Science 2015, [doi:10.1126/science.aab3050](https://doi.org/10.1126/science.aab3050): Omniglot.

@@ -18,7 +18,7 @@
 # | --- | --- |
 # | **You will be able to** | build a prototypical network in NumPy and train it · draw its decision regions and say why they have straight edges · say what the *squared* distance buys, and what it does not · train one on images and say what makes its score honest · use it on a folder of your own images |
 # | **You need** | [03](03_measuring_adaptation.ipynb) (nearest class mean, intervals) and [07](07_few_shot_images.ipynb) (episodes of images, Conv4, what batch statistics leak) |
-# | **Time** | 45 minutes to read, 30 for the exercises, about 65 seconds to run |
+# | **Time** | 60 minutes to read, 30 for the exercises, about 65 seconds to run |
 # | **Skip it if** | you can write down the weights of the linear classifier that five support examples amount to |
 
 # %% tags=["setup"]
@@ -39,7 +39,7 @@ letters = glyphs.splits()                     # train, val, test: other scripts
 #
 # Take two drawings of the same letter, and one of another letter (ours are rendered, by simulated drawers). Compare them as notebook 03 did, by the sum of squared differences of their pixels.
 #
-# **Predict.** How often is the *same* letter, drawn by somebody else, farther away than a *different* letter: 1 time in 100, 10 times, or 30 times?
+# **Predict.** How often is the *same* letter, drawn by another hand, farther away than a *different* letter: 1 time in 100, 10 times, or 30 times?
 
 # %%
 pixels = letters.test.images.reshape(len(letters.test), 20, -1) / 255    # (letters, drawers, 784)
@@ -129,7 +129,7 @@ checks.nb08.prototypes(prototypes)
 #
 # $$\log p(y = k \mid x) = \ell_k - \log \sum_j \exp(\ell_j), \qquad \ell_k = -\lVert f_\theta(x) - c_k \rVert^2$$
 #
-# One practical matter: a computer takes $\exp(-1000)$ for nought. Subtract the largest logit from all logits of the row first. The probabilities stay the same (the factor cancels), and at least one exponential is 1. And do not take the logarithm of the finished probability: that of a far class is nought. Use $\ell_k - \log \sum_j \exp(\ell_j)$ as it stands.
+# One practical matter: a computer takes $\exp(-1000)$ for zero. Subtract the largest logit from all logits of the row first. The probabilities stay the same (the factor cancels), and at least one exponential is 1. And do not take the logarithm of the finished probability: that of a far class is zero. Use $\ell_k - \log \sum_j \exp(\ell_j)$ as it stands.
 
 # %% [markdown]
 # ### Exercise 8.2 ●●○○○ From distances to log-probabilities
@@ -169,7 +169,7 @@ checks.nb08.log_probabilities(log_probabilities)
 # </details>
 
 # %% [markdown]
-# The **loss** of a task is the cross-entropy: the mean over its queries of $-\log p(\text{right class})$. It is nought if the network is sure and right, $\log 5 \approx 1.6$ if it spreads its belief over five classes evenly, and large if it is sure and wrong. Support examples make the prototypes, queries are judged. No inner loop, no second gradient: $\theta$ gets the gradient of this loss, task after task. (All of this needs classes. In a regression every example has a label of its own, so there is nothing to take a mean of.)
+# The **loss** of a task is the cross-entropy: the mean over its queries of $-\log p(\text{right class})$. It is zero if the network is sure and right, $\log 5 \approx 1.6$ if it spreads its belief over five classes evenly, and large if it is sure and wrong. Support examples make the prototypes, queries are judged. No inner loop, no second gradient: $\theta$ gets the gradient of this loss, task after task. (All of this needs classes. In a regression every example has a label of its own, so there is nothing to take a mean of.)
 
 # %% [markdown]
 # ## The rule in your hands
@@ -200,7 +200,7 @@ assert np.allclose(along_a_ray, along_a_ray[0])
 # %% [markdown]
 # ## Train it in NumPy
 #
-# To see what is learned, make the problem as small as it can be. A letter stays the same whoever draws it: one thing about a drawing matters, another does not. Here the inputs are points of the plane. **How far** a point lies from the middle says its class; **in which direction** is the drawer's affair and means nothing. A task has three classes, three distances of its own (one from each of three bands, with gaps between the bands), and one example of each.
+# To see what is learned, make the problem as small as it can be. A letter stays the same however it is drawn: one thing about a drawing matters, another does not. Here the inputs are points of the plane. **How far** a point lies from the middle says its class; **in which direction** is the drawer's affair and means nothing. A task has three classes, three distances of its own (one from each of three bands, with gaps between the bands), and one example of each.
 
 # %% tags=["setup"]
 def rings(n_tasks, rng, k_shot=1, n_query=5, n_way=3, band=(0, 0.6)):
@@ -312,6 +312,12 @@ assert np.abs(mine - packaged).max() < 1e-12
 assert np.mean(losses[:20]) > 0.8 and np.mean(losses[-20:]) < 0.05
 assert score(lambda x: network.apply(theta, x)) > 0.99 and score(lambda x: x) < 0.55
 assert score(lambda x: network.apply(theta, x), in_the_gaps) > 0.97
+folded = network.apply(theta, task.query.x)
+along, across = np.linalg.svd(folded - folded.mean(axis=0), full_matrices=False)[1:]
+assert along[0] > 5 * along[1], along
+places = [float(((folded - folded.mean(axis=0)) @ across[0])[task.query.y == k].mean()) for k in range(3)]
+distances = [float(np.linalg.norm(task.query.x[task.query.y == k], axis=1).mean()) for k in range(3)]
+assert np.argsort(places).tolist() in (np.argsort(distances).tolist(), np.argsort(distances)[::-1].tolist()), (places, distances)
 
 # %% [markdown]
 # **What you saw.** From *one* point of it, the whole ring is known, even at distances that no training task had (the last line). The network has learned, from other tasks, that direction does not matter, and has folded each ring into a small heap. In the last panel the heaps lie along one line, in the order of their distances: of its two numbers the network needs one. That is all the learning there is: the support set says where the heaps are.
@@ -434,11 +440,11 @@ figures.show(figure, alt="Four dots with 95 % intervals: nearest class mean on p
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 one_shot, five_shot = scores["learned, 1-shot"], scores["learned, 5-shot"]
 assert abs(one_shot.mean - 0.972) < 0.012 and one_shot.mean - one_shot.half_width > 0.95, one_shot
-assert 1 - five_shot.mean < 0.5 * (1 - one_shot.mean) and not one_shot.transductive
+assert 1 - five_shot.mean < 0.5 * (1 - one_shot.mean) and not one_shot.transductive and round(100 * five_shot.mean) == 99
 assert abs(scores["pixels, 1-shot"].mean - 0.43) < 0.006 and abs(scores["pixels, 5-shot"].mean - 0.725) < 0.008
 
 # %% [markdown]
-# **What you saw.** The rule is the same as on pixels, and so are the tasks. Only the space has changed, and with it 43 has become 97: one example of each letter, of scripts that nobody trained on. Five examples bring it to 99: more than half of the remaining errors go.
+# **What you saw.** The rule is the same as on pixels, and so are the tasks. Only the space has changed, and with it 43 has become 97: one example of each letter, of scripts that were not trained on. Five examples bring it to 99: more than half of the remaining errors go.
 #
 # Here are five of these tasks in the learned space, with one example of each class or more. Choose a query to see what it is compared with. The picture has two directions, the space has 16: the probabilities are computed in all of them.
 #
@@ -500,7 +506,7 @@ with figures.style():
         panel.set(yticks=[], xticks=[0, 1, 2], xlim=(0, 2.5))
         panel.set_title(title, fontsize=9.5)
     figure.supxlabel("squared distance (1 = mean distance to another letter)", fontsize=9)
-figures.show(figure, alt="Histograms of distances. As pixels, those to the same letter and those to another letter overlap almost wholly. In the learned space those to the same letter are heaped near nought, and the others spread far to the right.")
+figures.show(figure, alt="Histograms of distances. As pixels, those to the same letter and those to another letter overlap almost wholly. In the learned space those to the same letter are heaped near zero, and the others spread far to the right.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.mean(near > far) < 0.01
@@ -517,7 +523,7 @@ assert np.mean(near > far) < 0.01
 #
 # $$-\lVert z - c_k \rVert^2 = 2\, c_k^\top z - \lVert c_k \rVert^2 - \lVert z \rVert^2$$
 #
-# The last term is the same for every class, and what is added to all logits alike cancels in the softmax. What is left is linear in $z$: a weight vector and a bias for each class, such as the last layer of any classifier has. Only that nobody trained it: it is read off the support set. The edges would be straight with the plain distance, too: the nearest prototype is the same. What the square adds is that the logits, and so the probabilities, are those of a linear layer.
+# The last term is the same for every class, and what is added to all logits alike cancels in the softmax. What is left is linear in $z$: a weight vector and a bias for each class, such as the last layer of any classifier has. Only that it was not trained: it is read off the support set. The edges would be straight with the plain distance, too: the nearest prototype is the same. What the square adds is that the logits, and so the probabilities, are those of a linear layer.
 
 # %% [markdown]
 # ### Exercise 8.3 ●●○○○ The linear classifier inside
@@ -556,7 +562,7 @@ checks.nb08.as_linear(as_linear)
 # </details>
 
 # %% [markdown]
-# **It makes the mean the right centre.** Which single point $c$ represents points $z_1, \dots, z_K$ best? If "best" means the smallest sum of *squared* distances, set the derivative to nought: $-2 \sum_i (z_i - c) = 0$, so $c$ is the mean. With the plain distance the answer would be another point (the geometric median), with another measure yet another. The rule "take the mean" and the rule "measure squared distance" belong together. The paper shows that the same holds for a whole family of measures, the Bregman divergences; cosine and the plain distance are not among them. (With one example there is nothing to choose: the prototype *is* the example.)
+# **It makes the mean the right centre.** Which single point $c$ represents points $z_1, \dots, z_K$ best? If "best" means the smallest sum of *squared* distances, set the derivative to zero: $-2 \sum_i (z_i - c) = 0$, so $c$ is the mean. With the plain distance the answer would be another point (the geometric median), with another measure yet another. The rule "take the mean" and the rule "measure squared distance" belong together. The paper shows that the same holds for a whole family of measures, the Bregman divergences; cosine and the plain distance are not among them. (With one example there is nothing to choose: the prototype *is* the example.)
 #
 # **And it can be measured.** Three small networks (8 channels), alike but for the measure, each trained for 300 steps: with the squared distance, with the distance itself, and with the cosine of the angle between query and prototype.
 #
@@ -591,7 +597,7 @@ for name, run in runs.items():
 assert runs["cosine"].mean < min(runs["distance"].mean, runs["squared distance"].mean) - 0.10
 
 # %% [markdown]
-# **What you saw.** The cosine is last by more than ten points. It is not that angles say nothing: probably its probabilities are too even to learn much from (see the section on Matching Networks). Between the distance and its square the order is not what the two arguments suggest. Make nothing of that yet: it is one short run each, from one seed and with one rate, and the ± is over tasks; it does not hold the luck of a run.
+# **What you saw.** The cosine is last by more than ten points. It is not that angles say nothing: probably its probabilities are too even to learn much from (see the section on Matching Networks). Make nothing yet of the order of the distance and its square: it is one short run each, from one seed and with one rate, and the ± is over tasks; it does not hold the luck of a run.
 #
 # So `python -m mlcourse reproduce transfer` has trained the network of this page, in full, three times with each measure, each with the rate that did best on the meta-val scripts:
 
@@ -615,12 +621,13 @@ figures.table(stored_rows(["squared distance", "distance", "cosine"], ["glyphs, 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 ours = {row["method"]: {name: mean for name, (mean, _) in row["values"].items()} for row in stored["rows"]}
 one_shots = {name: values["glyphs, 1-shot"] for name, values in ours.items()}
-assert 20 < one_shots["squared distance"] - one_shots["cosine"] < 26
-assert 0 <= one_shots["distance"] - one_shots["squared distance"] < 0.5
-assert max(spreads["cosine"].values()) < 5 and len(stored["seeds"]) == 3
+five_shots = {name: values["glyphs, 5-shot"] for name, values in ours.items()}
+assert 20 < one_shots["squared distance"] - one_shots["cosine"] < 26 and round(five_shots["squared distance"] - five_shots["cosine"]) == 16
+assert 0 <= one_shots["distance"] - one_shots["squared distance"] < 0.5 and 0 <= five_shots["distance"] - five_shots["squared distance"] < 0.2
+assert max(spreads["cosine"].values()) < 2 and len(stored["seeds"]) == 3
 
 # %% [markdown]
-# In full training the cosine stays more than twenty points behind, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. Nor does it show that the mean is its right centre: with one example the mean is the example, and with five the two columns are as good as equal. What the square buys here is convenience: a linear classifier, and a centre that is a plain mean. (The paper compares the squared distance with the cosine only.)
+# In full training the cosine stays behind, by more than twenty points with one example and sixteen with five, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. Nor does it show that the mean is its right centre: with one example the mean is the example, and with five the two columns are as good as equal. What the square buys here is convenience: a linear classifier, and a centre that is a plain mean. (The paper compares the squared distance with the cosine only.)
 
 # %% [markdown]
 # ## How to train for a test of five classes
@@ -644,7 +651,7 @@ print(f"difference {100 * difference.mean():.1f} ± {100 * half_width:.1f} point
 assert difference.mean() - half_width > 0 and 0.005 < difference.mean() < 0.05
 
 # %% [markdown]
-# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of nought. (It is taken task by task, as the quiz of notebook 03 advised: both met the same tasks.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images. (All use the learning rate that was chosen for the 20-way 1-shot training; the other two might do a little better with their own.)
+# **What you saw.** More classes win by about two points, and the interval of the *difference* is clear of zero. (It is taken task by task, as the quiz of notebook 03 advised: both met the same tasks.) But again it is one seed. Here are the stored runs, three of each and in full, and with them a training on five shots; all saw the same number of images. (All use the learning rate that was chosen for the 20-way 1-shot training; the other two might do a little better with their own.)
 
 # %% tags=["hide-input"]
 figures.table(stored_rows(["squared distance", "squared distance, 5-way training", "squared distance, 5-shot training"],
@@ -653,13 +660,13 @@ figures.table(stored_rows(["squared distance", "squared distance, 5-way training
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 1 < one_shots["squared distance"] - one_shots["squared distance, 5-way training"] < 1.5
-assert all(spreads[name]["glyphs, 1-shot"] < 0.6 for name in ("squared distance", "squared distance, 5-way training"))
+assert max(spreads[name]["glyphs, 1-shot"] for name in ("squared distance", "squared distance, 5-way training")) < 0.6
 for column in ("glyphs, 1-shot", "glyphs, 5-shot"):
     assert ours["squared distance, 5-shot training"][column] < ours["squared distance"][column] - 0.3
 assert round(ours["squared distance"]["glyphs, 5-shot"]) == 99
 
 # %% [markdown]
-# **More classes** help with three seeds, too, by a little more than one point; the spread over seeds is about half of that. Probably a harder task in training makes the easier one of the test easy. **Five shots** in training help neither test here, not even that with five shots: probably because five images of each class go into a mean, so that fewer are left to be judged and fewer steps are taken with the same images. The paper advises the same number of shots in training as in the test; with as small a budget as ours, one shot served for both.
+# **More classes** help with three seeds, too, by a little more than one point; the spread over seeds is at most about half of that. Probably a harder task in training makes the easier one of the test easy. **Five shots** in training help neither test here, not even that with five shots: probably because five images of each class go into a mean, so that fewer are left to be judged and fewer steps are taken with the same images. The paper advises the same number of shots in training as in the test; with as small a budget as ours, one shot served for both.
 #
 # The other way round, the network that was trained with one shot only gets better when the test gives it five: 99 %.
 
@@ -670,7 +677,7 @@ assert round(ours["squared distance"]["glyphs, 5-shot"]) == 99
 
 # %% [markdown]
 # ### Exercise 8.4 ●●○○○ One more example
-# *5 minutes. Why it matters: in use, new examples come in one by one, and nobody wants to train again.*
+# *5 minutes. Why it matters: in use, new examples come in one by one, and you do not want to train again.*
 #
 # A class has a `prototype`, the mean of `count` embedded examples. A new `embedding` of the same class arrives. Return the new prototype and the new count. The old examples are no longer there.
 
@@ -755,7 +762,7 @@ assert attention.max() < 0.25 and attention.min() > 0.15 and beliefs.max(axis=1)
 assert matched.mean > 0.93 and round(np.e / (np.e + 4), 2) == 0.40 and round(np.e / (np.e + 19), 2) == 0.13
 
 # %% [markdown]
-# **What you saw.** The squared distance commits itself; the cosine gives everybody about a fifth. It is mostly right all the same, because accuracy asks only which weight is the *largest*.
+# **What you saw.** The squared distance commits itself; the cosine gives each about a fifth. It is mostly right all the same, because accuracy asks only which weight is the *largest*.
 #
 # Why so even? Our embeddings come out of a ReLU, so none of their numbers is negative, cosines lie between 0 and 1, and their exponentials between 1 and $e$. However sure the network is, among five examples no attention exceeds 0.40, and among twenty 0.13. Trained with plain cosines it has little to gain by being right: this is probably the larger part of what held the cosine back above. Put it to the test: multiply the cosines in `cosine` by 10 and call `short_run(cosine)` again. (Later work multiplies them by a learned number: Gidaris and Komodakis, 2018.)
 #
@@ -794,13 +801,18 @@ assert round(ours["squared distance"]["Omniglot, 1-shot"]) == 90
 assert round(ours["nearest class mean on pixels"]["Omniglot, 1-shot"]) == 42
 assert 1.8 < ours["trained on Omniglot"]["Omniglot, 1-shot"] - ours["squared distance"]["Omniglot, 1-shot"] < 2.5
 assert 5.5 < ours["squared distance"]["glyphs, 1-shot"] - ours["trained on Omniglot"]["glyphs, 1-shot"] < 6.5
+assert round(ours["squared distance"]["glyphs, 1-shot"]) == 97 and round(ours["trained on Omniglot"]["Omniglot, 1-shot"]) == 93
+longer = results.load(str(results.results_folder() / "omniglot/omniglot_alphabets_protonet_5w1s.json"))
+recipe = longer["details"]["recipe"]
+assert round(longer["rows"][0]["values"]["accuracy, %"][0], 1) == 96.3 and len(longer["seeds"]) == 1
+assert (recipe["channels"], recipe["meta_steps"]) == (32, 3000) and "quarter turns count as classes in training" in longer["protocol"]
 assert round(ours["trained on Omniglot"]["glyphs, 1-shot"]) == 91
 assert sum(map(len, overlap.TESTED_ELSEWHERE.values())) == 12
 
 # %% [markdown]
 # **What you saw.** It carries. Without a single handwritten image it is right 90 times out of 100 on Omniglot's unseen alphabets, where pixels reach 42, and a network trained on Omniglot itself, as briefly and with the same settings, is two points better. And it works the other way round: trained on handwriting, it is right 91 times out of 100 on the rendered scripts.
 #
-# What does it cost? Compare within a column, since Omniglot is simply the harder test: on Omniglot two points against the network trained there, and on the glyphs, the other way round, six. (The learning rate was chosen on the glyphs, for both.) (Longer training, rotated letters as extra classes and more channels bring Omniglot's score further up; notebook 09 has the table of the papers.)
+# What does it cost? Compare within a column, since the tests are not equally hard: each with its own training, 97 on the glyphs and 93 on Omniglot. On Omniglot it costs two points, on the glyphs, the other way round, six. (The learning rate was chosen on the glyphs, for both.) Twice the steps, more queries a task, turned letters as extra classes and 32 channels took these alphabets to 96.3 (one seed). Notebook 09 has the papers' table.
 
 # %% [markdown]
 # ## Your own images
@@ -885,11 +897,11 @@ figures.table(
 drawing_rows = {row["method"]: row["values"]["Omniglot, 1-shot"][0] for row in drawing_table["rows"]}
 assert round(drawing_rows["the browser's own arithmetic"], 1) == round(drawing_rows["torch, float32"], 1) == 98.1
 assert round(drawing_rows["nearest class mean on the pixels"]) == 73
-assert drawing_table["details"]["browser and torch"]["Omniglot"]["log-probability"] < 1e-4
+assert all(apart["log-probability"] < 1e-4 for apart in drawing_table["details"]["browser and torch"].values())
 assert len(drawing_table["details"]["browser and torch"]) == 2 and DrawOnce().probabilities().argmax() == 2
 
 # %% [markdown]
-# Two figures are worth a look. The browser's JavaScript scores exactly what torch does, because it computes the same numbers (their log-probabilities differ by less than 0.0001). And the *pixels* have risen from 42 to 73 %, only because every drawing now has the same place, size and pen. How data are brought into form is part of a method, and must be the same in training and in use.
+# The browser's JavaScript scores exactly what torch does, because it computes the same numbers (their log-probabilities differ by less than 0.0001). And the *pixels* rose from 42 to 73 %, only because every drawing now has the same place, size and pen. How data are brought into form is part of a method, and must be the same in training and in use.
 #
 # This is the space in which your drawings are compared, with letters that were not trained on:
 
@@ -899,7 +911,7 @@ PrototypeExplorer.shipped(view="space")
 # %% [markdown]
 # ## What can go wrong
 #
-# **The queries help to make their own prototypes.** Somebody embeds support and query in one array and averages each class over all of it. It runs. The cell below does it to the pixel baseline, which learns nothing.
+# **The queries help to make their own prototypes.** You embed support and query in one array and average each class over all of it. It runs. The cell below does it to the pixel baseline, which learns nothing.
 #
 # **Predict.** Honestly it scores 43 %. And with the leak?
 
@@ -916,7 +928,7 @@ leaked = np.mean([leaky(task) for task in each(shots[1].sample(200, default_rng(
 print(f"{leaked:.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert 0.98 < leaked < 0.997, leaked
+assert 0.985 < leaked < 0.997 and leaked > one_shot.mean, leaked
 
 # %% [markdown]
 # **What you saw.** 99 %, better than the trained network, from raw pixels. Each query pulls its class's mean towards itself. A learner of the form `(support, query_x) -> predictions` cannot do this, since it never gets a query label: that is why `evaluate` takes nothing else.
@@ -941,7 +953,7 @@ print(f"log 3 = {np.log(3):.4f}")
 assert abs(np.mean(wrong_losses[-20:]) - np.log(3)) < 0.003
 
 # %% [markdown]
-# The loss stays at $\log 3$, the loss of somebody who spreads belief evenly over three classes. To be sure of a class its own examples would have to lie *far* from their mean and all others near; the best that the network can do is to put everything into one spot. A loss that sits at $\log(\text{n\_way})$, and is still there after some hundred steps, means: look for a sign.
+# The loss stays at $\log 3$, the loss of a belief spread evenly over three classes. To be sure of a class its own examples would have to lie *far* from their mean and all others near; the best that the network can do is to put everything into one spot. A loss that sits at $\log(\text{n\_way})$, and is still there after some hundred steps, means: look for a sign.
 #
 # **Judged in training mode.** Forget to freeze, and the queries share batch statistics. `evaluate` does not let that pass unsaid:
 
@@ -957,6 +969,10 @@ print("frozen:  ", scores["learned, 1-shot"])
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert declared.transductive and abs(declared.mean - one_shot.mean) < 0.015
+on_a_gpu = results.load(str(results.results_folder() / "omniglot/omniglot_random_protonet_5w1s.json"))
+figures_there = on_a_gpu["rows"][0]["values"]
+assert round(figures_there["accuracy, %"][0], 1) == 99.0 and figures_there["training, s"] < 35 and "H100" in on_a_gpu["hardware"]["gpu"]
+assert (on_a_gpu["details"]["recipe"]["channels"], on_a_gpu["details"]["recipe"]["n_way_training"]) == (64, 60)
 
 # %% [markdown]
 # With frozen statistics the network needs no company. How much the shared statistics move a score depends on the network and on who is judged together; notebook 07 saw them decide it, here they hardly matter. That can be known only by measuring both, so freeze, and there is nothing to explain.
@@ -972,7 +988,7 @@ assert declared.transductive and abs(declared.mean - one_shot.mean) < 0.015
 #
 # </details>
 #
-# **2.** Somebody doubles all embeddings, $f_\theta \to 2 f_\theta$. Do the predicted classes change? Do the probabilities?
+# **2.** You double all embeddings, $f_\theta \to 2 f_\theta$. Do the predicted classes change? Do the probabilities?
 #
 # <details><summary>Answer</summary>
 #
@@ -998,7 +1014,7 @@ assert declared.transductive and abs(declared.mean - one_shot.mean) < 0.015
 #
 # ## What comes next
 #
-# Half a minute on a processor was enough for small images and 16 channels. [Notebook 09](09_the_same_lines_on_a_gpu.ipynb) takes the same lines to a GPU, where the settings of the papers take minutes instead of hours.
+# Half a minute on a processor was enough for small images and 16 channels. [Notebook 09](09_the_same_lines_on_a_gpu.ipynb) takes the same lines to a GPU. There one of the paper's size had 99.0 % on Omniglot after half a minute.
 #
 # ## References
 #

@@ -32,7 +32,7 @@ MISTAKES = {
         Mistake(old="g = g.sum(axis=tuple(range(extra)))", new="g = g[0] if extra else g", says="first copy only"),
     ],
     "4.4": [
-        Mistake(old="grad(f)(p)", new="grad(f)(params)", says="came out as nought"),
+        Mistake(old="grad(f)(p)", new="grad(f)(params)", says="came out as zero"),
         Mistake(old=" * v[name]", new="", says="a vector of ones"),
         Mistake(old="gradient[name] * v", new="gradient[name].value * v", says="remembers nothing"),
         Mistake(old="(gradient[name] * v[name]).sum()", new="gradient[name] * v[name]", says="`.sum()` each"),

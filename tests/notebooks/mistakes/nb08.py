@@ -35,7 +35,7 @@ MISTAKES = {
         Mistake(
             old="    logits = logits - logits.max(axis=1, keepdims=True)",
             new="",
-            says="every exponential becomes nought",
+            says="every exponential becomes zero",
         ),
         Mistake(
             old="return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))",

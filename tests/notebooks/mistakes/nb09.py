@@ -17,7 +17,7 @@ MISTAKES = {
         Mistake(old="w.permute(2, 3, 1, 0)", new="w.permute(3, 2, 1, 0)", says="rows and columns are"),
         Mistake(old="w.permute(2, 3, 1, 0)", new="w", says="laid out anew"),
         Mistake(old="w.permute(2, 3, 1, 0)", new="w.permute(1, 2, 3, 0)", says="they come last"),
-        Mistake(old="(0, 0, 1, 1, 1, 1))", new="(0, 0, 1, 1, 1, 1), value=1.0)", says="pad with noughts"),
+        Mistake(old="(0, 0, 1, 1, 1, 1))", new="(0, 0, 1, 1, 1, 1), value=1.0)", says="pad with zeros"),
         Mistake(
             old="i : i + height, j : j + width",
             new="2 - i : 2 - i + height, 2 - j : 2 - j + width",
