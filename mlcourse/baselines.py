@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.evaluation import Learner, adaptation_curve, evaluate
+from mlcourse.evaluation import Evaluation, Learner, adaptation_curve, evaluate
 from mlcourse.tasks.task import Array, Examples, TaskFamily
 
 Embedding = Callable[[Array], Array]  # (n, *features) -> (n, d)
@@ -89,8 +89,8 @@ def sweep_steps(
 ) -> Sweep:
     """Tune a `GradientLearner`'s rate and steps on meta-validation tasks.
 
-    Tries each rate with every number of steps up to `learner.inner_steps` (or only those in `steps`). A rate
-    that diverges counts as infinitely bad, not as an error.
+    Tries each rate with every number of steps up to `learner.inner_steps` (or only those in `steps`). A rate with
+    which any prediction is no finite number loses against every other. ValueError when all of them do.
     """
     rows = []
     for rate in rates:
@@ -99,8 +99,8 @@ def sweep_steps(
                 replace(learner, inner_lr=rate), family, n_tasks=n_tasks, rng=np.random.default_rng(rng_seed)
             )
         for step in steps if steps is not None else range(1, learner.inner_steps + 1):
-            rows.append({"inner_lr": rate, "inner_steps": step, "score": _finite(curve.metric, curve.mean[step])})
-    best = _best(curve.metric, rows)
+            rows.append({"inner_lr": rate, "inner_steps": step} | _judged(curve.at(step)))
+    best = _best(curve.metric, rows, "inner_lr")
     return Sweep(replace(learner, inner_lr=best["inner_lr"], inner_steps=best["inner_steps"]), best, rows)
 
 
@@ -117,8 +117,8 @@ def sweep(
     rows = []
     for value in values:
         evaluation = evaluate(make(value), family, n_tasks=n_tasks, rng=np.random.default_rng(rng_seed))
-        rows.append({name: value, "score": _finite(evaluation.metric, evaluation.mean)})
-    best = _best(evaluation.metric, rows)
+        rows.append({name: value} | _judged(evaluation))
+    best = _best(evaluation.metric, rows, name)
     return Sweep(make(best[name]), best, rows)
 
 
@@ -127,10 +127,17 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=-1)
 
 
-def _finite(metric: str, score: float) -> float:
-    worst = 0.0 if metric == "accuracy" else float("inf")
-    return float(score) if np.isfinite(score) else worst
+def _judged(evaluation: Evaluation) -> dict[str, float]:
+    """A row's score, and how many predictions were no finite numbers, when some were."""
+    found = {"score": evaluation.mean}
+    return found | ({"not_finite": evaluation.not_finite} if evaluation.not_finite else {})
 
 
-def _best(metric: str, rows: list[dict[str, float]]) -> dict[str, float]:
-    return (max if metric == "accuracy" else min)(rows, key=lambda row: row["score"])
+def _best(metric: str, rows: list[dict[str, float]], name: str) -> dict[str, float]:
+    sound = [row for row in rows if not row.get("not_finite") and np.isfinite(row["score"])]
+    if not sound:
+        tried = ", ".join(f"{value:g}" for value in dict.fromkeys(row[name] for row in rows))
+        raise ValueError(
+            f"with every {name} that was tried ({tried}) some predictions are no finite numbers; try others"
+        )
+    return (max if metric == "accuracy" else min)(sound, key=lambda row: row["score"])

@@ -285,9 +285,7 @@ def bench_meta_gradient(
     given = {name: value for name, value in images.items() if value is not None}
     if model == "sinusoid" and (unused := set(given) - {"repeats"}):
         raise ValueError(f"--{sorted(unused)[0].replace('_', '-')} belongs to --model conv4")
-    table = bench.meta_gradient(
-        model=model, inner_steps=inner_steps, threads=threads, seed=seed, say=say, **given
-    )
+    table = bench.meta_gradient(model=model, inner_steps=inner_steps, threads=threads, seed=seed, say=say, **given)
     if out:
         results.save(table, out)
     print_table(table, as_json)

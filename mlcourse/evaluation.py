@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, each, one, require_count
+from mlcourse.arguments import require_count
+from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one
 
 Learner = Callable[[Examples, Array], Array]
 """(support, query_x) -> predictions: (Q, outputs) numbers, or (Q, n_way) class scores, or (Q,) class labels.
@@ -27,11 +28,16 @@ CHUNK = 100  # tasks drawn at a time, so that images of 2,000 tasks never lie in
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one learner, one for each task: accuracy from 0 to 1, or mean squared error."""
+    """Scores of one learner, one for each task: accuracy from 0 to 1, or mean squared error.
+
+    not_finite: how many predictions were no finite numbers. They count as wrong: a missed class, or an infinite
+    error.
+    """
 
     metric: str  # "accuracy" or "squared error"
     scores: np.ndarray  # (n_tasks,)
     transductive: bool
+    not_finite: int = 0
 
     @property
     def mean(self) -> float:
@@ -41,7 +47,7 @@ class Evaluation:
     @property
     def half_width(self) -> float:
         """Half of the 95 % interval of the mean: about how far another draw of tasks would move it."""
-        return Z95 * float(self.scores.std(ddof=1)) / len(self.scores) ** 0.5
+        return float(_half_width(self.scores))
 
     def reaches(self, published: float) -> bool:
         """Whether our 95 % interval includes a published figure or lies on its better side."""
@@ -55,16 +61,23 @@ class Evaluation:
             figures = f"accuracy {100 * self.mean:.1f} ± {100 * self.half_width:.1f} %"
         else:
             figures = f"{self.metric} {self.mean:.3f} ± {self.half_width:.3f}"
-        return f"{figures} (95 % interval over {len(self.scores)} tasks, {how})"
+        said = f"{figures} (95 % interval over {len(self.scores)} tasks, {how})"
+        if self.not_finite:
+            said += f"; {self.not_finite:,} predictions were no finite numbers, and count as wrong"
+        return said
 
 
 @dataclass(frozen=True)
 class AdaptationCurve:
-    """Scores after 0, 1, ... inner steps on the same tasks: (n_tasks, steps + 1)."""
+    """Scores after 0, 1, ... inner steps on the same tasks: (n_tasks, steps + 1).
+
+    not_finite: (steps + 1,), as in `Evaluation`.
+    """
 
     metric: str
     scores: np.ndarray
     transductive: bool = False
+    not_finite: np.ndarray | None = None
 
     @property
     def mean(self) -> np.ndarray:
@@ -74,11 +87,12 @@ class AdaptationCurve:
     @property
     def half_width(self) -> np.ndarray:
         """Half of the 95 % interval over tasks after each number of steps, (steps + 1,)."""
-        return Z95 * self.scores.std(axis=0, ddof=1) / len(self.scores) ** 0.5
+        return _half_width(self.scores)
 
     def at(self, step: int) -> Evaluation:
         """The evaluation after `step` inner steps."""
-        return Evaluation(self.metric, self.scores[:, step], self.transductive)
+        bad = 0 if self.not_finite is None else int(self.not_finite[step])
+        return Evaluation(self.metric, self.scores[:, step], self.transductive, bad)
 
     def steps_to(self, target: float) -> int | None:
         """The first number of steps whose mean is as good as `target`, or None."""
@@ -96,17 +110,20 @@ def evaluate(
 ) -> Evaluation:
     """Score `learner` on `n_tasks` tasks drawn with `rng`; the same seed gives every learner the same tasks.
 
-    With `transductive=False` the first task is also judged with its other queries removed and permuted, and a
-    learner whose predictions move is refused: it looks at the query set as a whole.
+    With `transductive=False` two tasks are first judged with other queries removed and permuted, and a
+    learner whose predictions move is refused: it looks at the query set as a whole. A prediction that is no finite
+    number is wrong, and counted.
 
     Raises ValueError for that, for predictions of the wrong shape, and for fewer than two tasks.
     """
-    scores = []
+    scores, bad = [], 0
     for tasks in _chunks(family, n_tasks, rng):
         if not scores and not transductive:
-            _require_separate_queries(learner, one(tasks, 0))
-        scores.append(_scores(_predict(learner, tasks), tasks.query.y))
-    return Evaluation(_metric(tasks), np.concatenate(scores), transductive)
+            _require_separate_queries(lambda *asked: _predict(learner, *asked), tasks)
+        some, wrong = _scores(_predict(learner, tasks.support, tasks.query.x), tasks.query.y)
+        scores.append(some)
+        bad += wrong
+    return Evaluation(_metric(tasks), np.concatenate(scores), transductive, bad)
 
 
 def adaptation_curve(
@@ -121,14 +138,17 @@ def adaptation_curve(
 
     Refuses a transductive learner as `evaluate` does, unless it is declared to be one.
     """
-    scores = []
+    if not hasattr(learner, "along"):
+        raise ValueError(f"learner is a {type(learner).__name__} without `along`; give one with inner steps")
+    scores, bad = [], 0
     for tasks in _chunks(family, n_tasks, rng):
         if not scores and not transductive:
-            _require_separate_queries(learner, one(tasks, 0))
-        predictions = learner.along(tasks.support, tasks.query.x)
+            _require_separate_queries(lambda *asked: np.moveaxis(learner.along(*asked), 1, 2), tasks)
+        predictions = np.asarray(learner.along(tasks.support, tasks.query.x))
         steps = [_scores(predictions[:, step], tasks.query.y) for step in range(predictions.shape[1])]
-        scores.append(np.stack(steps, axis=1))
-    return AdaptationCurve(_metric(tasks), np.concatenate(scores), transductive)
+        scores.append(np.stack([some for some, _ in steps], axis=1))
+        bad = bad + np.array([wrong for _, wrong in steps])
+    return AdaptationCurve(_metric(tasks), np.concatenate(scores), transductive, bad)
 
 
 @dataclass(frozen=True)
@@ -152,7 +172,11 @@ class Gap:
 def generalisation_gap(
     learner: Learner, train: TaskFamily, test: TaskFamily, *, n_tasks: int = 600, rng: np.random.Generator
 ) -> Gap:
-    """How much better `learner` does on tasks of the kind that it was meta-trained on."""
+    """The mean score on the meta-train tasks themselves minus that on new tasks of the same family.
+
+    It shows tasks that were learned by heart: positive for accuracies, negative for errors. Where `test` is
+    another family than `train`, it is a distribution shift that is measured, not a gap.
+    """
     return Gap(
         evaluate(learner, train, n_tasks=n_tasks, rng=rng), evaluate(learner, test, n_tasks=n_tasks, rng=rng)
     )
@@ -211,7 +235,7 @@ def time_to_deploy(
     learner: Learner, family: TaskFamily, *, rng: np.random.Generator, repeats: int = 20
 ) -> Deployment:
     """Time `learner` on single tasks, one query each."""
-    tasks, taken = family.sample(require_count("repeats", repeats) + 1, rng), []
+    tasks, taken = _drawn(family, require_count("repeats", repeats) + 1, rng), []
     for index in range(repeats + 1):
         task = one(tasks, index)
         started = time.perf_counter()
@@ -239,37 +263,79 @@ def across_seeds(evaluations: Sequence[Evaluation]) -> AcrossSeeds:
 
 def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
     """One method trained from several seeds, judged on the same tasks: each task's mean score over the seeds."""
-    return replace(evaluations[0], scores=np.mean([evaluation.scores for evaluation in evaluations], axis=0))
+    scores = np.mean([evaluation.scores for evaluation in evaluations], axis=0)
+    return replace(evaluations[0], scores=scores, not_finite=sum(e.not_finite for e in evaluations))
+
+
+def _half_width(scores: np.ndarray) -> np.ndarray:
+    """Half of the 95 % interval of the mean over the first axis; infinite where a score is."""
+    finite = np.isfinite(scores).all(axis=0)
+    spread = np.where(finite, scores, 0).std(axis=0, ddof=1)
+    return np.where(finite, Z95 * spread / len(scores) ** 0.5, np.inf)
 
 
 def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
     left = require_count("n_tasks", n_tasks, least=2)
     while left:
         size = min(left, CHUNK)
-        yield family.sample(size, rng)
+        yield _drawn(family, size, rng)
         left -= size
+
+
+def _drawn(family: TaskFamily, n_tasks: int, rng: Any) -> Task:
+    """Tasks as NumPy arrays, also of a family that draws tensors on a device (with a generator of its own)."""
+    tasks = family.sample(n_tasks, rng)
+    return Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
+
+
+def _array(part: Array) -> np.ndarray:
+    return part.detach().cpu().numpy() if hasattr(part, "detach") else np.asarray(part)
 
 
 def _metric(tasks: Task) -> str:
     return "accuracy" if np.issubdtype(np.asarray(tasks.query.y).dtype, np.integer) else "squared error"
 
 
-def _predict(learner: Learner, tasks: Task) -> np.ndarray:
+def _predict(learner: Learner, support: Examples, query_x: np.ndarray) -> np.ndarray:
+    """Predictions for a batch of tasks, (T, Q, ...), in the way in which they are scored."""
     if hasattr(learner, "many"):
-        return learner.many(tasks.support, tasks.query.x)
+        return np.asarray(learner.many(support, query_x))
     if hasattr(learner, "along"):
-        return learner.along(tasks.support, tasks.query.x)[:, -1]
-    return np.stack([np.asarray(learner(task.support, task.query.x)) for task in each(tasks)])
+        return np.asarray(learner.along(support, query_x))[:, -1]
+    each_task = zip(*support, query_x, strict=True)
+    return np.stack([np.asarray(learner(Examples(*pair), x)) for *pair, x in each_task])
 
 
-def _scores(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """One score for each task: predictions (T, Q, ...), y (T, Q) labels or (T, Q, outputs)."""
+def _scores(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, int]:
+    """One score for each task, and how many predictions were not finite.
+
+    predictions (T, Q, ...), y (T, Q) labels or (T, Q, outputs).
+    """
     if np.issubdtype(y.dtype, np.integer):
-        labels = predictions.argmax(axis=-1) if predictions.ndim == y.ndim + 1 else predictions
-        _require_shape(labels, y)
-        return (labels == y).mean(axis=1)
+        labels, finite = _labels(predictions, y)
+        return (finite & (labels == y)).mean(axis=1), int((~finite).sum())
     _require_shape(predictions, y)
-    return ((predictions - y) ** 2).reshape(len(y), -1).mean(axis=1)
+    finite = np.isfinite(predictions).reshape(*y.shape[:2], -1).all(axis=2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = ((predictions - y) ** 2).reshape(*y.shape[:2], -1).mean(axis=2)
+    return np.where(finite, errors, np.inf).mean(axis=1), int((~finite).sum())
+
+
+def _labels(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class that each prediction names, and whether it names one: (T, Q) each.
+
+    Of scores the largest counts. It must be finite: beside it, minus infinity is a sure no, not a fault.
+    """
+    if predictions.ndim != y.ndim + 1:
+        _require_shape(predictions, y)
+        return predictions, np.isfinite(predictions)
+    _require_shape(predictions[..., 0], y)
+    if y.max() >= predictions.shape[-1]:
+        raise ValueError(
+            f"the learner scores {predictions.shape[-1]} classes, and the query labels go up to {y.max()}; give "
+            "it a network that scores as many classes as a task has"
+        )
+    return predictions.argmax(axis=-1), np.isfinite(predictions.max(axis=-1))
 
 
 def _require_shape(predictions: np.ndarray, y: np.ndarray) -> None:
@@ -280,15 +346,22 @@ def _require_shape(predictions: np.ndarray, y: np.ndarray) -> None:
         )
 
 
-def _require_separate_queries(learner: Learner, task: Task) -> None:
-    """Refuse a learner whose prediction for a query depends on the other queries."""
-    x = task.query.x
-    together = np.asarray(learner(task.support, x))
-    alone = np.concatenate([np.asarray(learner(task.support, x[i : i + 1])) for i in range(min(3, len(x)))])
-    backwards = np.asarray(learner(task.support, x[::-1].copy()))[::-1]
-    for other, what in ((alone, "removed"), (backwards, "permuted")):
-        # numbers that are not finite stay equal: a learner that diverged is bad, not transductive
-        if not np.allclose(together[: len(other)], other, rtol=1e-3, atol=1e-4, equal_nan=True):
+def _require_separate_queries(predict: Callable, tasks: Task) -> None:
+    """Refuse a learner whose prediction for a query depends on other queries, of its task or of another.
+
+    predict: how the scores come about. Two tasks are judged again and again with the same support sets, so that
+    whatever adapts does so to the same bits, however wildly.
+    """
+    support, x = Examples(*(part[:2] for part in tasks.support)), tasks.query.x[:2]
+    scored = predict(support, x)[0]
+    others = {
+        "removed": np.stack([predict(support, x[:, i : i + 1])[0, 0] for i in range(min(3, x.shape[1]))]),
+        "permuted": predict(support, x[:, ::-1].copy())[0, ::-1],
+    }
+    for what, found in others.items():
+        expected = scored[: len(found)]
+        sound = np.isfinite(expected)  # a learner that diverged is bad, not transductive
+        if not np.allclose(expected[sound], found[sound], rtol=1e-3, atol=1e-4):
             raise ValueError(
                 f"the learner's predictions moved when the other queries were {what}: it is transductive. Pass "
                 "transductive=True and say so beside the score, or take batch statistics from the support set"

@@ -4,25 +4,25 @@ A `Method` says what one meta-step is; `train` repeats it. The torch twins do th
 several at once: each rank then computes its share of the tasks (`fast/distributed.py`).
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse.errors import DataError
+from mlcourse.arguments import require_count
+from mlcourse.checkpoints import Generator, Run, identity
 from mlcourse.fast import adam, distributed, maml, metric, reptile
-from mlcourse.fast.arrays import default_device, leaves, tensors, tree_map
+from mlcourse.fast.arrays import resolved, tensors, tree_map
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
 from mlcourse.fast.networks import Network, Params
-from mlcourse.files import write_whole
-from mlcourse.tasks.task import Examples, Task, TaskFamily, require_count
+from mlcourse.fast.ready import frozen_names
+from mlcourse.tasks.task import Examples, Task, TaskFamily
 
 
 class Method(NamedTuple):
@@ -156,14 +156,18 @@ def train(
     callback: Callable[[int, Params], dict[str, float]] | None = None,
     checkpoint: Path | None = None,
     budget_seconds: float | None = None,
+    about: Mapping[str, Any] = MappingProxyType({}),
     progress: bool = True,
 ) -> Trained:
     """Meta-train from `params` for `meta_steps` steps of `meta_batch_size` tasks each.
 
     After every `block` steps the curve gains a point, `callback(step, params)` may add figures to it (a
     validation score), and `checkpoint` is written. Where `checkpoint` exists, training goes on from there and
-    ends, on a CPU, with the same bits as a run that was never interrupted. `seed` draws the tasks. A family that
-    draws on the device itself (`fast.episodes.Episodes`) brings its own generator.
+    ends, on a CPU, with the same bits as a run that was never interrupted; a checkpoint of another run is refused
+    (`mlcourse/checkpoints.py`). about: settings of the caller's own that a checkpoint must have, too. `seed`
+    draws the tasks. A family that draws on the device itself (`fast.episodes.Episodes`) brings its own generator.
+
+    Parameters that `requires_grad_(False)` froze, beside others that it did not, end as they began.
 
     With `budget_seconds` the first block measures the speed, and `meta_steps` is lowered to what fits into that
     time (compilation not counted), so that rates that fall still end where they should.
@@ -172,36 +176,53 @@ def train(
     runs on every rank: with the same parameters all get the same figures, nobody waits for anybody, and a callback
     that stops the run stops it everywhere.
 
-    Raises ValueError for counts below 1, FloatingPointError when the loss is no longer finite, DataError for
-    a checkpoint that belongs to another run or cannot be read or written.
+    Raises ValueError for arguments that cannot be, FloatingPointError when the loss is no longer finite, DataError
+    for a checkpoint that belongs to another run or cannot be read or written.
     """
-    require_count("meta_steps", meta_steps)
-    require_count("meta_batch_size", meta_batch_size)
-    require_count("block", block)
-    device = torch.device(device) if device is not None else default_device()
+    sizes = {"meta_steps": meta_steps, "meta_batch_size": meta_batch_size, "block": block}
+    for name, size in sizes.items():
+        require_count(name, size)
+    require_count("seed", seed, least=0)
+    require_dtype(dtype)
+    device = resolved(device)
     checkpoint = Path(checkpoint) if checkpoint is not None else None
-    params = tensors(params, device=device, dtype=dtype)
-    settings = _identity(method, params, seed, meta_batch_size, meta_steps)
-    rng = family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
-    run = _Run(params, method.init(params), rng, meta_steps)
-    if checkpoint is not None and checkpoint.exists():
-        run.load(checkpoint, settings)
-    distributed.require_same(run.params, run.steps)
+    frozen = frozen_names(params)
+    params = tree_map(torch.Tensor.detach, tensors(params, device=device, dtype=dtype))
+    run = Run(params, method.init(params), _generator(family, seed), meta_steps)
 
-    def draw(rng: np.random.Generator | torch.Generator) -> Task:
-        return tensors(distributed.share(family.sample(meta_batch_size, rng)), device=device, dtype=dtype)
+    def sample(rng: Generator) -> Task:
+        return family.sample(meta_batch_size, rng)
+
+    def place(tasks: Task) -> Task:
+        return tensors(distributed.share(tasks), device=device, dtype=dtype)
 
     step, way = _ready(method, capture, params, device)
+    eager = _holding(method.step, params, frozen)
+    step = eager if way == "eager" else _holding(step, params, frozen)
+    known_by: dict[str, Any] = {}
+    if checkpoint is not None:
+        fresh = _generator(family, 0)
+        known_by = {"method": method.name, **method.settings, **about, "seed": int(seed), "frozen": sorted(frozen)}
+        known_by |= {
+            "meta_batch_size": meta_batch_size,
+            "meta_steps": meta_steps,
+            "budget_seconds": budget_seconds,
+        }
+        known_by |= identity(run, family, fresh, sample(fresh), place, eager)
+        if checkpoint.exists():
+            run.load(checkpoint, known_by)
+    distributed.require_same(run.params, run.steps)
     hidden = not (progress and distributed.first())
     with (
         distributed.ending_together(checkpoint),
         tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=hidden, leave=False) as bar,
     ):
-        compile_seconds = _warm_up(step, way, run, draw)
+        if way != "eager" and run.steps < run.meta_steps:
+            run.compile_seconds += _warm_up(step, eager, run, place(sample(_generator(family, 0))))
         bar.unpause()  # its pace leaves that out
         while run.steps < run.meta_steps:
             started, size = time.perf_counter(), min(block, run.meta_steps - run.steps)
-            loss = run.take(step, size, draw)
+            loss = run.take(step, size, lambda rng: place(sample(rng)))
             run.seconds += time.perf_counter() - started
             if budget_seconds is not None and run.steps == size:
                 run.meta_steps = bar.total = run.affordable(budget_seconds)
@@ -213,9 +234,9 @@ def train(
             bar.update(size)
             bar.set_postfix(loss=f"{loss:.3f}")
             if checkpoint is not None and distributed.first():
-                run.save(checkpoint, settings)
+                run.save(checkpoint, known_by)
     curve = {name: np.array(figures) for name, figures in run.curve.items()}
-    return Trained(run.params, run.state, curve, run.seconds, compile_seconds, way)
+    return Trained(run.params, run.state, curve, run.seconds, run.compile_seconds, way)
 
 
 def _ready(method: Method, capture: str, params: Params, device: torch.device) -> tuple[Callable, str]:
@@ -226,122 +247,48 @@ def _ready(method: Method, capture: str, params: Params, device: torch.device) -
     return make_ready(method.step, capture, device=device, convolutional=convolutional)
 
 
-def _warm_up(step: Callable, way: str, run: "_Run", draw: Callable) -> float:
-    """Seconds that making ready took: one step, whose result is thrown away, on tasks that nobody else draws."""
+def _generator(family: TaskFamily, seed: int) -> Generator:
+    """The family's own kind of generator; NumPy's where it brings none."""
+    return family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
+
+
+def _holding(step: Callable, params: Params, frozen: frozenset[str]) -> Callable:
+    """`step` that leaves frozen parameters where they are.
+
+    Inside, their flags say so, which keeps them out of the inner loop as well (`fast.ready.held`).
+    """
+    if not frozen:
+        return step
+
+    def held(theta: Params, state: Any, tasks: Task, done: torch.Tensor) -> tuple:
+        flagged = {name: p.detach().requires_grad_(name not in frozen) for name, p in theta.items()}
+        with torch.no_grad():
+            after, state, loss = step(flagged, state, tasks, done)
+        after = {name: params[name] if name in frozen else p.detach() for name, p in after.items()}
+        return after, tree_map(torch.Tensor.detach, state), loss.detach()
+
+    return held
+
+
+def _warm_up(step: Callable, eager: Callable, run: Run, tasks: Task) -> float:
+    """Seconds that making ready took: one step, whose result is thrown away, on tasks that nobody else draws.
+
+    First it runs eagerly: what is wrong with a loss is then told in its own words, not in the compiler's.
+    """
+    eager(run.params, run.state, tasks, run.done(tasks))
     started = time.perf_counter()
-    if way != "eager" and run.steps < run.meta_steps:
-        if isinstance(run.rng, torch.Generator):
-            rng: Any = torch.Generator(run.rng.device).manual_seed(0)
-        else:
-            rng = np.random.default_rng(0)
-        tasks = draw(rng)
-        step(run.params, run.state, tasks, run.done(tasks))
-        if tasks.support.x.is_cuda:
-            torch.cuda.synchronize()
+    step(run.params, run.state, tasks, run.done(tasks))
+    if tasks.support.x.is_cuda:
+        torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
-def _identity(method: Method, params: Params, seed: int, meta_batch_size: int, meta_steps: int) -> dict[str, Any]:
-    """What a checkpoint must have in common with the run that goes on from it."""
-    return {
-        "method": method.name,
-        **{name: float(number) for name, number in method.settings.items()},
-        "seed": int(seed),
-        "meta_batch_size": int(meta_batch_size),
-        "meta_steps": int(meta_steps),
-        "params": {name: f"{p.dtype} {tuple(p.shape)}" for name, p in params.items()},
-    }
-
-
-@dataclass
-class _Run:
-    """Everything that changes while training: what a checkpoint holds."""
-
-    params: Params
-    state: Any
-    rng: np.random.Generator | torch.Generator
-    meta_steps: int
-    steps: int = 0
-    seconds: float = 0.0
-    curve: dict[str, list[float]] = field(default_factory=dict)
-
-    def take(self, step: Callable, size: int, draw: Callable[[Any], Task]) -> float:
-        """Take `size` meta-steps; the mean of their losses, asked for once so that a GPU never waits for us.
-
-        The last average over the ranks is not part of a CUDA graph, so that NCCL's own timeout watches over it.
-        """
-        losses = []
-        for _ in range(size):
-            tasks = draw(self.rng)
-            self.params, self.state, loss = step(self.params, self.state, tasks, self.done(tasks))
-            losses.append(loss.detach())
-            self.steps += 1
-        return float(distributed.mean_over_ranks(torch.stack(losses).mean()))
-
-    def affordable(self, budget_seconds: float) -> int:
-        """How many meta-steps fit into the budget at the pace so far; the same on every rank."""
-        spent = torch.tensor(self.seconds, dtype=torch.float64, device=next(iter(self.params.values())).device)
-        pace = self.steps / float(distributed.mean_over_ranks(spent))
-        return int(np.clip(pace * budget_seconds, self.steps, self.meta_steps))
-
-    def done(self, tasks: Task) -> torch.Tensor:
-        """The share of the meta-steps already taken; `full` writes it on the device without waiting for it."""
-        return torch.full((), self.steps / self.meta_steps, dtype=torch.float64, device=tasks.support.x.device)
-
-    def rng_state(self) -> Any:
-        """What brings the generator back to where it is."""
-        if isinstance(self.rng, torch.Generator):
-            return self.rng.get_state()
-        return json.dumps(self.rng.bit_generator.state)
-
-    def set_rng_state(self, held: Any) -> None:
-        """The reverse."""
-        if isinstance(self.rng, torch.Generator):
-            self.rng.set_state(held.cpu())
-        else:
-            self.rng.bit_generator.state = json.loads(held)
-
-    def note(self, point: dict[str, float]) -> None:
-        """Add one point to the curve."""
-        for name, figure in point.items():
-            figure = figure if isinstance(figure, int) else float(figure)  # a checkpoint holds plain numbers only
-            self.curve.setdefault(name, []).append(figure)
-
-    def save(self, path: Path, settings: dict[str, Any]) -> None:
-        """Write a checkpoint whole or not at all."""
-        held = {
-            "settings": settings,
-            "params": self.params,
-            "state": list(leaves(self.state)),
-            "rng": self.rng_state(),
-            "meta_steps": self.meta_steps,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "curve": self.curve,
-        }
-        try:
-            write_whole(path, lambda file: torch.save(held, file))
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            raise DataError(
-                f"checkpoint {path} could not be written ({error}); the one before it is untouched"
-            ) from error
-
-    def load(self, path: Path, settings: dict[str, Any]) -> None:
-        """Go on from a checkpoint of the same run."""
-        try:
-            held = torch.load(path, map_location=next(iter(self.params.values())).device, weights_only=True)
-            theirs = held["settings"]
-        except Exception as error:
-            reason = type(error).__name__  # torch's own text advises to load the file unsafely
-            raise DataError(f"checkpoint {path} cannot be read ({reason}); delete it to start again") from error
-        if differing := [name for name in settings if theirs.get(name) != settings[name]]:
-            it_has, this_has = (", ".join(f"{n}={one.get(n)}" for n in differing) for one in (theirs, settings))
-            raise DataError(
-                f"checkpoint {path} belongs to another run: it has {it_has}, this run {this_has}; "
-                "give another path, or the same settings"
-            )
-        stored = iter(held["state"])
-        self.params, self.state = held["params"], tree_map(lambda _: next(stored), self.state)
-        self.set_rng_state(held["rng"])
-        self.meta_steps, self.steps, self.seconds = held["meta_steps"], held["steps"], held["seconds"]
-        self.curve = held["curve"]
+def require_dtype(dtype: torch.dtype) -> None:
+    """Refuse a precision in which a meta-gradient cannot be computed."""
+    if dtype == torch.float16:
+        raise ValueError(
+            "dtype is torch.float16, in which gradients of gradients vanish or overflow, whatever the rates; give "
+            "torch.bfloat16 or torch.float32"
+        )
+    if dtype not in (torch.float32, torch.float64, torch.bfloat16):
+        raise ValueError(f"dtype is {dtype!r}; give torch.float32, torch.float64 or torch.bfloat16")

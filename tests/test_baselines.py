@@ -181,3 +181,31 @@ def test_a_setting_that_gives_no_numbers_is_infinitely_bad():
 
     found = baselines.sweep(make, "value", (float("nan"), 0.0), SINES, n_tasks=3, rng_seed=0)
     assert found.settings["value"] == 0.0 and found.rows[0]["score"] == float("inf")
+
+
+class Lopsided:
+    """Tasks of whose ten queries nine are in class 0, which NaN scores would name."""
+
+    def sample(self, n_tasks, rng):
+        y = np.tile([0] * 9 + [1], (n_tasks, 1))
+        x = rng.normal(size=(n_tasks, 10, 1)) + 3 * y[..., None]
+        return Task(Examples(x[:, 7:], y[:, 7:]), Examples(x, y))
+
+
+def test_a_rate_whose_scores_are_no_numbers_is_never_chosen():
+    network = networks.mlp((1, 4, 2))
+    learner = learners.GradientLearner(
+        network, losses.cross_entropy(network), network.init(np.random.default_rng(0)), 0.1, 5
+    )
+    found = baselines.sweep_steps(learner, (1e-9, 1e300), Lopsided(), n_tasks=5, rng_seed=0, steps=(5,))
+    assert found.settings["inner_lr"] == 1e-9 and found.rows[1]["not_finite"] > 30
+
+
+def test_a_sweep_in_which_all_diverge_says_so():
+    with pytest.raises(
+        ValueError, match=r"with every value that was tried \(nan\) some predictions are no finite"
+    ):
+        baselines.sweep(
+            lambda value: lambda support, query_x: np.full((len(query_x), 1), value),
+            "value", (float("nan"),), SINES, n_tasks=3, rng_seed=0,
+        )  # fmt: skip

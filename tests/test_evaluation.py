@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -25,8 +26,9 @@ from mlcourse.fast import learners as fast_learners
 from mlcourse.fast import losses as fast_losses
 from mlcourse.fast import networks as fast_networks
 from mlcourse.fast.arrays import tensors
+from mlcourse.fast.episodes import Episodes as DeviceEpisodes
 from mlcourse.reference import learners, losses, networks
-from mlcourse.tasks import Examples, Sinusoids, Task, one, stack
+from mlcourse.tasks import Examples, Sinusoids, Task, each, glyphs, one, stack
 
 SINES = Sinusoids(k_shot=5, n_query=12)
 NETWORK = networks.mlp((1, 8, 1))
@@ -194,7 +196,129 @@ def test_a_learner_that_diverges_scores_badly_and_is_not_called_transductive():
     def diverged(support, query_x):
         return np.full((len(query_x), 1), np.nan)
 
-    assert np.isnan(evaluate(diverged, SINES, n_tasks=2, rng=rng()).mean)
+    found = evaluate(diverged, SINES, n_tasks=2, rng=rng())
+    assert found.mean == found.half_width == math.inf and found.not_finite == 2 * SINES.n_query
+    assert "predictions were no finite numbers, and count as wrong" in str(found)
+
+
+class Lopsided:
+    """Tasks of whose ten queries nine are in class 0."""
+
+    def sample(self, n_tasks, rng):
+        y = np.tile([0] * 9 + [1], (n_tasks, 1))
+        x = rng.normal(size=(n_tasks, 10, 1))
+        return Task(Examples(x[:, :2], y[:, -2:]), Examples(x, y))
+
+
+def test_not_a_number_is_no_vote_for_class_0():
+    """argmax of NaNs is 0: such a learner scored 90 %."""
+
+    def broken(support, query_x):
+        return np.full((len(query_x), 2), np.nan)
+
+    def half_broken(support, query_x):
+        return np.where(np.arange(len(query_x))[:, None] % 2, np.nan, [[1.0, 0.0]]) if len(query_x) > 1 else ONE
+
+    found = evaluate(broken, Lopsided(), n_tasks=4, rng=rng())
+    assert found.mean == 0 and found.not_finite == 40
+    assert str(found).endswith("; 40 predictions were no finite numbers, and count as wrong")
+    found = evaluate(half_broken, Lopsided(), n_tasks=4, rng=rng(), transductive=True)
+    assert found.mean == 0.5 and found.not_finite == 20
+
+
+ONE = np.array([[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("scores", "right"),
+    [
+        ([0.0, -np.inf], True),  # the logarithm of a zero: a sure no
+        ([-np.inf, -np.inf], False),
+        ([np.inf, 0.0], False),
+        ([0.0, np.nan], False),
+        ([np.nan, 0.0], False),
+    ],
+)
+def test_the_largest_score_must_be_a_finite_number(scores, right):
+    found = evaluate(lambda s, x: np.tile(scores, (len(x), 1)), Lopsided(), n_tasks=2, rng=rng())
+    assert (found.mean, found.not_finite) == ((0.9, 0) if right else (0.0, 20))
+
+
+def test_a_label_that_is_no_number_is_wrong():
+    found = evaluate(lambda s, x: np.full(len(x), np.nan), Lopsided(), n_tasks=2, rng=rng())
+    assert (found.mean, found.not_finite) == (0.0, 20)
+
+
+def test_a_network_of_too_few_classes_is_refused():
+    with pytest.raises(ValueError, match="scores 1 classes, and the query labels go up to 1"):
+        evaluate(lambda s, x: np.zeros((len(x), 1)), Lopsided(), n_tasks=2, rng=rng())
+
+
+def test_the_mean_over_seeds_keeps_count():
+    one_of_them = [Evaluation("accuracy", np.array([0.5, 1.0]), False, bad) for bad in (3, 0)]
+    assert evaluation.mean_over_seeds(one_of_them).not_finite == 3
+
+
+def test_a_curve_counts_step_by_step():
+    learner = gradient_learner(inner_lr=1e200, inner_steps=4)
+    with np.errstate(all="ignore"):
+        curve = adaptation_curve(learner, SINES, n_tasks=2, rng=rng())
+    assert (
+        curve.not_finite[0] == 0 < curve.not_finite[4] and np.isfinite(curve.mean[0]) and curve.mean[4] == math.inf
+    )
+    assert curve.at(4).not_finite == curve.not_finite[4]
+
+
+class ManyLooks:
+    """Honest when asked about one task; the way that is scored looks at all queries."""
+
+    def __call__(self, support, query_x):
+        return np.zeros_like(query_x)
+
+    def many(self, support, query_x):
+        return query_x - query_x.mean(axis=1, keepdims=True)
+
+
+class AcrossTasks(ManyLooks):
+    """Looks at the first query of another task of the batch."""
+
+    def many(self, support, query_x):
+        return np.zeros_like(query_x) + query_x[::-1, :1]
+
+
+@pytest.mark.parametrize(("learner", "what"), [(ManyLooks(), "removed"), (AcrossTasks(), "removed")])
+def test_the_guard_asks_what_is_scored(learner, what):
+    with pytest.raises(ValueError, match=f"moved when the other queries were {what}: it is transductive"):
+        evaluate(learner, SINES, n_tasks=4, rng=rng())
+
+
+def test_tasks_drawn_on_a_device_are_judged_like_others():
+    train = glyphs.splits().train
+    family = DeviceEpisodes(train, 3, 1, 2, device="cpu")
+    learner = baselines.nearest_class_mean()
+    found = evaluate(learner, family, n_tasks=20, rng=family.generator(0))
+    tasks = family.sample(20, family.generator(0))
+    held = Task(*(Examples(*(part.numpy() for part in examples)) for examples in tasks))
+    again = [(learner(t.support, t.query.x).argmax(1) == t.query.y).mean() for t in each(held)]
+    np.testing.assert_allclose(found.scores, again)
+    with pytest.raises(ValueError, match="give a torch generator on cpu"):
+        evaluate(learner, family, n_tasks=20, rng=rng())
+
+
+def test_a_learner_in_bfloat16_can_be_judged():
+    network = fast_networks.mlp((1, 8, 1))
+    params = tensors(network.init(rng()), dtype=torch.bfloat16)
+    learner = fast_learners.GradientLearner(network, fast_losses.squared_error(network), params, 0.01, 1)
+    predictions = learner.many(*SINES.sample(2, rng())[:1], SINES.sample(2, rng()).query.x)
+    assert predictions.dtype == np.float32
+    assert np.isfinite(evaluate(learner, SINES, n_tasks=4, rng=rng()).mean)
+
+
+def test_a_bare_seed_is_no_generator():
+    with pytest.raises(
+        ValueError, match=r"rng is 7; give a NumPy generator, for example np.random.default_rng\(7\)"
+    ):
+        evaluate(zero, SINES, n_tasks=4, rng=7)
 
 
 # ---- transductive ---------------------------------------------------------------------------------------------

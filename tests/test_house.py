@@ -10,11 +10,11 @@ from mlcourse.paths import REPOSITORY
 
 PACKAGE = REPOSITORY / "mlcourse"
 FLOORS = [  # ground first; a module may import from its own floor and from those below
-    {"errors", "files", "palette", "paths"},
+    {"arguments", "errors", "files", "palette", "paths"},
     {"tables", "tasks"},
     {"results", "weights", "reference", "fast"},
     {"evaluation"},
-    {"training", "baselines", "figures"},
+    {"training", "checkpoints", "baselines", "figures"},
     {"widgets", "checks", "bench", "reproduce", "doctor"},
     {"cli", "__main__", "__init__"},
 ]

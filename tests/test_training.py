@@ -17,6 +17,8 @@ from mlcourse.tasks import Sinusoids, glyphs, images
 
 NETWORK = networks.mlp((1, 16, 1))
 LOSS = losses.squared_error(NETWORK)
+NARROW = networks.mlp((1, 8, 1))
+NARROW_LOSS = losses.squared_error(NARROW)
 METHODS = {
     "MAML": training.maml_method(LOSS, inner_lr=0.02),
     "first-order MAML": training.maml_method(LOSS, inner_lr=0.02, first_order=True),
@@ -29,7 +31,8 @@ each_method = pytest.mark.parametrize("name", METHODS)
 def train(method, *, meta_steps=12, block=3, **how):
     how = {"meta_batch_size": 4, "device": "cpu", "capture": "eager", "progress": False} | how
     params = how.pop("params", None) or NETWORK.init(np.random.default_rng(0))
-    return training.train(method, params, Sinusoids(5, 5), meta_steps=meta_steps, block=block, **how)
+    family = how.pop("family", None) or Sinusoids(5, 5)
+    return training.train(method, params, family, meta_steps=meta_steps, block=block, **how)
 
 
 def assert_bit_identical(left, right):
@@ -177,7 +180,13 @@ def test_a_finished_run_is_only_read_again(tmp_path):
         ({"meta_steps": 13}, "meta_steps=12, this run meta_steps=13"),
         ({"meta_batch_size": 5}, "meta_batch_size=4, this run meta_batch_size=5"),
         ({"dtype": torch.float64}, "params=.*torch.float32.*torch.float64"),
-        ({"params": networks.mlp((1, 8, 1)).init(np.random.default_rng(0))}, r"params=.*\(1, 16\).*\(1, 8\)"),
+        (
+            {
+                "params": NARROW.init(np.random.default_rng(0)),
+                "method": training.maml_method(NARROW_LOSS, inner_lr=0.02),
+            },
+            r"params=.*\(1, 16\).*\(1, 8\)",
+        ),
         ({"method": METHODS["first-order MAML"]}, "method=MAML, this run method=first-order MAML"),
         ({"method": training.maml_method(LOSS, inner_lr=0.5)}, "inner_lr=0.02, this run inner_lr=0.5"),
     ],

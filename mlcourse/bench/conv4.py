@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from mlcourse.arguments import require_count
 from mlcourse.bench import conv4_contenders as contenders
 from mlcourse.bench.agreement import distance
 from mlcourse.bench.conv4_jax import NotHere
@@ -18,7 +19,6 @@ from mlcourse.bench.floor import meta_gradient_flop, peaks
 from mlcourse.bench.timing import interleaved_medians, seconds, time_limit
 from mlcourse.fast.arrays import tensors
 from mlcourse.results import cpu_cores, provenance
-from mlcourse.tasks.task import require_count
 
 # The largest distance from the float64 gradient with which a contender is timed. Rounding moves some pixels over
 # the kink of a ReLU, and that moves a second-order gradient far more than the rounding itself.
@@ -211,7 +211,7 @@ def protocol(asked: dict[str, Any], device: str) -> str:
         f"One second-order MAML meta-gradient of Conv4-{asked['channels']}, same weights and tasks for all: "
         f"{asked['n_tasks']} tasks of letters, {asked['n_way']}-way {asked['k_shot']}-shot, {asked['n_query']} "
         f"query images a class; inner_lr {contenders.INNER_LR}; float32 unless the row says otherwise. {rounds}; "
-        f"compilation is not in them. \"Off by\" is the distance from the float64 gradient, relative to its "
+        f'compilation is not in them. "Off by" is the distance from the float64 gradient, relative to its '
         f"length; nobody was timed beyond {AGREEMENT['float32']:g} (TF32 {AGREEMENT['TF32']:g}, bf16 "
         f"{AGREEMENT['bf16']:g})."
     )

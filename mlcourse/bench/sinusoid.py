@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlcourse.arguments import require_count
 from mlcourse.bench.agreement import Gradient, disagreement, require_higher
 from mlcourse.bench.timing import interleaved_medians
 from mlcourse.fast import capture, losses, maml, networks
@@ -17,7 +18,6 @@ from mlcourse.reference import maml as reference_maml
 from mlcourse.reference import networks as reference_networks
 from mlcourse.results import cpu_cores, provenance
 from mlcourse.tasks import Sinusoids, Task, each
-from mlcourse.tasks.task import require_count
 
 N_TASKS, K_SHOT, N_QUERY = 25, 10, 10
 SIZES = (1, 40, 40, 1)

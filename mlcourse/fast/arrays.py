@@ -11,6 +11,21 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def resolved(device: torch.device | str | None = None) -> torch.device:
+    """The device of that name, by default the best that is here; ValueError for one that is not here."""
+    if device is None:
+        return default_device()
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; give cpu, or cuda where there is an NVIDIA GPU") from error
+    here = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= here:
+        has = f"{here} GPU{'s' * (here != 1)}" if here else "no GPU"
+        raise ValueError(f"device is {str(device)!r}, but torch sees {has} here; give cpu, or leave it out")
+    return device
+
+
 def tree_map(function: Callable, *trees: Any) -> Any:
     """`function` of the leaves that stand in the same place of `trees` (dicts, tuples and NamedTuples, nested)."""
     first = trees[0]
@@ -42,5 +57,12 @@ def tensors(tree: Any, *, device: torch.device | str | None = None, dtype: torch
 
 
 def arrays(tree: Any) -> Any:
-    """The same tree with NumPy arrays."""
-    return tree_map(lambda leaf: leaf.detach().cpu().numpy() if isinstance(leaf, torch.Tensor) else leaf, tree)
+    """The same tree with NumPy arrays; bfloat16, which NumPy lacks, becomes float32 without loss."""
+
+    def array(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        leaf = leaf.detach().cpu()
+        return (leaf.float() if leaf.dtype == torch.bfloat16 else leaf).numpy()
+
+    return tree_map(array, tree)

@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 
+from mlcourse.arguments import require_choice
 from mlcourse.fast.arrays import leaves, tree_map
 from mlcourse.fast.networks import Params
+from mlcourse.fast.pure import Watch, at_once, trusting
 
 BATCHING = ("auto", "vmap", "loop")
 
 
 def choose(params: Params, batching: str = "auto") -> str:
     """The way that `batching` asks for; for "auto" what suits these parameters, as `over_tasks` says."""
-    if batching not in BATCHING:
-        raise ValueError(f"batching is {batching!r}; choose one of {', '.join(BATCHING)}")
+    require_choice("batching", batching, BATCHING)
     if batching != "auto":
         return batching
     convolution_on_cpu = any(p.ndim == 4 and p.device.type == "cpu" for p in params.values())
@@ -30,9 +31,13 @@ def over_tasks(function: Callable, params: Params, *batched: Any, batching: str 
     """`function(*one task's slice)` for every task of `batched` (task axis first), results stacked.
 
     batching: "vmap", "loop", or "auto", which loops on a CPU when a parameter is 4-D (a convolution).
+    Raises ValueError when `function` is not pure (`pure.Watch`).
     """
     if choose(params, batching) == "vmap":
-        return torch.vmap(function)(*batched)
-    n_tasks = len(next(leaves(batched)))
-    results = [function(*tree_map(lambda leaf, task=task: leaf[task], batched)) for task in range(n_tasks)]
+        return Watch()(at_once(function))(*batched)
+    tasks = [tree_map(lambda leaf, task=task: leaf[task], batched) for task in range(len(next(leaves(batched))))]
+    watch = Watch()
+    first = watch(function)(*tasks[0])
+    for_others = watch(function) if watch.helped else trusting(function)
+    results = [first, *(for_others(*task) for task in tasks[1:])]
     return tree_map(lambda *parts: torch.stack(parts), *results)

@@ -9,10 +9,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 
+from mlcourse.arguments import require_choice
 from mlcourse.fast.arrays import leaves, tree_map
 
 CAPTURES = ("auto", "eager", "compile", "cuda-graph")
@@ -27,25 +29,43 @@ def cpp_compiler() -> str | None:
     )
 
 
+def compiler_works() -> str | None:
+    """None when `torch.compile` can compile on this CPU, else why not, in one line.
+
+    It tries, once a process: a compiler on the path may still lack Python's headers, or a library.
+    """
+    found = cpp_compiler()
+    return "no C++ compiler (g++ or clang++) was found" if found is None else _try(found)
+
+
+@lru_cache(maxsize=1)
+def _try(compiler: str) -> str | None:
+    """Why `torch.compile` cannot compile a small function, or None."""
+    try:
+        torch.compile(lambda x: 2 * x + 1, fullgraph=True)(torch.ones(8))
+    except Exception as error:  # torch raises whatever its compiler raised
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
+        return f"{compiler} cannot compile for torch: {told[:160]}"
+    return None
+
+
 def capture(
     step: Callable, mode: str = "auto", *, device: torch.device | str = "cpu", convolutional: bool = False
 ) -> tuple[Callable, str]:
     """`step` made ready to run, and which way was taken ("eager", "compile" or "cuda-graph").
 
-    mode: one of those, or "auto": a CUDA graph on a GPU; on a CPU compiled where a compiler is at hand, else
-    eager, which one line says. A `convolutional` network runs eagerly on a CPU: compiling it takes minutes and
+    mode: one of those, or "auto": a CUDA graph on a GPU; on a CPU compiled where a compiler works, else eager,
+    which one line says. A `convolutional` network runs eagerly on a CPU: compiling it takes minutes and
     gains little. `step` must be pure: tensors in, tensors out, always of the same shapes, with every random draw
     made outside.
     """
-    if mode not in CAPTURES:
-        raise ValueError(f"capture is {mode!r}; choose one of {', '.join(CAPTURES)}")
+    require_choice("capture", mode, CAPTURES)
     if mode == "auto":
         mode = _best(torch.device(device).type, convolutional)
     if mode == "compile":
-        if torch.device(device).type == "cpu" and cpp_compiler() is None:
-            raise RuntimeError(
-                'capture="compile" needs a C++ compiler (g++ or clang++), and none was found; use "auto"'
-            )
+        if torch.device(device).type == "cpu" and (problem := compiler_works()):
+            raise RuntimeError(f'capture="compile" needs a C++ compiler that works: {problem}; use "auto"')
         return torch.compile(step, fullgraph=True, dynamic=False), mode
     if mode == "cuda-graph":
         if torch.device(device).type != "cuda":
@@ -59,9 +79,9 @@ def _best(device_type: str, convolutional: bool) -> str:
         return "cuda-graph"
     if convolutional:
         return "eager"
-    if cpp_compiler() is None:
+    if problem := compiler_works():
         # on stderr, so that a command's data on stdout stays data
-        print("No C++ compiler found: running eagerly, with the same results, more slowly.", file=sys.stderr)
+        print(f"Running eagerly, with the same results, more slowly: {problem}.", file=sys.stderr)
         return "eager"
     return "compile"
 
@@ -87,12 +107,13 @@ class CudaGraph:
                     f"the step was recorded for {place.dtype} of shape {tuple(place.shape)} and is now given "
                     f"{leaf.dtype} of shape {tuple(leaf.shape)}; capture it anew for other shapes"
                 )
-            place.copy_(leaf)
+            place.detach().copy_(leaf.detach())
         self.graph.replay()
         return tree_map(torch.clone, self.results)  # the next call writes over the results
 
     def _record(self, arguments: Any) -> None:
-        self.arguments = tree_map(torch.clone, arguments)
+        # with their flags: a step may ask which parameters are frozen
+        self.arguments = tree_map(lambda leaf: leaf.detach().clone().requires_grad_(leaf.requires_grad), arguments)
         aside = torch.cuda.Stream()  # as torch.cuda.graph asks: what warms up must not run in the default stream
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 import torch.distributed as dist
 
-from mlcourse.fast.arrays import default_device, leaves, tree_map
+from mlcourse.fast.arrays import default_device, leaves, resolved, tree_map
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # what it tells each process through its environment
 TIMEOUT = 120  # seconds a rank waits for the others: longer than they drift apart while one writes a checkpoint
@@ -59,7 +59,7 @@ def running(device: torch.device | str | None = None, *, timeout_seconds: float 
     Raises ValueError when the node has fewer GPUs than ranks.
     """
     if not all(name in os.environ for name in TORCHRUN) or os.environ["WORLD_SIZE"] == "1":
-        yield Process(0, 1, torch.device(device) if device is not None else default_device())
+        yield Process(0, 1, resolved(device))
         return
     device = _own_device(torch.device(device) if device is not None else default_device())
     cuda = device.type == "cuda"

@@ -7,10 +7,11 @@ training runs, and the GPU never waits for the CPU.
 import numpy as np
 import torch
 
-from mlcourse.fast.arrays import default_device
+from mlcourse.arguments import require_count
+from mlcourse.fast.arrays import resolved
 from mlcourse.tasks import images
 from mlcourse.tasks.images import ImageSet
-from mlcourse.tasks.task import Examples, Task, require_count
+from mlcourse.tasks.task import Examples, Task
 
 
 class Episodes:
@@ -33,7 +34,7 @@ class Episodes:
     ):
         """Raises ValueError as `mlcourse.tasks.images.Episodes` does."""
         self.on_host = images.Episodes(image_set, n_way, k_shot, n_query, rotations)  # checks the arguments
-        self.device = torch.device(device) if device is not None else default_device()
+        self.device = resolved(device)
         self.shuffled = shuffled
         turned = [image_set.images]
         if rotations:
@@ -46,6 +47,10 @@ class Episodes:
 
     def __repr__(self) -> str:
         return f"{self.on_host!r} on {self.device}"
+
+    def identity(self) -> str:
+        """What tells this family from another: that of the images, and whether support sets are shuffled."""
+        return f"{self.on_host.identity()}{', shuffled' * self.shuffled}"
 
     def generator(self, seed: int) -> torch.Generator:
         """A generator that `sample` can draw with."""

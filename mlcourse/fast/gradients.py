@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from mlcourse.fast.arrays import leaves
 from mlcourse.fast.networks import Params
+from mlcourse.fast.pure import Watch
+from mlcourse.fast.transforms import is_transformed
 
 
 def grad(function: Callable) -> Callable:
@@ -19,8 +20,13 @@ def grad(function: Callable) -> Callable:
         return torch.func.grad(function)
 
     def gradient(params: Params, *rest: Any) -> Params:
-        if _transformed(params, *rest) or not torch.is_grad_enabled() or not _all_followed(params):
+        if is_transformed(params, *rest):
             return torch.func.grad(function)(params, *rest)
+        return Watch()(plain if torch.is_grad_enabled() and _all_followed(params) else torch.func.grad(function))(
+            params, *rest
+        )
+
+    def plain(params: Params, *rest: Any) -> Params:
         slopes = torch.autograd.grad(
             function(params, *rest), list(params.values()), create_graph=True, materialize_grads=True
         )
@@ -35,7 +41,7 @@ def grad_and_value(function: Callable) -> Callable:
         return torch.func.grad_and_value(function)
 
     def both(params: Params, *rest: Any) -> tuple[Params, torch.Tensor]:
-        if _transformed(params, *rest) or any(p.requires_grad for p in params.values()):
+        if is_transformed(params, *rest) or any(p.requires_grad for p in params.values()):
             return torch.func.grad_and_value(function)(params, *rest)
         start = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
@@ -48,9 +54,3 @@ def grad_and_value(function: Callable) -> Callable:
 
 def _all_followed(params: Params) -> bool:
     return all(p.requires_grad for p in params.values())
-
-
-def _transformed(*trees: Any) -> bool:
-    """Whether `vmap` or `grad` of `torch.func` is at work on any of these tensors."""
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # nothing public tells
-    return any(wrapped(leaf) for leaf in leaves(trees))

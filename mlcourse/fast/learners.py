@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcourse.fast import adam, reptile
-from mlcourse.fast.arrays import tensors
+from mlcourse.arguments import require_choice, require_count, require_inner, require_labels
+from mlcourse.fast import adam, ready, reptile
+from mlcourse.fast.arrays import arrays
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.maml import adapt
 from mlcourse.fast.metric import Classify
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.pure import Watch
 from mlcourse.tasks.task import Examples
 
 QUERIES = ("together", "alone")
@@ -41,19 +43,20 @@ class GradientLearner:
     queries: str = "together"
 
     def __post_init__(self) -> None:
-        _require_known(self.queries)
+        require_inner("torch", self.params, self.inner_lr, self.inner_steps)
+        require_choice("queries", self.queries, QUERIES)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions (Q, outputs) for one task, after the last step."""
-        return _run(self._adapt_and_predict, self.params, support, query_x)
+        return _run(self._adapt_and_predict, self.loss, self.params, support, query_x)
 
     def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions for a batch of tasks: (T, Q, outputs)."""
-        return _run_many(self._adapt_and_predict, self.params, support, query_x)
+        return _run_many(self._adapt_and_predict, self.loss, self.params, support, query_x)
 
     def along(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions after 0, 1, ... inner_steps steps for a batch of tasks: (T, inner_steps + 1, Q, outputs)."""
-        return _run_many(self._along_one, self.params, support, query_x)
+        return _run_many(self._along_one, self.loss, self.params, support, query_x)
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi = adapt(
@@ -92,7 +95,9 @@ class AdamLearner:
     queries: str = "together"
 
     def __post_init__(self) -> None:
-        _require_known(self.queries)
+        require_inner("torch", self.params, self.inner_lr, self.inner_steps)
+        require_count("batch_size", self.batch_size)
+        require_choice("queries", self.queries, QUERIES)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions (Q, outputs) for one task."""
@@ -104,7 +109,7 @@ class AdamLearner:
         rng, batch_size = np.random.default_rng(self.seed), min(self.batch_size, n_support)
         # every task gets the same picks, so that nothing depends on which tasks are judged together
         picks = reptile.batches(1, n_support, self.inner_steps, batch_size, rng).expand(n_tasks, -1, -1)
-        return _run_many(self._adapt_and_predict, self.params, support, query_x, picks)
+        return _run_many(self._adapt_and_predict, self.loss, self.params, support, query_x, picks)
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
         phi, _ = reptile.adapt_adam(self.loss, self.params, self.moments, support, picks, inner_lr=self.inner_lr)
@@ -125,18 +130,20 @@ class MetricLearner:
     queries: str = "together"
 
     def __post_init__(self) -> None:
-        _require_known(self.queries)
+        require_choice("queries", self.queries, QUERIES)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Log-probabilities (Q, n_way) for one task."""
-        return _run(self._predict(support), self.params, support, query_x)
+        return _run(self._predict(support, query_x), None, self.params, support, query_x)
 
     def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Log-probabilities for a batch of tasks: (T, Q, n_way)."""
-        return _run_many(self._predict(support), self.params, support, query_x)
+        return _run_many(self._predict(support, query_x, batch=True), None, self.params, support, query_x)
 
-    def _predict(self, support: Examples) -> Callable:
+    def _predict(self, support: Examples, query_x: np.ndarray, *, batch: bool = False) -> Callable:
+        support, _ = ready.to_judge(None, self.params, support, query_x, batch=batch)
         n_way = int(support.y.max()) + 1
+        require_labels("support.y", support.y, n_way, all_present=True)
 
         def together(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
             points, n_support = self.network.apply(self.params, torch.cat([support.x, query_x])), len(support.x)
@@ -157,23 +164,17 @@ def _judge(
     return torch.vmap(lambda x: network.apply(params, torch.cat([support_x, x[None]]))[-1])(query_x)
 
 
-def _require_known(queries: str) -> None:
-    if queries not in QUERIES:
-        raise ValueError(f"queries is {queries!r}; choose one of {', '.join(QUERIES)}")
-
-
-def _run(function: Callable, params: Params, *arguments: Any) -> np.ndarray:
+def _run(function: Callable, loss: Callable | None, params: Params, support: Examples, query_x: Any) -> np.ndarray:
     """`function` of one task's arrays, moved to where `params` lie; the answer as an array."""
+    support, query_x = ready.to_judge(loss, params, support, query_x)
     with torch.no_grad():
-        return function(*_move(params, arguments)).cpu().numpy()
+        return arrays(Watch()(function)(support, query_x))
 
 
-def _run_many(function: Callable, params: Params, *arguments: Any) -> np.ndarray:
+def _run_many(
+    function: Callable, loss: Callable | None, params: Params, support: Examples, query_x: Any, *more: Any
+) -> np.ndarray:
     """The same for a batch of tasks."""
+    support, query_x = ready.to_judge(loss, params, support, query_x, batch=True)
     with torch.no_grad():
-        return over_tasks(function, params, *_move(params, arguments)).cpu().numpy()
-
-
-def _move(params: Params, arguments: tuple) -> tuple:
-    some = next(iter(params.values()))
-    return tuple(tensors(part, device=some.device, dtype=some.dtype) for part in arguments)
+        return arrays(over_tasks(function, params, support, query_x, *ready.placed(more, params)))

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import torch
 
+from mlcourse.fast import ready
 from mlcourse.fast.arrays import tree_map
 from mlcourse.fast.batching import choose, over_tasks
 from mlcourse.fast.gradients import grad, grad_and_value
 from mlcourse.fast.networks import Params
+from mlcourse.fast.pure import Watch
 from mlcourse.tasks.task import Examples, Task
 
 
@@ -30,6 +32,7 @@ def adapt(
     support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
     that d phi / d theta is the identity. Returns the keys and shapes of `params`.
     """
+    loss, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
     for _ in range(inner_steps):
         if first_order:
             gradient = grad(loss)({name: p.detach() for name, p in params.items()}, *support)
@@ -50,6 +53,7 @@ def meta_loss(
     batching: str = "auto",
 ) -> torch.Tensor:
     """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+    loss, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def task_loss(support: Examples, query: Examples) -> torch.Tensor:
         phi = adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order)
@@ -73,6 +77,7 @@ def meta_loss_and_gradient(
     In a loop the gradient is taken task by task: what the way back needs of one task is let go before the next
     task begins, so that the memory does not grow with the tasks.
     """
+    loss, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def objective(params: Params, tasks: Task) -> torch.Tensor:
         return meta_loss(
@@ -86,7 +91,7 @@ def meta_loss_and_gradient(
         )
 
     if choose(params, batching) == "vmap":
-        gradient, value = torch.func.grad_and_value(objective)(params, tasks)
+        gradient, value = Watch()(torch.func.grad_and_value(objective))(params, tasks)
         return value, gradient
     alone = tree_map(lambda leaf: leaf.unsqueeze(1), tasks)  # each task as a batch of one
     gradients, values = over_tasks(

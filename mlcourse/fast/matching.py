@@ -7,11 +7,13 @@ With one example per class it differs from a Prototypical Network only in the me
 
 import torch
 
+from mlcourse.arguments import require_points
 from mlcourse.fast.protonet import membership
 
 
 def cosines(queries: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     """The cosine of the angle between every query (Q, d) and every support embedding (S, d): (Q, S)."""
+    require_points("torch", queries=queries, support=support)
     return _unit(queries) @ _unit(support).T
 
 

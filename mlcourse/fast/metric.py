@@ -9,8 +9,12 @@ from collections.abc import Callable
 import torch
 from torch.func import grad_and_value
 
+from mlcourse.arguments import require_classes, require_task
+from mlcourse.fast import ready
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.pure import Watch
+from mlcourse.fast.transforms import can_look
 from mlcourse.tasks.task import Examples, Task
 
 Classify = Callable[..., torch.Tensor]  # classify(queries (Q, d), support (S, d), labels (S,), n_way) -> log p
@@ -22,7 +26,9 @@ def meta_loss(
     """Mean over T tasks of the mean of -log p(right class) over their queries.
 
     classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
+    Every class 0 ... n_way - 1 has an example in every support set.
     """
+    network, tasks = ready.classes(network, params, tasks, n_way=n_way)
 
     def one_loss(support: Examples, query: Examples) -> torch.Tensor:
         return task_loss(classify, network, params, Task(support, query), n_way=n_way)
@@ -32,20 +38,24 @@ def meta_loss(
 
 def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> torch.Tensor:
     """The query loss of one task."""
+    require_task("task", task, "torch")
+    if can_look(task.support.y):
+        require_classes("task", task, n_way)
     # support and queries in one pass: batch normalisation, where there is any, sees the whole task
     points = network.apply(params, torch.cat([task.support.x, task.query.x]))
     n_support = len(task.support.x)
     log_p = classify(points[n_support:], points[:n_support], task.support.y, n_way)
-    return -log_p.gather(1, task.query.y[:, None]).mean()
+    return -log_p.gather(1, task.query.y[:, None].long()).mean()
 
 
 def meta_loss_and_gradient(
     classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int, batching: str = "auto"
 ) -> tuple[torch.Tensor, Params]:
     """The meta-loss and its gradient with respect to `params`."""
+    network, tasks = ready.classes(network, params, tasks, n_way=n_way)
 
     def objective(params: Params) -> torch.Tensor:
         return meta_loss(classify, network, params, tasks, n_way=n_way, batching=batching)
 
-    gradient, value = grad_and_value(objective)(params)
+    gradient, value = Watch()(grad_and_value(objective))(params)
     return value, gradient

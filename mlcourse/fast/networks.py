@@ -4,20 +4,27 @@ Both draw the same numbers: `init` takes a NumPy generator in either.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mlcourse.arguments import require_count, require_library, require_params, require_rng, require_shapes
+from mlcourse.fast.normalisation import batch_norm, normalise
+
 Params = dict[str, torch.Tensor]
 
 
 class Network(NamedTuple):
-    """`init(rng) -> params` draws float64 parameters on the CPU; `apply(params, x) -> outputs` uses them."""
+    """`init(rng) -> params` draws float64 parameters on the CPU; `apply(params, x) -> outputs` uses them.
+
+    outputs: how many numbers, or class scores, it gives for an example; None when that is not known.
+    """
 
     init: Callable[[np.random.Generator], Params]
     apply: Callable[[Params, torch.Tensor], torch.Tensor]
+    outputs: int | None = None
 
 
 def mlp(sizes: Sequence[int]) -> Network:
@@ -27,62 +34,44 @@ def mlp(sizes: Sequence[int]) -> Network:
     Both start uniform within 1 / sqrt(inputs) of nought, as `torch.nn.Linear` does: biases that differ spread
     the kinks of the ReLUs over the inputs. `apply` maps x (n, sizes[0]) to (n, sizes[-1]).
     """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"sizes is {tuple(sizes)}; give at least an input and an output size, all positive")
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {tuple(sizes)}; give at least an input and an output size")
+    for layer, units in enumerate(sizes):
+        require_count(f"sizes[{layer}]", units)
     last = len(sizes) - 2
+    sides = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = {f"w{layer}": side for layer, side in enumerate(sides)}
+    shapes |= {f"b{layer}": (n_out,) for layer, (_, n_out) in enumerate(sides)}
 
     def init(rng: np.random.Generator) -> Params:
+        require_rng("rng", rng)
         params: Params = {}
-        for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for layer, (n_in, n_out) in enumerate(sides):
             bound = 1 / np.sqrt(n_in)
             params[f"w{layer}"] = torch.as_tensor(rng.uniform(-bound, bound, (n_in, n_out)))
             params[f"b{layer}"] = torch.as_tensor(rng.uniform(-bound, bound, n_out))
         return params
 
     def apply(params: Params, x: torch.Tensor) -> torch.Tensor:
+        require_library("x", x, "torch")
         if x.ndim != 2 or x.shape[1] != sizes[0]:
             raise ValueError(f"x has shape {tuple(x.shape)}; this network takes (n, {sizes[0]})")
-        h = x
+        require_params("params", params, "torch")
+        require_shapes("params", params, shapes)
+        h = x.to(params["w0"].dtype)
         for layer in range(last + 1):
             h = h @ params[f"w{layer}"] + params[f"b{layer}"]
             if layer < last:
                 h = torch.relu(h)
         return h
 
-    return Network(init, apply)
+    return Network(init, apply, sizes[-1])
 
 
 # --- convolutions ------------------------------------------------------------------------------------------
 
 BLOCKS = 4
 CONVOLUTIONS = ("direct", "matmul")
-
-
-def batch_norm(h: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Batch normalisation of h (n, channels, height, width) by the statistics of this very batch.
-
-    torch's own where it can be, which is faster on a CPU. Under `vmap` and for a compiler it is written out in
-    plain operations: torch 2.13's `F.batch_norm` has a wrong second derivative under `vmap`, without a word (its
-    saved mean and variance count as constants there), and MAML needs the second derivative.
-    """
-    if not torch.compiler.is_compiling() and not any(_under_vmap(part) for part in (h, scale, shift)):
-        return F.batch_norm(h, None, None, scale, shift, training=True)
-    variance, mean = torch.var_mean(h, dim=(0, 2, 3), correction=0, keepdim=True)
-    return _normalise(h, mean, variance, scale[:, None, None], shift[:, None, None])
-
-
-def _under_vmap(x: torch.Tensor) -> bool:
-    """Whether x stands for a whole batch: `torch.func` wraps tensors, once for every `grad` and `vmap` around."""
-    functorch = torch._C._functorch  # nothing public tells
-    while functorch.is_functorch_wrapped_tensor(x):
-        if functorch.is_batchedtensor(x):
-            return True
-        x = functorch.get_unwrapped(x)
-    return False
-
-
-def _normalise(h: torch.Tensor, mean: Any, variance: Any, scale: Any, shift: Any) -> torch.Tensor:
-    return (h - mean) * (scale * torch.rsqrt(variance + 1e-5)) + shift
 
 
 def convolution_for(device: torch.device, *, per_task_weights: bool) -> str:
@@ -95,7 +84,8 @@ def conv4(
 ) -> Network:
     """Four blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max-pooling, then one linear layer.
 
-    The network of Vinyals et al. (2016) that MAML, Reptile and Prototypical Networks all use. Parameters of
+    The network of Vinyals et al. (2016) and of Prototypical Networks. (On Omniglot, MAML and Reptile took steps of
+    two pixels in the convolution instead of pooling.) Parameters of
     block i: `w{i}` (channels, inputs, 3, 3), `b{i}`, and `scale{i}`, `shift{i}` of its normalisation; then
     `w4` (features, n_way), `b4`. `apply` maps x (n, in_channels, size, size) to scores (n, n_way); with n_way None
     the linear layer is left out, and it maps to embeddings (n, features), features = channels * (size // 16)**2.
@@ -107,14 +97,22 @@ def conv4(
     last, and makes one matrix product of it. The numbers are the same. Of weights that differ from task to task
     (`vmap`) torch's own makes grouped convolutions, which are slow on a GPU, "matmul" one batched product.
     """
+    for name, count in {"n_way": n_way, "channels": channels, "in_channels": in_channels}.items():
+        if count is not None:
+            require_count(name, count)
     if size < 16:
         raise ValueError(f"size is {size}; four 2x2 poolings need images of at least 16 x 16 pixels")
     if convolution not in CONVOLUTIONS:
         raise ValueError(f"convolution is {convolution!r}; choose one of {', '.join(CONVOLUTIONS)}")
     features = channels * (size // 16) ** 2
     embed = _embed_direct if convolution == "direct" else _embed_matmul
+    shapes: dict[str, tuple[int, ...]] = {"w0": (channels, in_channels, 3, 3)}
+    shapes |= {f"w{block}": (channels, channels, 3, 3) for block in range(1, BLOCKS)}
+    shapes |= {f"{part}{block}": (channels,) for block in range(BLOCKS) for part in ("b", "scale", "shift")}
+    shapes |= {"w4": (features, n_way), "b4": (n_way,)} if n_way is not None else {}
 
     def init(rng: np.random.Generator) -> Params:
+        require_rng("rng", rng)
         params: Params = {}
         for block in range(BLOCKS):
             n_in = in_channels if block == 0 else channels
@@ -133,10 +131,11 @@ def conv4(
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; this network takes (n, {in_channels}, {size}, {size})"
             )
+        require_shapes("params", params, shapes)
         h = embed(params, x)
         return h if n_way is None else h @ params["w4"] + params["b4"]
 
-    return Network(init, apply)
+    return Network(init, apply, features if n_way is None else n_way)
 
 
 def _embed_direct(params: Params, x: torch.Tensor) -> torch.Tensor:
@@ -153,7 +152,7 @@ def _after_convolution(params: Params, block: int, h: torch.Tensor) -> torch.Ten
     scale, shift = params[f"scale{block}"], params[f"shift{block}"]
     if f"mean{block}" in params:
         held = (params[f"mean{block}"], params[f"variance{block}"], scale, shift)
-        h = _normalise(h, *(part[:, None, None] for part in held))
+        h = normalise(h, *(part[:, None, None] for part in held))
     else:
         h = batch_norm(h, scale, shift)
     return torch.relu(F.max_pool2d(h, 2))

@@ -6,19 +6,25 @@ embeddings, and a query belongs to the class whose mean is nearest.
 
 import torch
 
+from mlcourse.arguments import require_labels, require_library, require_points
+from mlcourse.fast.transforms import can_look
+
 
 def prototypes(embeddings: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
     """The mean embedding of each class, (n_way, d): the paper's equation 1.
 
-    embeddings (S, d); labels (S,) int64, 0 ... n_way - 1, each class at least once: on a GPU nobody looks at them,
-    and a class without an example becomes not-a-number. Raises ValueError for labels of another shape or kind.
+    embeddings (S, d); labels (S,) whole numbers 0 ... n_way - 1. Raises ValueError for labels of another shape or
+    kind, and for a class without an example; under `vmap` whoever calls must look (`metric.meta_loss` does).
     """
     member = membership(labels, n_way, embeddings)
+    if can_look(labels):
+        require_labels("labels", labels, n_way, all_present=True)
     return (member / member.sum(dim=0)).T @ embeddings
 
 
 def squared_distances(queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
     """||q - c||^2 between every query (n, d) and every prototype (n_way, d): (n, n_way)."""
+    require_points("torch", queries=queries, prototypes=prototypes)
     return ((queries[:, None] - prototypes) ** 2).sum(dim=-1)
 
 
@@ -29,15 +35,20 @@ def log_probabilities(queries: torch.Tensor, prototypes: torch.Tensor) -> torch.
 
 def classify(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
     """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,)."""
+    require_points("torch", queries=queries, support=support)
     return log_probabilities(queries, prototypes(support, labels, n_way))
 
 
 def membership(labels: torch.Tensor, n_way: int, embeddings: torch.Tensor) -> torch.Tensor:
     """(S, n_way): a one where an example's class stands, in the precision of `embeddings`."""
-    if labels.shape != embeddings.shape[:1] or labels.dtype != torch.int64:
+    require_library("labels", labels, "torch")
+    require_points("torch", embeddings=embeddings)
+    if labels.shape != embeddings.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(
             f"labels has shape {tuple(labels.shape)} and dtype {labels.dtype}; embeddings has shape "
-            f"{tuple(embeddings.shape)}, so give {len(embeddings)} int64 labels, shape ({len(embeddings)},)"
+            f"{tuple(embeddings.shape)}, so give {len(embeddings)} whole numbers, shape ({len(embeddings)},)"
         )
+    if can_look(labels):
+        require_labels("labels", labels, n_way)
     classes = torch.arange(n_way, device=labels.device)
     return (labels[:, None] == classes).to(embeddings.dtype)  # `one_hot` cannot be used under vmap

@@ -8,10 +8,20 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.func import grad
 
-from mlcourse.fast import adam
+from mlcourse.arguments import (
+    require_adapted,
+    require_count,
+    require_like,
+    require_params,
+    require_picks,
+    require_rate,
+    require_rng,
+    require_tasks,
+)
+from mlcourse.fast import adam, ready
 from mlcourse.fast.batching import over_tasks
+from mlcourse.fast.gradients import grad
 from mlcourse.fast.maml import adapt
 from mlcourse.fast.networks import Params
 from mlcourse.tasks.task import Examples, Task
@@ -19,6 +29,10 @@ from mlcourse.tasks.task import Examples, Task
 
 def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) -> Params:
     """theta + meta_lr * (mean of phi_i - theta): algorithm 2; each of `adapted` has the task axis."""
+    require_params("params", params, "torch")
+    require_rate("meta_lr", meta_lr)
+    require_adapted(adapted, dict)
+    require_like("one task of adapted", {name: phi[0] for name, phi in adapted.items()}, params)
     return {name: params[name] + meta_lr * (adapted[name].mean(dim=0) - params[name]) for name in params}
 
 
@@ -32,6 +46,7 @@ def adapt_each(
     batching: str = "auto",
 ) -> Params:
     """Adapted parameters of every task of a batch of support sets; each array has the task axis in front."""
+    loss, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def adapt_one(support: Examples) -> Params:
         return adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
@@ -65,7 +80,11 @@ def batches(
     Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
     before all have come once.
     """
-    if not 1 <= batch_size <= n_support:
+    counts = {"n_tasks": n_tasks, "n_support": n_support, "inner_steps": inner_steps, "batch_size": batch_size}
+    for name, value in counts.items():
+        require_count(name, value)
+    require_rng("rng", rng)
+    if batch_size > n_support:
         raise ValueError(
             f"batch_size is {batch_size}; the support set holds {n_support} examples, give 1 to {n_support}"
         )
@@ -85,6 +104,8 @@ def adapt_adam(
     inner_lr: float,
 ) -> tuple[Params, adam.Moments]:
     """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    require_picks(picks, "torch")
+    loss, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=len(picks))
     for pick in picks:
         gradient = grad(loss)(params, support.x[pick], support.y[pick])
         params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)
@@ -110,6 +131,7 @@ def meta_step_adam(
     afterwards they are the mean over the tasks, so that the tasks can run at once. Returns the new parameters
     and moments.
     """
+    require_tasks("tasks", tasks, "torch")
     n_tasks, n_support = tasks.support.x.shape[:2]
     picks = batches(n_tasks, n_support, inner_steps, batch_size, rng).to(tasks.support.x.device)
     adapted, moments = adapt_each_adam(
@@ -132,6 +154,8 @@ def adapt_each_adam(
 
     picks (T, inner_steps, batch_size): see `batches`.
     """
+    loss, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=1)
+    require_picks(picks, "torch", n_tasks=len(support.x))
 
     def adapt_one(support: Examples, picks: torch.Tensor) -> tuple:  # the compiler takes no more precise word
         phi, after = adapt_adam(loss, params, moments, support, picks, inner_lr=inner_lr)

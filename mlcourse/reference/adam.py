@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlcourse.arguments import require_like, require_params, require_rate
 from mlcourse.reference.networks import Params
 
 
@@ -16,7 +17,8 @@ class Moments(NamedTuple):
 
 
 def init(params: Params) -> Moments:
-    """Moments before the first step: noughts of the parameters' shapes."""
+    """Moments before the first step: zeros of the parameters' shapes."""
+    require_params("params", params, "numpy")
     return Moments(
         {name: np.zeros_like(p) for name, p in params.items()},
         {name: np.zeros_like(p) for name, p in params.items()},
@@ -35,6 +37,12 @@ def update(
     epsilon: float = 1e-8,
 ) -> tuple[Params, Moments]:
     """One step: the parameters and moments after it."""
+    require_params("params", params, "numpy")
+    require_params("gradient", gradient, "numpy")
+    require_rate("lr", lr)
+    require_like("gradient", gradient, params)
+    require_like("moments.first", moments.first, params)
+    require_like("moments.second", moments.second, params)
     steps = moments.steps + 1
     first = {name: beta1 * moments.first[name] + (1 - beta1) * gradient[name] for name in params}
     second = {name: beta2 * moments.second[name] + (1 - beta2) * gradient[name] ** 2 for name in params}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcourse.arguments import require_examples, require_inner, require_library
 from mlcourse.reference.maml import adapt
 from mlcourse.reference.metric import Classify
 from mlcourse.reference.networks import Network, Params
@@ -26,6 +27,9 @@ class GradientLearner:
     params: Params
     inner_lr: float
     inner_steps: int
+
+    def __post_init__(self) -> None:
+        require_inner("numpy", self.params, self.inner_lr, self.inner_steps)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions (Q, outputs) for one task, after the last step."""
@@ -64,5 +68,7 @@ class MetricLearner:
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Log-probabilities (Q, n_way) for one task."""
+        require_examples("support", support, "numpy")
+        require_library("query_x", query_x, "numpy")
         points, queries = (self.network.apply(self.params, x) for x in (support.x, query_x))
         return self.classify(queries, points, support.y, int(support.y.max()) + 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.arguments import require_labels, require_library
 from mlcourse.reference.autograd import log_softmax, mean, sum, value
 from mlcourse.reference.networks import Network, Params
 
@@ -16,6 +17,7 @@ def squared_error(network: Network) -> Loss:
 
     def loss(params: Params, x: Any, y: Any) -> Any:
         outputs = network.apply(params, x)
+        require_library("y", y, "numpy")
         if value(y).shape != value(outputs).shape:  # (n,) beside (n, 1) would broadcast to (n, n) without a word
             raise ValueError(
                 f"y has shape {value(y).shape}, the outputs {value(outputs).shape}; reshape y to match"
@@ -26,20 +28,22 @@ def squared_error(network: Network) -> Loss:
 
 
 def cross_entropy(network: Network) -> Loss:
-    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1."""
+    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1.
+
+    `loss.n_way` is how many classes the network scores, where it says so.
+    """
 
     def loss(params: Params, x: Any, y: Any) -> Any:
         scores = network.apply(params, x)
+        require_library("y", y, "numpy")
         labels, (n, n_way) = np.asarray(y), value(scores).shape
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(
                 f"y has shape {labels.shape} and dtype {labels.dtype}; give {n} whole numbers, shape ({n},)"
             )
-        if labels.min() < 0 or labels.max() >= n_way:
-            raise ValueError(
-                f"y holds labels {labels.min()} to {labels.max()}; the network scores classes 0 to {n_way - 1}"
-            )
+        require_labels("y", labels, n_way)
         chosen = np.eye(n_way)[labels]  # (n, n_way), a one where the right class stands
         return -sum(log_softmax(scores) * chosen) * (1.0 / n)
 
+    loss.n_way = network.outputs
     return loss

@@ -7,6 +7,7 @@ the starting place down the gradient of the loss that the adapted parameters hav
 from collections.abc import Callable
 from typing import Any
 
+from mlcourse.arguments import require_examples, require_inner, require_tasks
 from mlcourse.reference.autograd import grad, stop_gradient, value_and_grad
 from mlcourse.reference.networks import Params
 from mlcourse.tasks.task import Examples, Task, each
@@ -27,6 +28,8 @@ def adapt(
     support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
     that d phi / d theta is the identity. Returns the keys and shapes of `params`.
     """
+    require_inner("numpy", params, inner_lr, inner_steps)
+    require_examples("support", support, "numpy")
     for _ in range(inner_steps):
         if first_order:
             gradient = grad(loss)(stop_gradient(params), *support)
@@ -46,6 +49,8 @@ def meta_loss(
     first_order: bool = False,
 ) -> Any:
     """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+    require_inner("numpy", params, inner_lr, inner_steps)
+    require_tasks("tasks", tasks, "numpy")
 
     def task_loss(task: Task) -> Any:
         phi = adapt(
@@ -67,6 +72,7 @@ def meta_loss_and_gradient(
     first_order: bool = False,
 ) -> tuple[Any, Params]:
     """The meta-loss and its gradient with respect to `params`, through the inner steps."""
+    require_inner("numpy", params, inner_lr, inner_steps)
 
     def objective(params: Params) -> Any:
         return meta_loss(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order)

@@ -7,19 +7,21 @@ With one example per class it differs from a Prototypical Network only in the me
 
 from typing import Any
 
-from mlcourse.reference.autograd import exp, log, log_softmax, power, sum, transpose, value
+from mlcourse.arguments import require_points
+from mlcourse.reference.autograd import exp, log, log_softmax, power, sum, transpose
 from mlcourse.reference.protonet import membership
 
 
 def cosines(queries: Any, support: Any) -> Any:
     """The cosine of the angle between every query (Q, d) and every support embedding (S, d): (Q, S)."""
+    require_points("numpy", queries=queries, support=support)
     return _unit(queries) @ transpose(_unit(support))
 
 
 def classify(queries: Any, support: Any, labels: Any, n_way: int) -> Any:
     """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1)."""
     attention = exp(log_softmax(cosines(queries, support)))  # (Q, S), rows sum to 1
-    return log(attention @ membership(labels, n_way, value(support)))
+    return log(attention @ membership(labels, n_way, support))
 
 
 def _unit(points: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.reference.autograd import sum, value_and_grad
+from mlcourse.arguments import require_classes, require_params, require_task, require_tasks
+from mlcourse.reference import autograd
 from mlcourse.reference.networks import Network, Params
 from mlcourse.tasks.task import Task, each
 
@@ -20,25 +21,32 @@ def meta_loss(classify: Classify, network: Network, params: Params, tasks: Task,
     """Mean over T tasks of the mean of -log p(right class) over their queries.
 
     classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
+    Every class 0 ... n_way - 1 has an example in every support set.
     """
+    require_params("params", params, "numpy")
+    require_tasks("tasks", tasks, "numpy")
+    require_classes("tasks", tasks, n_way)
     losses = [task_loss(classify, network, params, task, n_way=n_way) for task in each(tasks)]
     return sum(losses) / len(losses)
 
 
 def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> Any:
     """The query loss of one task."""
+    require_task("task", task, "numpy")
+    require_classes("task", task, n_way)
     support, queries = network.apply(params, task.support.x), network.apply(params, task.query.x)
     log_p = classify(queries, support, task.support.y, n_way)
     right = np.eye(n_way)[task.query.y]  # (Q, n_way), a one where the right class stands
-    return -sum(log_p * right) * (1.0 / len(right))
+    return -autograd.sum(log_p * right) * (1.0 / len(right))
 
 
 def meta_loss_and_gradient(
     classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int
 ) -> tuple[Any, Params]:
     """The meta-loss and its gradient with respect to `params`."""
+    require_params("params", params, "numpy")
 
     def objective(params: Params) -> Any:
         return meta_loss(classify, network, params, tasks, n_way=n_way)
 
-    return value_and_grad(objective)(params)
+    return autograd.value_and_grad(objective)(params)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.arguments import require_labels, require_library, require_points
 from mlcourse.reference.autograd import log_softmax, reshape, sum, value
 
 
@@ -17,11 +18,14 @@ def prototypes(embeddings: Any, labels: Any, n_way: int) -> Any:
     embeddings (S, d); labels (S,) whole numbers 0 ... n_way - 1. Raises ValueError for labels of another shape or
     kind, and for a class without an example.
     """
-    return (membership(labels, n_way, value(embeddings)) / counts(labels, n_way)).T @ embeddings
+    member = membership(labels, n_way, embeddings)
+    require_labels("labels", labels, n_way, all_present=True)
+    return (member / member.sum(axis=0)).T @ embeddings
 
 
 def squared_distances(queries: Any, prototypes: Any) -> Any:
     """||q - c||^2 between every query (n, d) and every prototype (n_way, d): (n, n_way)."""
+    require_points("numpy", queries=queries, prototypes=prototypes)
     n, d = value(queries).shape
     return sum((reshape(queries, (n, 1, d)) - prototypes) ** 2, axis=-1)
 
@@ -33,29 +37,19 @@ def log_probabilities(queries: Any, prototypes: Any) -> Any:
 
 def classify(queries: Any, support: Any, labels: Any, n_way: int) -> Any:
     """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,)."""
+    require_points("numpy", queries=queries, support=support)
     return log_probabilities(queries, prototypes(support, labels, n_way))
 
 
-def membership(labels: Any, n_way: int, embeddings: np.ndarray) -> np.ndarray:
+def membership(labels: Any, n_way: int, embeddings: Any) -> np.ndarray:
     """(S, n_way): a one where an example's class stands."""
+    require_library("labels", labels, "numpy")
     labels = np.asarray(labels)
+    require_points("numpy", embeddings=embeddings)
     if labels.shape != embeddings.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels has shape {labels.shape} and dtype {labels.dtype}; embeddings has shape {embeddings.shape}, "
             f"so give {len(embeddings)} whole numbers, shape ({len(embeddings)},)"
         )
-    if labels.min() < 0 or labels.max() >= n_way:
-        raise ValueError(
-            f"labels holds {labels.min()} to {labels.max()}; with n_way={n_way} give 0 to {n_way - 1}"
-        )
+    require_labels("labels", labels, n_way)
     return np.eye(n_way)[labels]
-
-
-def counts(labels: Any, n_way: int) -> np.ndarray:
-    """How many examples each class has, (n_way,)."""
-    found = np.bincount(labels, minlength=n_way)
-    if not found.all():
-        raise ValueError(
-            f"labels has no example of class {int(found.argmin())}; give one or more of each of 0 ... {n_way - 1}"
-        )
-    return found

@@ -8,6 +8,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mlcourse.arguments import (
+    require_adapted,
+    require_count,
+    require_examples,
+    require_inner,
+    require_like,
+    require_params,
+    require_picks,
+    require_rate,
+    require_rng,
+    require_tasks,
+)
 from mlcourse.reference import adam
 from mlcourse.reference.autograd import grad
 from mlcourse.reference.maml import adapt
@@ -17,6 +29,11 @@ from mlcourse.tasks.task import Examples, Task
 
 def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params:
     """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks."""
+    require_params("params", params, "numpy")
+    require_rate("meta_lr", meta_lr)
+    require_adapted(adapted, list)
+    for phi in adapted:
+        require_like("adapted", phi, params)
     return {
         name: params[name] + meta_lr * (np.mean([phi[name] for phi in adapted], axis=0) - params[name])
         for name in params
@@ -27,6 +44,7 @@ def adapt_each(
     loss: Callable, params: Params, support: Examples, *, inner_lr: float, inner_steps: int
 ) -> list[Params]:
     """Adapted parameters of every task of a batch of support sets, x (T, S, *features)."""
+    require_examples("support", support, "numpy", batch=True)
     return [
         adapt(loss, params, Examples(x, y), inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
         for x, y in zip(*support, strict=True)
@@ -49,7 +67,11 @@ def batches(
     Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
     before all have come once.
     """
-    if not 1 <= batch_size <= n_support:
+    counts = {"n_tasks": n_tasks, "n_support": n_support, "inner_steps": inner_steps, "batch_size": batch_size}
+    for name, value in counts.items():
+        require_count(name, value)
+    require_rng("rng", rng)
+    if batch_size > n_support:
         raise ValueError(
             f"batch_size is {batch_size}; the support set holds {n_support} examples, give 1 to {n_support}"
         )
@@ -68,6 +90,9 @@ def adapt_adam(
     inner_lr: float,
 ) -> tuple[Params, adam.Moments]:
     """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    require_picks(picks, "numpy")
+    require_inner("numpy", params, inner_lr, len(picks))
+    require_examples("support", support, "numpy")
     for pick in picks:
         gradient = grad(loss)(params, support.x[pick], support.y[pick])
         params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)
@@ -92,6 +117,7 @@ def meta_step_adam(
     afterwards they are the mean over the tasks, so that the tasks can run at once. Returns the new parameters
     and moments.
     """
+    require_tasks("tasks", tasks, "numpy")
     picks = batches(len(tasks.support.x), tasks.support.x.shape[1], inner_steps, batch_size, rng)
     adapted, moments = adapt_each_adam(loss, params, moments, tasks.support, picks, inner_lr=inner_lr)
     return interpolate(params, adapted, meta_lr), moments
@@ -110,6 +136,8 @@ def adapt_each_adam(
 
     picks (T, inner_steps, batch_size): see `batches`.
     """
+    require_examples("support", support, "numpy", batch=True)
+    require_picks(picks, "numpy", n_tasks=len(support.x))
     ends = [
         adapt_adam(loss, params, moments, Examples(x, y), pick, inner_lr=inner_lr)
         for x, y, pick in zip(*support, picks, strict=True)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcourse.tasks.task import Examples, Task, require_count
+from mlcourse.arguments import require_count, require_rng
+from mlcourse.tasks.store import digest_of
+from mlcourse.tasks.task import Examples, Task
 
 QUARTER_TURNS = 4  # with rotations as classes, each class counts as four: turned by 0, 90, 180 and 270 degrees
 COLOURS = 3
@@ -204,6 +206,10 @@ class Episodes:
             f"rotations={self.rotations})"
         )
 
+    def identity(self) -> str:
+        """What tells this family from another: its settings, and its images to the byte."""
+        return f"{self!r} {digest_of({'images': self.image_set.images})[:16]}"
+
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
         """Draw T = `n_tasks` tasks; the same generator state gives the same tasks.
 
@@ -214,8 +220,7 @@ class Episodes:
             No image occurs twice in a task.
         """
         n_tasks = require_count("n_tasks", n_tasks)
-        if not isinstance(rng, np.random.Generator):
-            raise ValueError(f"rng is {rng!r}; give a NumPy generator, for example np.random.default_rng(0)")
+        require_rng("rng", rng)
         classes, most = self.image_set.images.shape[:2]
         chosen = choose(rng, n_tasks, self.n_way, classes * self.turns)
         counts = self.image_set.counts

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.arguments import require_count
 from mlcourse.errors import DataError
 from mlcourse.tasks.images import COLOURS, ImageSet, listed
-from mlcourse.tasks.task import require_count
 
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what may be inside, whatever the suffix says

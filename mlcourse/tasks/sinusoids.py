@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcourse.arguments import require_count
+from mlcourse.arguments import require_count, require_rng
 from mlcourse.tasks.task import Examples, Task
 
 AMPLITUDE = (0.1, 5.0)
@@ -41,6 +41,7 @@ class Sinusoids:
     def draw(self, n_tasks: int, rng: np.random.Generator) -> Waves:
         """Draw the waves alone, without examples."""
         n_tasks = require_count("n_tasks", n_tasks)
+        require_rng("rng", rng)
         return Waves(rng.uniform(*AMPLITUDE, n_tasks), rng.uniform(*PHASE, n_tasks))
 
     def examples(self, waves: Waves, rng: np.random.Generator) -> Task:
@@ -60,8 +61,8 @@ class Sinusoids:
 def five_points() -> tuple[Task, Waves]:
     """The running example of notebooks 00 to 06: five points of one wave, and the wave itself.
 
-    All but one of the points lie in the right half, so most of the left must be inferred. The query is a grid of 201 points.
-    One task, without the task axis: support x, y (5, 1), query x, y (201, 1).
+    All but one of the points lie in the right half, so most of the left must be inferred. The query is a grid of
+    201 points. One task, without the task axis: support x, y (5, 1), query x, y (201, 1).
     """
     wave = Waves(np.array([3.0]), np.array([0.9]))
     seen = np.array([[-0.6], [0.7], [1.9], [3.1], [4.4]])

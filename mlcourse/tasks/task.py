@@ -50,10 +50,3 @@ def stack(tasks: Sequence[Task]) -> Task:
         raise ValueError("tasks is empty; stack needs at least one task")
     parts = zip(*tasks, strict=True)
     return Task(*(Examples(np.stack([e.x for e in part]), np.stack([e.y for e in part])) for part in parts))
-
-
-def require_count(name: str, value: int, least: int = 1) -> int:
-    """Return `value`, or raise an error that names it, when it is not a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
-    return int(value)

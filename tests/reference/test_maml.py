@@ -100,11 +100,11 @@ def test_adapting_goes_downhill():
     ("call", "message"),
     [
         (lambda: networks.mlp((3,)), r"sizes is \(3,\)"),
-        (lambda: networks.mlp((3, 0, 1)), r"sizes is \(3, 0, 1\)"),
+        (lambda: networks.mlp((3, 0, 1)), r"sizes\[1\] is 0; give a whole number of at least 1"),
         (lambda: forward((4, 2)), r"x has shape \(4, 2\); this network takes \(n, 1\)"),
         (lambda: regression((4,)), r"y has shape \(4,\), the outputs \(4, 1\); reshape y"),
         (lambda: classification(np.zeros(4)), r"y has shape \(4,\) and dtype float64; give 4 whole numbers"),
-        (lambda: classification(np.array([0, 1, 2, 3])), "labels 0 to 3; the network scores classes 0 to 2"),
+        (lambda: classification(np.array([0, 1, 2, 3])), "labels 0 to 3, but n_way is 3; give labels from 0 to 2"),
         (lambda: classification(np.array([0, 1, -1, 2])), "labels -1 to 2"),
     ],
 )

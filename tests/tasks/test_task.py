@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mlcourse.arguments import require_count
 from mlcourse.tasks import Examples, Sinusoids, Task, each, one, stack
-from mlcourse.tasks.task import require_count
 
 
 @pytest.fixture

@@ -1,0 +1,138 @@
+"""A checkpoint is taken up by the run that wrote it and by no other, wherever the difference lies."""
+
+import numpy as np
+import pytest
+import torch
+
+from mlcourse import training
+from mlcourse.errors import DataError
+from mlcourse.fast import losses, networks
+from mlcourse.fast.episodes import Episodes
+from mlcourse.tasks import Sinusoids, glyphs, images
+
+NETWORK = networks.mlp((1, 8, 1))
+LOSS = losses.squared_error(NETWORK)
+
+
+def start(seed=0):
+    return NETWORK.init(np.random.default_rng(seed))
+
+
+def train(path, *, loss=LOSS, params=None, family=None, meta_steps=6, **how):
+    method = how.pop("method", None) or training.maml_method(loss, inner_lr=0.02)
+    how = {"meta_batch_size": 4, "device": "cpu", "capture": "eager", "progress": False, "block": 3} | how
+    params, family = params or start(), family or Sinusoids(5, 5)
+    return training.train(method, params, family, meta_steps=meta_steps, checkpoint=path, **how)
+
+
+def heavy(params, x, y):
+    """The same loss and a little weight decay."""
+    return LOSS(params, x, y) + 1e-3 * sum((p**2).sum() for p in params.values())
+
+
+class Philox(Sinusoids):
+    """Sines from another generator."""
+
+    def generator(self, seed):
+        return np.random.Generator(np.random.Philox(seed))
+
+
+class Shifted(Sinusoids):
+    """Sines that look like the others from outside: same class name, same shapes."""
+
+    def draw(self, n_tasks, rng):
+        waves = super().draw(n_tasks, rng)
+        return waves._replace(phase=waves.phase + 1)
+
+
+Shifted.__name__ = Shifted.__qualname__ = "Sinusoids"
+
+
+def other_step(params, moments, tasks, done):
+    """A meta-step of the same name and settings whose outer rate is ten times larger."""
+    return training.maml_method(LOSS, inner_lr=0.02, meta_lr=1e-2).step(params, moments, tasks, done)
+
+
+OTHERS = {
+    "another k_shot": ({"family": Sinusoids(1, 5)}, "it drew other tasks from the same seed"),
+    "other waves": ({"family": Shifted(5, 5)}, "it drew other tasks from the same seed"),
+    "another loss": ({"loss": heavy}, "it lowers another loss, or takes other steps"),
+    "another start": ({"params": start(1)}, "it began at other parameters"),
+    "another generator": ({"family": Philox(5, 5)}, "generator=NumPy PCG64, this run generator=NumPy Philox"),
+    "a step that keeps its rate to itself": (
+        {"method": training.maml_method(LOSS, inner_lr=0.02)._replace(step=other_step)},
+        "takes other steps",
+    ),
+    "another budget": ({"budget_seconds": 60.0}, "budget_seconds=None, this run budget_seconds=60.0"),
+    "what the caller says": ({"about": {"precision": "tf32"}}, "precision=None, this run precision=tf32"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, name):
+    change, words = OTHERS[name]
+    path = tmp_path / "run.pt"
+    train(path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=f"belongs to another run: .*{words}.*; give another path"):
+        train(path, **change)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if name != "another budget"])
+def test_and_its_own_run_goes_on_from_it(tmp_path, name):
+    change, _ = OTHERS[name]
+    first, again = (train(tmp_path / "run.pt", **change) for _ in range(2))
+    for key in first.params:
+        assert torch.equal(first.params[key], again.params[key])
+    assert again.curve["step"].tolist() == [3, 6]
+
+
+def test_a_frozen_layer_is_part_of_what_a_run_is(tmp_path):
+    train(tmp_path / "run.pt")
+    half = {name: p.requires_grad_(name != "w0") for name, p in start().items()}
+    with pytest.raises(DataError, match=r"frozen=\[\], this run frozen=\['w0'\]"):
+        train(tmp_path / "run.pt", params=half)
+
+
+# --- images, drawn where they are used ---------------------------------------------------------------------
+
+LETTERS = networks.conv4(3, channels=4)
+
+
+def train_letters(path, family, **how):
+    method = training.maml_method(losses.cross_entropy(LETTERS), inner_lr=0.1)
+    how = {"meta_batch_size": 2, "device": "cpu", "capture": "eager", "progress": False} | how
+    return training.train(
+        method, LETTERS.init(np.random.default_rng(0)), family, meta_steps=2, checkpoint=path, **how
+    )
+
+
+def test_test_classes_are_not_train_classes(tmp_path):
+    splits = glyphs.splits()
+    families = [Episodes(part, 3, 1, 2, device="cpu") for part in (splits.train, splits.test)]
+    train_letters(tmp_path / "run.pt", families[0])
+    with pytest.raises(
+        DataError, match="belongs to another run: it has family=Episodes.*this run family=Episodes"
+    ):
+        train_letters(tmp_path / "run.pt", families[1])
+
+
+def test_one_pixel_makes_other_images(tmp_path):
+    """Even one that the first tasks do not show."""
+    train_set = glyphs.splits().train
+    pixels = train_set.images.copy()
+    pixels[-1, -1, 0, 0] ^= 1
+    changed = images.ImageSet(
+        train_set.name, pixels, train_set.alphabet, train_set.alphabet_names, train_set.class_names
+    )
+    train_letters(tmp_path / "run.pt", Episodes(train_set, 3, 1, 2, device="cpu"))
+    with pytest.raises(DataError, match="belongs to another run: it has family="):
+        train_letters(tmp_path / "run.pt", Episodes(changed, 3, 1, 2, device="cpu"))
+
+
+def test_tasks_drawn_by_numpy_are_not_those_drawn_on_the_device(tmp_path):
+    train_set = glyphs.splits().train
+    train_letters(tmp_path / "run.pt", Episodes(train_set, 3, 1, 2, device="cpu"))
+    with pytest.raises(DataError, match="generator=torch on cpu, this run generator=NumPy PCG64"):
+        train_letters(tmp_path / "run.pt", images.Episodes(train_set, 3, 1, 2))
