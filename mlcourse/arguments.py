@@ -48,7 +48,7 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 def nearest(value: Any, choices: Sequence[str]) -> str:
     """What `value` probably should have been, as the end of a message: ' (did you mean "maml"?)', or nothing."""
-    close = difflib.get_close_matches(str(value), choices, n=1)
+    close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.75)
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 

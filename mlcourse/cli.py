@@ -22,7 +22,7 @@ class OneLineErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (DataError, ValueError, ModuleNotFoundError) as error:
+        except (DataError, ValueError, ModuleNotFoundError, FloatingPointError) as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
 
@@ -280,6 +280,8 @@ def bench_meta_gradient(
     """One meta-gradient: ours, `higher`, a plain loop over tasks; for conv4 JAX too, if installed."""
     from mlcourse import bench, results
 
+    if out:
+        results.require_place(out)
     images = {"device": device, "n_tasks": n_tasks, "n_way": n_way, "k_shot": k_shot, "n_query": n_query}
     images |= {"channels": channels, "compile_seconds": compile_seconds, "repeats": repeats}
     given = {name: value for name, value in images.items() if value is not None}

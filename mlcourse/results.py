@@ -23,12 +23,14 @@ import math
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mlcourse.arguments import nearest, require_count
 from mlcourse.errors import DataError
 from mlcourse.files import write_whole
 from mlcourse.paths import data_folder
@@ -88,6 +90,38 @@ def _gpu(device: str) -> str:
     return torch.cuda.get_device_name(device)
 
 
+def require_run(
+    *, seeds: Sequence[int], n_tasks: int | None = None, out: Path | None = None, folder: Path | None = None
+) -> None:
+    """Judge what a command that measures is given, before it works: a fault must not be told after an hour.
+
+    out: where the table will go. folder: where weights will go. ValueError or DataError for the first thing wrong.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds is {list(seeds)}; give one or more, each once")
+    for seed in seeds:
+        require_count("seeds", seed, least=0)
+    if n_tasks is not None:
+        require_count("n_tasks", n_tasks, least=2)
+    if out is not None:
+        require_place(out)
+    if folder is not None:
+        require_place(folder / "weights")
+
+
+def require_place(path: Path) -> None:
+    """DataError when a file could not be written there; nothing is left behind."""
+    path = Path(path)
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder; name a file in it")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror or error}); give another place") from error
+
+
 # --- files -------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +138,8 @@ def names() -> list[str]:
 def save(result: dict[str, Any], path: Path | str | None = None) -> Path:
     """Write a table whole or not at all, by default to `data/results/NAME.json`; returns the path.
 
-    Raises ValueError when a field is missing or of the wrong kind, DataError when it cannot be written.
+    Raises ValueError when a field is missing or of the wrong kind. DataError when it cannot be written there: then
+    it is put where temporary files go, and the message says so, since what it cost is not to be lost.
     """
     validate(result)
     path = Path(path) if path is not None else results_folder() / f"{result['name']}.json"
@@ -112,7 +147,12 @@ def save(result: dict[str, Any], path: Path | str | None = None) -> Path:
     try:
         write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
-        raise DataError(f"the table {path} could not be written ({error}); what was there is untouched") from error
+        spare = Path(tempfile.mkdtemp(prefix="mlcourse-")) / path.name
+        spare.write_text(text, encoding="utf-8")
+        raise DataError(
+            f"the table {path} could not be written ({error}); what was there is untouched, and the new table is "
+            f"in {spare}: move it from there"
+        ) from error
     return path
 
 
@@ -126,7 +166,10 @@ def load(name: str) -> dict[str, Any]:
         result = json.loads(path.read_text(encoding="utf-8"))
         validate(result)
     except FileNotFoundError as error:
-        raise DataError(f"there is no table {name!r}; there are: {', '.join(names()) or 'none yet'}") from error
+        known = [*names(), *(folder.name for folder in results_folder().iterdir() if any(folder.glob("*.json")))]
+        raise DataError(
+            f"there is no table {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none yet'}"
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no table of results ({error})") from error
     return result

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from mlcourse import bench, cli, doctor, results
@@ -199,3 +200,54 @@ def test_bench_stores_and_prints(run, monkeypatch, tmp_path):
 
 def test_a_flag_of_the_other_bench_is_refused(run):
     forbid_traceback(run("bench", "meta-gradient", "--channels", 4), says="--channels belongs to --model conv4")
+
+
+# --- judged before work begins -----------------------------------------------------------------------------
+
+WRONG = [  # a command line, and what is said instead of working
+    ("results table sinusiod", "there is no table 'sinusiod' (did you mean \"sinusoid\"?); there are: "),
+    ("results table omniglott", '(did you mean "omniglot"?)'),
+    ("data fetch omnigloth", '(did you mean "omniglot"?); the data sets are glyphs, omniglot'),
+    ("reproduce omniglot --method protnet", '(did you mean "protonet"?)'),
+    ("reproduce omniglot --method maml --n-way 1", "n_way is 1; give a whole number of at least 2"),
+    ("reproduce omniglot --method maml --k-shot 0", "k_shot is 0; give a whole number of at least 1"),
+    ("reproduce omniglot --method maml --capture graph", "capture is 'graph'; choose one of auto, eager, "),
+    ("reproduce omniglot --method maml --split randomly", '(did you mean "random"?)'),
+    ("reproduce omniglot --method maml --set inner_lr=nan", "inner_lr is nan; give a finite number"),
+    ("reproduce omniglot --method maml --set iner_lr=1", 'changes no setting (did you mean "inner_lr"?)'),
+    ("reproduce omniglot --method maml --budget-seconds 0", "budget_seconds is 0.0; give a positive number"),
+    ("reproduce omniglot --method maml --seeds 0 --seeds 0", "seeds is [0, 0]; give one or more, each once"),
+    ("reproduce omniglot --method maml --n-tasks 1", "n_tasks is 1; give a whole number of at least 2"),
+    ("reproduce omniglot --method maml --out FILE/x.json", "x.json cannot be written (Not a directory)"),
+    ("reproduce omniglot --method maml --weights-folder FILE", "cannot be written (Not a directory)"),
+    ("reproduce omniglot --method maml --checkpoints FILE", "cannot be written (Not a directory)"),
+    ("reproduce sinusoid --meta-steps 0", "meta_steps is 0; give a whole number of at least 1"),
+    ("reproduce sinusoid --capture compiled", '(did you mean "compile"?)'),
+    ("reproduce sinusoid --seeds -1", "seeds is -1; give a whole number of at least 0"),
+    ("reproduce sinusoid --out FOLDER", "cannot be written (it is a folder; name a file in it)"),
+    ("reproduce transfer --out FILE/x.json", "x.json cannot be written (Not a directory)"),
+    ("reproduce drawing --weights-folder FILE", "cannot be written (Not a directory)"),
+    ("bench meta-gradient --model conv5", '(did you mean "conv4"?)'),
+    ("bench meta-gradient --model conv4 --n-way 1", "n_way is 1; give a whole number of at least 2"),
+    ("bench meta-gradient --out FILE/x.json", "x.json cannot be written (Not a directory)"),
+]
+
+
+@pytest.mark.parametrize(("line", "says"), WRONG, ids=[line for line, _ in WRONG])
+def test_what_is_wrong_is_told_before_anything_is_loaded_or_trained(run, monkeypatch, tmp_path, line, says):
+    def work(*_, **__):
+        raise AssertionError("it began to work")
+
+    for place in ("mlcourse.training.train", "mlcourse.tasks.omniglot.load", "mlcourse.tasks.glyphs.splits"):
+        monkeypatch.setattr(place, work)
+    monkeypatch.setattr("mlcourse.bench.timing.interleaved_medians", work)
+    (tmp_path / "file").write_text("")
+    names = {"FILE/x.json": tmp_path / "file" / "x.json", "FILE": tmp_path / "file", "FOLDER": tmp_path}
+    forbid_traceback(run(*(names.get(word, word) for word in line.split())), says=says)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("line", ["reproduce omniglot --method maml", "bench meta-gradient --model conv4"])
+def test_a_gpu_that_is_not_there_is_one_line(run, line):
+    says = "device is 'cuda', but torch sees no GPU here; give cpu, or leave it out"
+    forbid_traceback(run(*line.split(), "--device", "cuda"), says=says)

@@ -48,7 +48,7 @@ def test_the_courses_own_folder_is_the_default(result, tmp_path, monkeypatch):
     assert results.save(result) == tmp_path / "results" / "example.json"
     assert results.names() == ["example"]
     assert results.load("example")["title"] == "An example"
-    with pytest.raises(DataError, match="no table 'exmaple'; there are: example"):
+    with pytest.raises(DataError, match="no table 'exmaple' .did you mean .example...; there are: example"):
         results.load("exmaple")
 
 
@@ -108,3 +108,26 @@ def test_every_stored_table_is_sound():
         stored = results.load(name)
         assert stored["name"] == name
         assert results.table(stored)
+
+
+def test_a_table_that_cannot_go_where_it_should_is_not_lost(result, tmp_path, monkeypatch):
+    """A full disk, say: what an hour has measured is put elsewhere, and the error says where."""
+
+    def full(path, write):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_whole", full)
+    with pytest.raises(DataError, match="could not be written .*No space left.* the new table is in ") as raised:
+        results.save(result, tmp_path / "table.json")
+    spare = str(raised.value).rpartition("is in ")[2].removesuffix(": move it from there")
+    assert results.load(spare) == result
+
+
+def test_a_place_is_tried_and_nothing_is_left_behind(tmp_path):
+    results.require_place(tmp_path / "new" / "deeper" / "table.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written .Not a directory"):
+        results.require_place(tmp_path / "file" / "table.json")
+    with pytest.raises(DataError, match="it is a folder; name a file in it"):
+        results.require_place(tmp_path)

@@ -6,6 +6,7 @@ Every contender gets the same weights and tasks and must give the same gradient 
 
 from typing import Any
 
+from mlcourse.arguments import require_choice
 from mlcourse.bench import conv4, sinusoid
 
 MODELS = {"sinusoid": sinusoid.meta_gradient, "conv4": conv4.meta_gradient}
@@ -16,6 +17,5 @@ def meta_gradient(*, model: str = "sinusoid", **settings: Any) -> dict[str, Any]
 
     settings: those of `bench.sinusoid.meta_gradient` or `bench.conv4.meta_gradient`, where they are explained.
     """
-    if model not in MODELS:
-        raise ValueError(f"model is {model!r}; choose one of {', '.join(MODELS)}")
+    require_choice("model", model, MODELS)
     return MODELS[model](**settings)

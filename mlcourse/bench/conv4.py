@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from mlcourse.arguments import require_count
+from mlcourse.arguments import require_choice, require_count
 from mlcourse.bench import conv4_contenders as contenders
 from mlcourse.bench.agreement import distance
 from mlcourse.bench.conv4_jax import NotHere
 from mlcourse.bench.floor import meta_gradient_flop, peaks
 from mlcourse.bench.timing import interleaved_medians, seconds, time_limit
-from mlcourse.fast.arrays import tensors
+from mlcourse.fast.arrays import resolved, tensors
 from mlcourse.results import cpu_cores, provenance
 
 # The largest distance from the float64 gradient with which a contender is timed. Rounding moves some pixels over
@@ -54,9 +54,11 @@ def meta_gradient(
     settings = {"n_tasks": n_tasks, "n_way": n_way, "k_shot": k_shot, "n_query": n_query, "channels": channels}
     for name, value in {**settings, "repeats": repeats, "threads": threads}.items():
         require_count(name, value)
+    require_count("seed", seed, least=0)
+    require_count("n_way", n_way, least=2)
     steps = [require_count("inner_steps", number) for number in inner_steps]
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f'device is {device!r}; give "cpu", or "cuda" where there is an NVIDIA GPU')
+    require_choice("device", device, ("cpu", "cuda"))
+    resolved(device)
     started, before = time.perf_counter(), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -45,6 +45,7 @@ def meta_gradient(
     """
     require_count("repeats", repeats)
     require_count("threads", threads)
+    require_count("seed", seed, least=0)
     steps = [require_count("inner_steps", number) for number in inner_steps]
     require_higher()
     started, before = time.perf_counter(), torch.get_num_threads()

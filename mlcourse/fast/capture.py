@@ -65,11 +65,11 @@ def capture(
         mode = _best(torch.device(device).type, convolutional)
     if mode == "compile":
         if torch.device(device).type == "cpu" and (problem := compiler_works()):
-            raise RuntimeError(f'capture="compile" needs a C++ compiler that works: {problem}; use "auto"')
+            raise ValueError(f'capture="compile" needs a C++ compiler that works: {problem}; use "auto"')
         return torch.compile(step, fullgraph=True, dynamic=False), mode
     if mode == "cuda-graph":
         if torch.device(device).type != "cuda":
-            raise RuntimeError(f'capture="cuda-graph" needs an NVIDIA GPU; on the device {device} use "auto"')
+            raise ValueError(f'capture="cuda-graph" needs an NVIDIA GPU; on the device {device} use "auto"')
         return CudaGraph(step), mode
     return step, mode
 

@@ -280,6 +280,7 @@ def run(
     data: other drawings than `load_data` gives. say: takes a line now and then. Without a browser its row is left
     out, and one line says what is missing.
     """
+    results.require_run(seeds=seeds, out=out, folder=weights_folder)
     started, settings = time.perf_counter(), settings or Settings()
     torch.set_num_threads(1)
     if missing := drawing_browser.missing():

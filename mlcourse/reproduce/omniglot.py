@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from mlcourse import results, training, weights
+from mlcourse.arguments import require_choice
 from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate, mean_over_seeds
 from mlcourse.fast import distributed, losses, matching, networks, protonet
-from mlcourse.fast.arrays import arrays
+from mlcourse.fast.arrays import arrays, resolved
+from mlcourse.fast.capture import CAPTURES
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
 from mlcourse.paths import REPOSITORY
@@ -32,6 +34,8 @@ TEST_SEED = 2_000_001  # far from the training seeds 0, 1, 2, ...
 N_FROZEN = 1000  # training images whose statistics are frozen into an embedding
 BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpoints
 PRECISIONS = ("float32", "tf32")
+DATA = ("omniglot", "glyphs")
+SPLITS = ("random", "alphabets")
 CLASSIFY = {"protonet": protonet.classify, "matching": matching.classify}  # the methods that compare
 
 
@@ -83,9 +87,13 @@ def train_one(
     budget_seconds: float | None,
     capture: str,
     checkpoint: Path | None,
+    about: dict[str, Any],
     progress: bool,
 ) -> training.Trained:
-    """Meta-train from one seed; rotations by quarter turns count as classes, in training only."""
+    """Meta-train from one seed; rotations by quarter turns count as classes, in training only.
+
+    about: what a checkpoint must have in common with this run, beside the recipe's settings of training.
+    """
     net = network(r, device)
     family = Episodes(
         splits.train,
@@ -108,6 +116,7 @@ def train_one(
         block=min(BLOCK, r.meta_steps),
         checkpoint=checkpoint,
         budget_seconds=budget_seconds,
+        about={name: value for name, value in asdict(r).items() if not name.endswith("_test")} | about,
         progress=progress,
     )
 
@@ -168,8 +177,6 @@ def data_splits(data: str, split: str) -> Splits:
     """Training and test classes. "glyphs" is the embedded set, for a rehearsal without a download."""
     if data == "glyphs":
         return glyphs.splits()
-    if data != "omniglot":
-        raise ValueError(f'data is {data!r}; choose "omniglot" or "glyphs"')
     return omniglot.splits(split, val=False)
 
 
@@ -197,8 +204,16 @@ def run(
     the factors of matrix products to 10 bits of mantissa while it trains; nothing changes on a CPU. Under torchrun
     rank 0 writes.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    results.require_run(seeds=seeds, n_tasks=n_tasks, out=out, folder=weights_folder)
+    require_choice("precision", precision, PRECISIONS)
+    require_choice("capture", capture, CAPTURES)
+    require_choice("data", data, DATA)
+    require_choice("split", split, SPLITS)
+    if budget_seconds is not None and not budget_seconds > 0:
+        raise ValueError(f"budget_seconds is {budget_seconds}; give a positive number, or leave it out")
+    if checkpoints is not None:
+        results.require_place(checkpoints / "run.pt")
+    resolved(device)
     started = time.perf_counter()
     splits = data_splits(data, split)
     judged: dict[bool, list[Evaluation]] = {}
@@ -215,6 +230,7 @@ def run(
                     budget_seconds=budget_seconds,
                     capture=capture,
                     checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
+                    about={"data": data, "split": split, "precision": precision},
                     progress=progress,
                 )
             runs.append(account(seed, trained) | {"ranks": process.world_size})

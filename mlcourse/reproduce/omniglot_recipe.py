@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from mlcourse.arguments import nearest, require_choice, require_count, require_rate
+
 METHODS = ("maml", "fomaml", "reptile", "protonet", "matching")
+NONE_WITHOUT = ("k_shot", "meta_steps", "meta_batch_size", "k_shot_training", "n_query_training", "n_query_test")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Recipe:
     halvings: int = 0
     channels: int = 64
 
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("n_way", "n_way_training"), 2) | dict.fromkeys((*NONE_WITHOUT, "channels"), 1)
+        for field in fields(self)[1:]:
+            value = getattr(self, field.name)
+            if field.type is int:
+                require_count(field.name, value, least.get(field.name, 0))
+            else:
+                require_rate(field.name, value)
+
 
 def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
     """The published setting of a method for N-way K-shot tasks of Omniglot.
@@ -37,8 +49,7 @@ def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
     (2018), the Omniglot settings in the appendix. Prototypical Networks: Snell et al. (2017), section 3.1.
     Matching Networks (Vinyals et al. 2016) are trained like them, so that only the measure differs.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; choose one of {', '.join(METHODS)}")
+    require_choice("method", method, METHODS)
     common = {"method": method, "n_way": n_way, "k_shot": k_shot}
     few = n_way <= 5
     if method == "reptile":
@@ -69,7 +80,10 @@ def changed(r: Recipe, changes: Sequence[str]) -> Recipe:
     for change in changes:
         name, _, text = change.partition("=")
         if name not in settings:
-            raise ValueError(f"{change!r} changes no setting; give NAME=VALUE, NAME one of {', '.join(settings)}")
+            raise ValueError(
+                f"{change!r} changes no setting{nearest(name, list(settings))}; give NAME=VALUE, NAME one of "
+                f"{', '.join(settings)}"
+            )
         try:
             chosen[name] = settings[name](text)
         except ValueError as error:

@@ -17,6 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from mlcourse import baselines, results, training, weights
+from mlcourse.arguments import require_choice, require_count
 from mlcourse.evaluation import (
     AdaptationCurve,
     Evaluation,
@@ -27,6 +28,7 @@ from mlcourse.evaluation import (
 )
 from mlcourse.fast import losses, networks
 from mlcourse.fast.arrays import arrays, tensors
+from mlcourse.fast.capture import CAPTURES
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.tasks import Sinusoids
 
@@ -216,6 +218,9 @@ def run(
     progress: bool = True,
 ) -> dict[str, Any]:
     """Make the table; store it as `out` and the first seed's parameters in `weights_folder` where given."""
+    results.require_run(seeds=seeds, n_tasks=n_tasks, out=out, folder=weights_folder)
+    require_count("meta_steps", meta_steps)
+    require_choice("capture", capture, CAPTURES)
     started, settings = time.perf_counter(), Settings(meta_steps=meta_steps, n_tasks=n_tasks, capture=capture)
     family = Sinusoids(k_shot=settings.k_shot, n_query=100)
     runs = train_all(tuple(seeds), settings, progress)

@@ -141,6 +141,7 @@ def run(
     sets: other splits of the glyphs and of Omniglot, under the names "glyphs" and "Omniglot". say: takes a line
     with the chosen rates and one after each row.
     """
+    results.require_run(seeds=seeds, out=out)
     started, settings = time.perf_counter(), settings or Settings()
     torch.set_num_threads(1)
     sets = sets or {"glyphs": glyphs.splits(), "Omniglot": omniglot.splits("alphabets", val=False)}

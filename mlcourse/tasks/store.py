@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mlcourse import paths
+from mlcourse.arguments import nearest
 from mlcourse.errors import DataError
 from mlcourse.files import write_whole
 
@@ -331,7 +332,8 @@ def dataset(name: str) -> DataSet:
         ValueError: there is none of this name.
     """
     if name not in REGISTRY:
-        raise ValueError(f"name is {name!r}; the data sets are {', '.join(sorted(REGISTRY))}")
+        known = sorted(REGISTRY)
+        raise ValueError(f"name is {name!r}{nearest(name, known)}; the data sets are {', '.join(known)}")
     return importlib.import_module(REGISTRY[name]).SOURCE
 
 

@@ -32,7 +32,7 @@ def test_eager_says_nothing(no_compiler, capsys):
 
 
 def test_compiling_without_a_compiler_is_a_clear_error(no_compiler):
-    with pytest.raises(RuntimeError, match=r'capture="compile" needs a C\+\+ compiler .*; use "auto"'):
+    with pytest.raises(ValueError, match=r'capture="compile" needs a C\+\+ compiler .*; use "auto"'):
         capture.capture(step, "compile")
 
 
@@ -50,7 +50,7 @@ def test_the_compiler_named_by_cxx_comes_first(monkeypatch):
 
 
 def test_a_cuda_graph_without_a_gpu_is_a_clear_error():
-    with pytest.raises(RuntimeError, match='needs an NVIDIA GPU; on the device cpu use "auto"'):
+    with pytest.raises(ValueError, match='needs an NVIDIA GPU; on the device cpu use "auto"'):
         capture.capture(step, "cuda-graph", device="cpu")
 
 

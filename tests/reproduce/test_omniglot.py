@@ -120,7 +120,7 @@ def test_weights_for_lessons_hold_frozen_statistics_and_say_how_they_were_made(t
     ("other", "message"),
     [
         ({"precision": "int8"}, "precision is 'int8'; choose one of float32, tf32"),
-        ({"data": "mnist"}, 'data is \'mnist\'; choose "omniglot" or "glyphs"'),
+        ({"data": "mnist"}, "data is 'mnist'; choose one of omniglot, glyphs"),
     ],
 )
 def test_wrong_options_are_named(other, message):
