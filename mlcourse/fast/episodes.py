@@ -36,14 +36,19 @@ class Episodes:
         self.on_host = images.Episodes(image_set, n_way, k_shot, n_query, rotations)  # checks the arguments
         self.device = resolved(device)
         self.shuffled = shuffled
-        turned = [image_set.images]
+        turned, axis = [image_set.images], 2 if image_set.counts is None else 1
         if rotations:
-            turned += [np.rot90(image_set.images, turn, axes=(2, 3)) for turn in range(1, images.QUARTER_TURNS)]
-        self.images = torch.as_tensor(np.concatenate(turned)).to(self.device)  # uint8 (classes, per class, ...)
-        self.absent = None  # bool (classes, per class): where classes differ in size, what is no image
+            turned += [
+                np.rot90(image_set.images, turn, axes=(axis, axis + 1)) for turn in range(1, images.QUARTER_TURNS)
+            ]
+        # uint8 (classes, per class, ...), or where classes differ in size (images, ...), class after class
+        self.images = torch.as_tensor(np.concatenate(turned)).to(self.device)
+        self.counts, self.starts = None, None  # then: how many images each class has, and where they begin
         if image_set.counts is not None:
-            absent = np.arange(image_set.images.shape[1]) >= image_set.counts[:, None]
-            self.absent = torch.as_tensor(np.tile(absent, (len(turned), 1))).to(self.device)
+            counts = np.tile(image_set.counts, len(turned))
+            self.counts, self.starts = (
+                torch.as_tensor(numbers).to(self.device) for numbers in (counts, np.cumsum(counts) - counts)
+            )
 
     def __repr__(self) -> str:
         return f"{self.on_host!r} on {self.device}"
@@ -62,11 +67,16 @@ class Episodes:
         if not isinstance(rng, torch.Generator) or rng.device.type != self.device.type:
             raise ValueError(f"rng is {rng!r}; give a torch generator on {self.device}: generator(seed) makes one")
         family = self.on_host
-        classes, per_class = self.images.shape[:2]
-        chosen = self._choose(rng, (n_tasks,), family.n_way, classes)
-        absent = None if self.absent is None else self.absent[chosen]
-        shown = self._choose(rng, (n_tasks, family.n_way), family.k_shot + family.n_query, per_class, absent)
-        pixels = self.images[chosen[..., None], shown]  # (T, n_way, K + Q, H, W)
+        per_class, rows = int(family.image_set.per_class.max()), (n_tasks, family.n_way)
+        chosen = self._choose(rng, (n_tasks,), family.n_way, len(family.image_set) * family.turns)
+        absent = None  # where classes differ in size, what is no image
+        if self.counts is not None:
+            absent = torch.arange(per_class, device=self.device) >= self.counts[chosen][..., None]
+        shown = self._choose(rng, rows, family.k_shot + family.n_query, per_class, absent)
+        if self.starts is None:
+            pixels = self.images[chosen[..., None], shown]  # (T, n_way, K + Q, H, W)
+        else:
+            pixels = self.images[self.starts[chosen][..., None] + shown]
         support, query = (
             self._examples(part) for part in (pixels[:, :, : family.k_shot], pixels[:, :, family.k_shot :])
         )

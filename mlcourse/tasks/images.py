@@ -16,16 +16,17 @@ COLOURS = 3
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Images of C classes, at most M of each, with the alphabet that each class comes from.
+    """Images of C classes, with the alphabet that each class comes from.
 
     Attributes:
         name: what the set is called in messages.
-        images: uint8 (C, M, H, W), 255 is ink, 0 is paper; or in colour (C, M, H, W, 3), red, green, blue.
+        images: uint8 (C, M, H, W), 255 is ink, 0 is paper; or in colour (C, M, H, W, 3), red, green, blue. Where
+            classes differ in size, (N, H, W) or (N, H, W, 3): all images, class after class. `pick` finds them.
         alphabet: (C,) whole numbers, an index into `alphabet_names`.
         alphabet_names: (A,) names.
         class_names: (C,) names.
-        counts: None when every class has M images; else (C,): class c has `images[c, :counts[c]]`, and what
-            stands behind them is no image. `per_class` gives the numbers in either case.
+        counts: None when every class has M images; else (C,), how many each has. `per_class` gives the numbers in
+            either case.
     """
 
     name: str
@@ -36,29 +37,51 @@ class ImageSet:
     counts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        grey, colour = self.images.ndim == 4, self.images.ndim == 5 and self.images.shape[-1] == COLOURS
+        axes = self.images.ndim - self._axes_in_front
+        grey, colour = axes == 2, axes == 3 and self.images.shape[-1] == COLOURS
         if not (grey or colour) or self.images.dtype != np.uint8:
+            wanted = "classes, images per class" if self.counts is None else "images"
             raise ValueError(
                 f"images has shape {self.images.shape} and type {self.images.dtype}; give uint8 of shape "
-                "(classes, images per class, height, width), for colour images with a last axis of 3"
+                f"({wanted}, height, width), for colour images with a last axis of 3"
             )
         for name in ("alphabet", "class_names"):
-            if getattr(self, name).shape != self.images.shape[:1]:
+            if getattr(self, name).shape != (len(self),):
                 raise ValueError(
-                    f"{name} has shape {getattr(self, name).shape}; images holds {len(self.images)} classes, "
-                    f"so give shape ({len(self.images)},)"
+                    f"{name} has shape {getattr(self, name).shape}; images holds {len(self)} classes, "
+                    f"so give shape ({len(self)},)"
                 )
-        self._check_counts()
-
-    def _check_counts(self) -> None:
-        if self.counts is None:
-            return
-        classes, most = self.images.shape[:2]
-        if self.counts.shape != (classes,) or ((self.counts < 1) | (self.counts > most)).any():
+        if self.counts is not None and ((self.counts < 1).any() or self.counts.sum() != len(self.images)):
             raise ValueError(
-                f"counts is {self.counts!r}; give one number of images for each of the {classes} classes, "
-                f"from 1 to {most}"
+                f"counts is {self.counts!r}, {self.counts.sum()} in all; give one number of at least 1 for each "
+                f"class, {len(self.images)} in all, as many as there are images"
             )
+
+    @property
+    def _axes_in_front(self) -> int:
+        """How many axes of `images` stand before those of one image."""
+        return 2 if self.counts is None else 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image, in pixels."""
+        height, width = self.images.shape[self._axes_in_front :][:2]
+        return height, width
+
+    def pick(self, classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Image `numbers` of `classes`; both broadcast: uint8 (..., H, W), in colour (..., H, W, 3)."""
+        if self.counts is None:
+            return self.images[classes, numbers]
+        return self.images[self.starts[classes] + np.asarray(numbers)]
+
+    def images_of(self, index: int) -> np.ndarray:
+        """All images of one class: uint8 (n, H, W), in colour (n, H, W, 3)."""
+        return self.pick(index, np.arange(self.per_class[index]))
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each class begins when all images stand in one row, class after class: (C,)."""
+        return np.cumsum(self.per_class) - self.per_class
 
     @property
     def per_class(self) -> np.ndarray:
@@ -68,13 +91,14 @@ class ImageSet:
     @property
     def channels(self) -> int:
         """1 for grey images, 3 for colour."""
-        return 1 if self.images.ndim == 4 else COLOURS
+        return 1 if self.images.ndim - self._axes_in_front == 2 else COLOURS
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.images if self.counts is None else self.counts)
 
     def __repr__(self) -> str:
-        classes, each, height, width = self.images.shape[:4]
+        classes, (height, width) = len(self), self.size
+        each = self.images.shape[1]
         alphabets = len(np.unique(self.alphabet))
         of = "" if alphabets == classes else f" of {alphabets} alphabets"
         if self.counts is not None and classes:
@@ -85,9 +109,15 @@ class ImageSet:
 
     def take(self, classes: np.ndarray) -> "ImageSet":
         """The set with only these classes: whole numbers (n,), or a mask (C,)."""
+        if self.counts is None:
+            images = self.images[classes]
+        else:
+            ranges = zip(self.starts[classes], self.counts[classes], strict=True)
+            rows = [np.arange(start, start + count) for start, count in ranges]
+            images = self.images[np.concatenate(rows) if rows else np.arange(0)]
         return ImageSet(
             self.name,
-            self.images[classes],
+            images,
             self.alphabet[classes],
             self.alphabet_names,
             self.class_names[classes],
@@ -108,15 +138,26 @@ def split_at_random(image_set: ImageSet, sizes: tuple[int, int, int], rng: np.ra
 
     The last `sizes[2]` classes of the shuffle are the test set, so it does not depend on how the others are cut.
     """
-    if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) > len(image_set):
+    require_rng("rng", rng)
+    whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in sizes)
+    if len(sizes) != 3 or not whole or min(sizes) < 0 or sum(sizes) > len(image_set):
         raise ValueError(
             f"sizes is {sizes!r}; give three numbers of classes, none negative, that add up to at most "
-            f"{len(image_set)}, the classes of {image_set.name}"
+            f"{len(image_set)}, the classes of {image_set.name}{_shares_meant(sizes, len(image_set))}"
         )
     order = rng.permutation(len(image_set))
     n_train, n_val, n_test = sizes
     parts = (order[:n_train], order[n_train : n_train + n_val], order[len(order) - n_test :])
     return Splits(*(image_set.take(np.sort(part)) for part in parts))
+
+
+def _shares_meant(sizes: tuple, classes: int) -> str:
+    """The numbers of classes for someone who gave shares, as the end of a message."""
+    if len(sizes) != 3 or not all(isinstance(size, int | float) and 0 <= size <= 1 for size in sizes):
+        return ""
+    val, test = (round(size * classes) for size in sizes[1:])
+    train = min(round(sizes[0] * classes), classes - val - test)
+    return f": as shares of them that would be {(train, val, test)}"
 
 
 def split_by_alphabet(image_set: ImageSet, val: Iterable[int], test: Iterable[int]) -> Splits:
@@ -176,7 +217,7 @@ class Episodes:
         self.image_set = image_set
         self.rotations = bool(rotations)
         self.turns = QUARTER_TURNS if rotations else 1
-        classes, _, height, width = image_set.images.shape[:4]
+        classes, (height, width) = len(image_set), image_set.size
         if n_way > classes * self.turns:
             raise ValueError(
                 f"n_way is {n_way}, but {image_set!r} has only {classes * self.turns} classes"
@@ -208,7 +249,8 @@ class Episodes:
 
     def identity(self) -> str:
         """What tells this family from another: its settings, and its images to the byte."""
-        return f"{self!r} {digest_of({'images': self.image_set.images})[:16]}"
+        held = {"images": self.image_set.images, "per class": self.image_set.per_class}
+        return f"{self!r} {digest_of(held)[:16]}"
 
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
         """Draw T = `n_tasks` tasks; the same generator state gives the same tasks.
@@ -221,13 +263,12 @@ class Episodes:
         """
         n_tasks = require_count("n_tasks", n_tasks)
         require_rng("rng", rng)
-        classes, most = self.image_set.images.shape[:2]
+        classes, counts = len(self.image_set), self.image_set.counts
         chosen = choose(rng, n_tasks, self.n_way, classes * self.turns)
-        counts = self.image_set.counts
-        population = most if counts is None else counts[(chosen % classes).ravel()]
+        population = self.image_set.images.shape[1] if counts is None else counts[(chosen % classes).ravel()]
         shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, population)
         shown = shown.reshape(n_tasks, self.n_way, -1)
-        pixels = self.image_set.images[(chosen % classes)[..., None], shown]  # (T, n_way, K + Q, H, W) or (..., 3)
+        pixels = self.image_set.pick((chosen % classes)[..., None], shown)  # (T, n_way, K + Q, H, W) or (..., 3)
         turns = chosen // classes
         for turn in range(1, self.turns):
             turned = turns == turn

@@ -24,6 +24,8 @@ MOST_PIXELS = 50_000_000  # a photograph of 50 megapixels takes 200 MB while it 
 LEAST_IMAGES = 2  # of a class: one to learn from and one to be judged on
 MOST_TOLD = 5  # files in one message
 BRIGHT = 170  # a mean rim above this, of 255, looks like paper
+DARK = 64  # a whole set without a value as high, of 255, is nearly black: its full ink is probably another number
+BITS = (8, 10, 12, 14, 16)  # how many of them cameras and scanners use of a number
 
 
 def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dark_ink: bool = False) -> ImageSet:
@@ -35,7 +37,8 @@ def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dar
 
     An image is turned as its camera says (EXIF), put on white where it is transparent, cut to the largest square
     around its centre, and resized (LANCZOS). Of an animation the first frame counts. Hidden files are skipped,
-    and so are files beside the classes' folders that are no images; any other file must be an image.
+    and so are files beside the classes' folders that are no images; any other file must be an image. Grey files of
+    16 bits a pixel are scaled by the bits that the whole set uses: cameras put 10 or 12 bits into them.
 
     Args:
         folder: its classes are its sub-folders, in the order of their names; without alphabets, each class is its
@@ -46,20 +49,22 @@ def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dar
             line asks about it when it is False and the rims of grey images are bright.
 
     Returns:
-        uint8 images (C, M, size, size), in colour (C, M, size, size, 3); M is that of the largest class. A smaller
-        class is filled up with blanks, which `Episodes` never draws: `per_class` says how many are images.
+        uint8 images (C, M, size, size), in colour (C, M, size, size, 3). Where classes differ in size, (N, size,
+        size) or (N, size, size, 3), class after class: the set takes as much memory as its images, whatever the
+        largest class is. `per_class` says how many each has.
 
     Raises:
         DataError: the folder is missing or built otherwise, a class has fewer than two images, or a file is no
             image, damaged, smaller than 8 x 8 pixels or larger than 50 megapixels.
     """
-    size = require_count("size", size, LEAST_SIDE)
-    classes = {name: _image_files(place) for name, place in _class_folders(Path(folder)).items()}
+    size, folder = require_count("size", size, LEAST_SIDE), Path(folder).expanduser()
+    classes = {name: _image_files(place) for name, place in _class_folders(folder).items()}
+    full = _full_scale(max((_deep_values(file) for files in classes.values() for file in files), default=0))
     images, labels, problems = [], [], []
     for label, files in enumerate(classes.values()):
         for file in files:
             try:
-                images.append(_read_image(file, size, colour))
+                images.append(_read_image(file, size, colour, full))
                 labels.append(label)
             except DataError as error:
                 problems.append(str(error))
@@ -67,6 +72,9 @@ def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dar
         more = [f"and {len(problems) - MOST_TOLD} more files"] if len(problems) > MOST_TOLD else []
         raise DataError("\n".join(problems[:MOST_TOLD] + more))
     pixels = np.stack(images)
+    if pixels.max() < DARK:
+        told = "stretch them, so that the brightest is 255 (of 16 bits in colour only the upper 8 are read)"
+        print(f"{folder}: no value above {pixels.max()} of 255: nearly black; {told}.", file=sys.stderr)
     if dark_ink:
         pixels = 255 - pixels
     elif not colour and _rim(pixels).mean() > BRIGHT:
@@ -75,7 +83,7 @@ def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dar
         )
     names = np.array(list(classes))
     alphabets = np.array([name.split("/")[0] for name in classes])
-    return _image_set(Path(folder).resolve().name, pixels, np.array(labels), names, alphabets)
+    return _image_set(folder.resolve().name, pixels, np.array(labels), names, alphabets)
 
 
 def from_arrays(images: Any, labels: Any, *, name: str = "own") -> ImageSet:
@@ -88,7 +96,7 @@ def from_arrays(images: Any, labels: Any, *, name: str = "own") -> ImageSet:
         name: what the set is called in messages.
 
     Returns:
-        uint8 images (C, M, H, W) or (C, M, H, W, 3); M is that of the largest class.
+        uint8 images (C, M, H, W) or (C, M, H, W, 3), or class after class where classes differ in size.
 
     Raises:
         ValueError: shapes, types or values are others than these, or a class has fewer than two images.
@@ -111,12 +119,11 @@ def _image_set(
 ) -> ImageSet:
     """uint8 (n, H, W) or (n, H, W, 3); label (n,) is an index into `class_names` (C,); alphabets (C,) names."""
     counts = np.bincount(label, minlength=len(class_names))
-    images = np.zeros((len(counts), counts.max(), *pixels.shape[1:]), np.uint8)
-    for index, count in enumerate(counts):
-        images[index, :count] = pixels[label == index]
+    images, uneven = pixels[np.argsort(label, kind="stable")], counts.min() < counts.max()
+    if not uneven:
+        images = images.reshape(len(counts), -1, *pixels.shape[1:])
     alphabet_names = list(dict.fromkeys(alphabets.tolist()))  # in the order of the classes
     alphabet = np.array([alphabet_names.index(alphabet) for alphabet in alphabets.tolist()])
-    uneven = counts.min() < counts.max()
     return ImageSet(name, images, alphabet, np.array(alphabet_names), class_names, counts if uneven else None)
 
 
@@ -194,8 +201,25 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 # ---------------------------------------------------------------- one image
 
 
-def _read_image(path: Path, size: int, colour: bool) -> np.ndarray:
-    """One image file to uint8 (size, size) or (size, size, 3)."""
+def _deep_values(path: Path) -> int:
+    """The highest value of a grey file of 16 bits a pixel; 0 for any other, and for what cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            deep = _is_deep(image) and image.size[0] * image.size[1] <= MOST_PIXELS
+            return int(np.asarray(image).max()) if deep else 0
+    except Exception:  # `_read_image` says what is wrong with it
+        return 0
+
+
+def _is_deep(image: Any) -> bool:
+    """Whether a Pillow image holds grey values of more than 8 bits."""
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _read_image(path: Path, size: int, colour: bool, full: int = 2**16 - 1) -> np.ndarray:
+    """One image file to uint8 (size, size) or (size, size, 3); `full` is full ink in a file of 16 bits a pixel."""
     from PIL import Image, ImageOps, UnidentifiedImageError  # here: the course imports without Pillow
 
     try:
@@ -204,8 +228,8 @@ def _read_image(path: Path, size: int, colour: bool) -> np.ndarray:
             with Image.open(path, formats=FORMATS) as image:
                 _refuse(path, *image.size)  # only the header was read so far
                 image.draft(None, (4 * size, 4 * size))  # a large JPEG is decoded at a fraction of its size
-                ImageOps.exif_transpose(image, in_place=True)
-                plain = _plain(image).convert("RGB" if colour else "L")
+                _turn(image)
+                plain = _plain(image, full).convert("RGB" if colour else "L")
         return np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.LANCZOS))
     except DataError:
         raise
@@ -230,12 +254,22 @@ def _refuse(path: Path, width: int, height: int) -> None:
         )
 
 
-def _plain(image: Any) -> Any:
+def _turn(image: Any) -> None:
+    """Turn a Pillow image as its camera says, where that can be read; the picture is good in any case."""
+    from PIL import ImageOps
+
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # a damaged note about the picture is no damage to the picture
+        image.load()  # which says so if the picture is damaged, too
+
+
+def _plain(image: Any, full: int) -> Any:
     """A Pillow image with 8 bits a channel and without transparency: what shines through is white paper."""
     from PIL import Image
 
-    if image.mode.startswith("I;16"):  # converting would cut off all that is above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if _is_deep(image):  # converting would cut off all that is above 255
+        return Image.fromarray(np.rint(np.asarray(image) * (255 / full)).astype(np.uint8))
     if not image.has_transparency_data:
         return image
     paper = Image.new("RGBA", image.size, "white")
@@ -260,13 +294,18 @@ def _checked_images(images: Any) -> np.ndarray:
         raise ValueError(f"{seen}; give at least one image, none smaller than {LEAST_SIDE} x {LEAST_SIDE} pixels")
     if images.dtype == np.bool_:
         return images * np.uint8(255)
-    if images.dtype == np.uint8:
-        if images.max() <= 1:
-            raise ValueError(f"{seen}, but no value above 1: nearly black; give images * 255")
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"{seen}; give uint8 from 0 to 255, with images.astype(np.uint8), or floats from 0 to 1")
-    return _from_floats(images, seen)
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        if not np.issubdtype(images.dtype, np.integer):
+            raise ValueError(f"{seen}; give uint8 from 0 to 255, or floats from 0 to 1")
+        values = f"with values from {images.min()} to {images.max()}"
+        raise ValueError(f"{seen}, {values}; give uint8 from 0 to 255: {_as_bytes(images)}")
+    pixels = images if images.dtype == np.uint8 else _from_floats(images, seen)
+    if images.dtype == np.uint8 and images.max() <= 1:
+        raise ValueError(f"{seen}, but no value above 1: nearly black; give images * 255")
+    if pixels.max() < DARK:
+        dark = f"images have no value above {images.max():g}: nearly black. If that is full ink, give"
+        print(f"{dark} {_as_bytes(images)}.", file=sys.stderr)
+    return pixels
 
 
 def _from_floats(images: np.ndarray, seen: str) -> np.ndarray:
@@ -280,9 +319,26 @@ def _from_floats(images: np.ndarray, seen: str) -> np.ndarray:
         )
     low, high = images.min(), images.max()
     if low < 0 or high > 1:
-        fix = "images / 255" if low >= 0 and high <= 255 else "(images - images.min()) / np.ptp(images)"
+        fix = "(images - images.min()) / np.ptp(images)" if low < 0 else f"images / {_full_scale(high):g}"
         raise ValueError(f"{seen}, with values from {low:g} to {high:g}; give floats from 0 to 1: {fix}")
     return np.rint(images * 255).astype(np.uint8)
+
+
+def _full_scale(high: float) -> float:
+    """What full ink probably is in a set whose highest value is `high`: all bits set, or else that very value."""
+    full = next((2**bits - 1 for bits in BITS if high < 2**bits), high)
+    return full if high > full / 2 else max(high, 1)
+
+
+def _as_bytes(images: np.ndarray) -> str:
+    """An expression that makes uint8 from 0 to 255 of `images`, as their values suggest."""
+    low, high = images.min(), images.max()
+    if low < 0:
+        return "np.rint((images - images.min()) * (255 / np.ptp(images))).astype(np.uint8)"
+    full = high if high <= 1 else _full_scale(high)
+    if full == 1:
+        return "images * 255"
+    return "images.astype(np.uint8)" if full == 255 else f"np.rint(images * (255 / {full:g})).astype(np.uint8)"
 
 
 def _hint(shape: tuple[int, ...]) -> str:

@@ -53,7 +53,7 @@ class Deck:
         chosen = rng.choice(enough, min(CLASSES, len(enough)), replace=False)
         shown = [rng.choice(count, DRAWINGS, replace=False) for count in image_set.per_class[chosen]]
         return cls(
-            images=images.to_greys(image_set.images[chosen[:, None], shown]),
+            images=images.to_greys(image_set.pick(chosen[:, None], shown)),
             classes=np.array([rng.choice(len(chosen), WAYS[1], replace=False) for _ in range(EPISODES)]),
             drawings=rng.permuted(np.tile(np.arange(DRAWINGS), (EPISODES, WAYS[1], 1)), axis=2),
             mixed=rng.permuted(np.tile(np.arange(WAYS[1] * QUERIES[1]), (EPISODES, 1)), axis=1),

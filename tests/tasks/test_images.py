@@ -1,5 +1,7 @@
 """The laws of few-shot tasks from image sets: what is never repeated, never shared, and always the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ def labelled_set(
 ) -> ImageSet:
     """Images that say what they are: the top row reads class, drawer, 255; turned images read it elsewhere.
 
-    What stands behind the `counts` says nothing. In colour, green is the reverse of red, and blue is half of it.
+    With `counts` class c has the first `counts[c]` of them. In colour, green is the reverse of red, blue half of it.
     """
     images = np.zeros((classes, per_class, 4, 4), np.uint8)
     images[:, :, 0, 0] = np.arange(classes)[:, None]
@@ -22,10 +24,10 @@ def labelled_set(
     images[:, :, 0, 2] = 255
     alphabet = np.arange(classes) % alphabets
     names = np.array([f"class {index}" for index in range(classes)])
-    if counts is not None:
-        images[np.arange(per_class) >= counts[:, None]] = 0
     if colour:
         images = np.stack([images, 255 - images, images // 2], axis=-1)
+    if counts is not None:
+        images = images[np.arange(per_class) < counts[:, None]]
     return ImageSet("labelled", images, alphabet, np.array(["a", "b", "c"][:alphabets]), names, counts)
 
 
@@ -204,8 +206,12 @@ def test_an_image_set_says_what_it_holds():
 def test_image_sets_check_their_arrays():
     with pytest.raises(ValueError, match=r"images has shape \(2, 1, 4, 4, 4\) .*for colour .* last axis of 3"):
         ImageSet("bad", np.zeros((2, 1, 4, 4, 4), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
-    with pytest.raises(ValueError, match=r"counts is array\(\[1, 6\]\); .*each of the 2 classes, from 1 to 5"):
+    with pytest.raises(ValueError, match=r"counts is array\(\[1, 6\]\), 7 in all; .*for each class, 6 in all"):
         labelled_set(2, 5, counts=np.array([1, 6]))
+    with pytest.raises(
+        ValueError, match=r"images has shape \(2, 5, 4, 4\) .*give uint8 of shape \(images, height"
+    ):
+        replace(labelled_set(2, 5), counts=np.array([5, 5]))
     with pytest.raises(ValueError, match=r"images has shape \(2, 3\)"):
         ImageSet("bad", np.zeros((2, 3), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"]))
     with pytest.raises(ValueError, match=r"alphabet has shape \(3,\)"):
@@ -215,3 +221,14 @@ def test_image_sets_check_their_arrays():
             "wide", np.zeros((2, 2, 4, 5), np.uint8), np.zeros(2), np.array(["a"]), np.array(["x", "y"])
         )
         Episodes(wide, n_way=2, k_shot=1, n_query=1, rotations=True)
+
+
+def test_shares_instead_of_numbers_are_answered_with_numbers():
+    letters = labelled_set(50, 2)
+    rng = np.random.default_rng(0)
+    says = r"sizes is \(0.8, 0.1, 0.1\); give three numbers of classes, .*: as shares of them that would be \(40, 5, 5\)"
+    with pytest.raises(ValueError, match=says):
+        split_at_random(letters, (0.8, 0.1, 0.1), rng)
+    assert [len(part) for part in split_at_random(letters, (40, 5, 5), rng)] == [40, 5, 5]
+    with pytest.raises(ValueError, match="rng is 0; give a NumPy generator"):
+        split_at_random(letters, (40, 5, 5), 0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mlcourse.errors import DataError
+from mlcourse.fast.episodes import Episodes as DeviceEpisodes
 from mlcourse.tasks import Episodes, ImageSet, each, own, split_at_random, split_by_alphabet
 
 MIRROR = os.environ.get("MLCOURSE_MIRROR", "")
@@ -42,9 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 def values(part: ImageSet, index: int) -> Counter:
     """The grey levels at the middle of the images of one class."""
-    count = part.per_class[index]
-    height, width = part.images.shape[2:4]
-    return Counter(part.images[index, :count, height // 2, width // 2].tolist())
+    height, width = part.size
+    return Counter(part.images_of(index)[:, height // 2, width // 2].tolist())
 
 
 # ---------------------------------------------------------------- folders
@@ -299,14 +299,14 @@ def test_the_order_of_the_input_does_not_matter(given_, data):
     first, second = own.from_arrays(images, labels), own.from_arrays(images[order], labels[order])
     assert first.class_names.tolist() == second.class_names.tolist()
     for index, count in enumerate(first.per_class):
-        one, other = (sorted(part.images[index, :count].reshape(count, -1).tolist()) for part in (first, second))
+        one, other = (sorted(part.images_of(index).reshape(count, -1).tolist()) for part in (first, second))
         assert one == other
 
 
 def test_a_folder_and_its_arrays_are_the_same(folder):
     read = own.read_folder(folder)
     labels = np.repeat(read.class_names, read.per_class)
-    made = own.from_arrays(np.concatenate([read.images[i, :n] for i, n in enumerate(read.per_class)]), labels)
+    made = own.from_arrays(np.concatenate([read.images_of(i) for i in range(len(read))]), labels)
     np.testing.assert_array_equal(read.images, made.images)
     np.testing.assert_array_equal(read.per_class, made.per_class)
 
@@ -331,7 +331,10 @@ PLACED = np.where(np.arange(4)[:, None, None] == 2, np.nan, GOOD)
         (GOOD * 510, r"values from 255 to 255; give floats from 0 to 1: images / 255"),
         (GOOD - 1, r"values from -0.5 to -0.5; give floats from 0 to 1: \(images - images.min"),
         (np.ones((4, 8, 8), np.uint8), "type uint8, but no value above 1.*images \\* 255"),
-        (np.ones((4, 8, 8), np.int64), r"type int64; give uint8 from 0 to 255, with images.astype\(np.uint8\)"),
+        (
+            np.ones((4, 8, 8), np.int64),
+            r"type int64, with values from 1 to 1; give uint8 from 0 to 255: images .* 255",
+        ),
         (np.zeros((4, 3, 8, 8)), r"shape \(4, 3, 8, 8\).*channels come last: images.transpose\(0, 2, 3, 1\)"),
         (np.zeros((4, 8, 8, 1)), r"grey images have no axis for channels: images\[..., 0\]"),
         (np.zeros((4, 1, 8, 8)), r"grey images have no axis for channels: images\[:, 0\]"),
@@ -423,3 +426,100 @@ def test_paper_that_would_count_as_ink_is_asked_about(tmp_path, capsys, paper, d
         Image.fromarray(drawing).save(place / f"{name}.png")
     own.read_folder(tmp_path, dark_ink=dark_ink)
     assert capsys.readouterr().err.count("pass dark_ink=True") == asked
+
+
+# ---------------------------------------------------------------- ranges
+
+
+def deep(path: Path, values: np.ndarray) -> None:
+    """A PNG file of 16 bits a pixel."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_grey_of_16_bits_is_scaled_by_the_bits_that_the_set_uses(tmp_path, bits):
+    """The whole set's: a dim image beside a bright one stays dim."""
+    full = 2**bits - 1
+    for name, share in (("ant", 1.0), ("bee", 0.5)):
+        for number in range(2):
+            deep(tmp_path / name / f"{number}.png", np.full((28, 28), round(share * full)))
+    read = own.read_folder(tmp_path)
+    assert read.images[0].min() == read.images[0].max() == 255
+    assert abs(int(read.images[1, 0, 0, 0]) - 128) <= 1
+
+
+def test_a_set_without_bright_values_is_asked_about(tmp_path, capsys):
+    for name in ("ant", "bee"):
+        for number in range(2):
+            save(tmp_path / name / f"{number}.png", Image.new("L", (28, 28), 16))
+    own.read_folder(tmp_path)
+    assert "no value above 16 of 255: nearly black; stretch them" in capsys.readouterr().err
+
+
+ADVICE = [  # values, and what to do with them
+    (np.array([0, 300], np.uint16), "np.rint(images * (255 / 300)).astype(np.uint8)"),
+    (np.array([0, 900], np.uint16), "np.rint(images * (255 / 1023)).astype(np.uint8)"),
+    (np.array([0, 4000], np.int32), "np.rint(images * (255 / 4095)).astype(np.uint8)"),
+    (np.array([0, 65000], np.uint16), "np.rint(images * (255 / 65535)).astype(np.uint8)"),
+    (np.array([0, 200], np.int64), "images.astype(np.uint8)"),
+    (np.array([0, 16], np.int64), "np.rint(images * (255 / 16)).astype(np.uint8)"),
+    (np.array([-5, 16], np.int64), "np.rint((images - images.min()) * (255 / np.ptp(images))).astype(np.uint8)"),
+    (np.array([0.0, 16.0]), "images / 16"),
+    (np.array([0.0, 255.0]), "images / 255"),
+    (np.array([0.0, 4000.0]), "images / 4095"),
+    (np.array([-1.0, 1.0]), "(images - images.min()) / np.ptp(images)"),
+]
+
+
+@pytest.mark.parametrize(("values", "advice"), ADVICE, ids=[f"{v.dtype} {v.max()}" for v, _ in ADVICE])
+def test_the_advice_makes_images_of_full_range(values, advice, capsys):
+    """What the message says, done: taken without a word, the highest value is white, and zero stays zero."""
+    images = np.tile(values[:, None, None], (2, 28, 28)).astype(values.dtype)
+    with pytest.raises(ValueError, match="with values from") as raised:
+        own.from_arrays(images, [0, 1, 0, 1])
+    assert str(raised.value).endswith(advice)
+    made = own.from_arrays(eval(advice, {"np": np, "images": images}), [0, 1, 0, 1])
+    assert made.images.max() >= 200 and made.images.min() == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("images", [np.full((4, 8, 8), 16, np.uint8), np.full((4, 8, 8), 16 / 255)])
+def test_digits_of_16_levels_are_not_taken_without_a_word(images, capsys):
+    own.from_arrays(images, [0, 1, 0, 1])
+    said = capsys.readouterr().err
+    assert said.startswith("images have no value above ") and said.count("\n") == 1
+    advice = said.rpartition("give ")[2].rstrip(".\n")
+    assert own.from_arrays(eval(advice, {"np": np, "images": images}), [0, 1, 0, 1]).images.max() == 255
+
+
+# ---------------------------------------------------------------- large, damaged, at home
+
+
+def test_memory_is_proportional_to_the_images():
+    """One class of 20,000 among 10,000 of one image pair each: padded to the largest it would be 15 GB."""
+    labels = np.concatenate([np.zeros(20_000, int), np.repeat(np.arange(1, 5001), 2)])
+    made = own.from_arrays(np.full((len(labels), 8, 8), 255, np.uint8), labels)
+    assert made.images.nbytes == len(labels) * 64 and len(made) == 5001
+    for family in (Episodes(made, 5, 1, 1), DeviceEpisodes(made, 5, 1, 1, rotations=True, device="cpu")):
+        draws = family.generator(0) if hasattr(family, "generator") else np.random.default_rng(0)
+        assert family.sample(3, draws).support.x.min() == 1, "only images, no blanks"
+    assert made.take(made.per_class > 2).images.shape == (20_000, 8, 8)
+
+
+def test_damaged_notes_are_no_damage_to_the_picture(tmp_path):
+    for name in ("ant", "bee"):
+        for number in range(2):
+            picture = Image.new("L", (28, 28), 200)
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            picture.save(path, exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
+    assert (own.read_folder(tmp_path).images == 200).all()
+
+
+def test_a_folder_at_home_is_found(tmp_path, monkeypatch):
+    for name in ("ant", "bee"):
+        for number in range(2):
+            save(tmp_path / "set" / name / f"{number}.png", Image.new("L", (28, 28), 200))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(own.read_folder("~/set")) == 2
