@@ -16,7 +16,7 @@ def labelled_set(
 ) -> ImageSet:
     """Images that say what they are: the top row reads class, drawer, 255; turned images read it elsewhere.
 
-    With `counts` class c has the first `counts[c]` of them. In colour, green is the reverse of red, blue half of it.
+    With `counts` class c has the first `counts[c]` of them. In colour, green is 255 - red, blue half of red.
     """
     images = np.zeros((classes, per_class, 4, 4), np.uint8)
     images[:, :, 0, 0] = np.arange(classes)[:, None]
@@ -226,7 +226,7 @@ def test_image_sets_check_their_arrays():
 def test_shares_instead_of_numbers_are_answered_with_numbers():
     letters = labelled_set(50, 2)
     rng = np.random.default_rng(0)
-    says = r"sizes is \(0.8, 0.1, 0.1\); give three numbers of classes, .*: as shares of them that would be \(40, 5, 5\)"
+    says = r"sizes is \(0.8, 0.1, 0.1\); give three numbers of classes, .*: as shares .* would be \(40, 5, 5\)"
     with pytest.raises(ValueError, match=says):
         split_at_random(letters, (0.8, 0.1, 0.1), rng)
     assert [len(part) for part in split_at_random(letters, (40, 5, 5), rng)] == [40, 5, 5]

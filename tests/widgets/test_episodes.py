@@ -26,6 +26,8 @@ def tiny(images_each: int = 10, classes: int = 10, **options) -> ImageSet:
     """Classes of random images 4 x 4."""
     pixels = np.random.default_rng(0).integers(0, 256, (classes, images_each, 4, 4), dtype=np.uint8)
     numbers = np.arange(classes)
+    if "counts" in options:
+        pixels = pixels[np.arange(images_each) < options["counts"][:, None]]
     return ImageSet("tiny", pixels, numbers, numbers.astype(str), numbers.astype(str), **options)
 
 
