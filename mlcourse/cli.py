@@ -293,6 +293,24 @@ def bench_meta_gradient(
     print_table(table, as_json)
 
 
+@bench_app.command("widgets")
+def bench_widgets(
+    repeats: Annotated[int, typer.Option(help="Rounds in which every widget is made.")] = 3,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """The seconds to make each widget, and the size that a page stores it in."""
+    from mlcourse import results
+    from mlcourse.bench import widgets
+
+    if out:
+        results.require_place(out)
+    table = widgets.making(repeats=repeats)
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
 def main() -> None:
     """What `python -m mlcourse` runs."""
     app(prog_name="python -m mlcourse")

@@ -104,14 +104,19 @@ def torch() -> Finding:
 
 
 def compiler() -> Finding:
-    """The C++ compiler with which torch compiles meta-steps on a CPU."""
-    from mlcourse.fast.capture import cpp_compiler
+    """The C++ compiler with which torch compiles meta-steps on a CPU: found, and tried on a small function."""
+    from mlcourse.fast import capture
 
-    found = cpp_compiler()
-    if found:
-        return Finding("C++ compiler", OK, found)
-    fix = "Debian, Ubuntu: sudo apt install g++. macOS: xcode-select --install"
-    return Finding("C++ compiler", NOTE, "none: meta-training runs eagerly, with the same results, slower", fix)
+    found = capture.cpp_compiler()
+    without = "meta-training runs eagerly, with the same results, slower"
+    if not found:
+        fix = "Debian, Ubuntu: sudo apt install g++. macOS: xcode-select --install"
+        return Finding("C++ compiler", NOTE, f"none: {without}", fix)
+    problem = capture.compiler_works()
+    if problem:
+        fix = "Debian, Ubuntu: sudo apt install g++ python3-dev. macOS: xcode-select --install"
+        return Finding("C++ compiler", NOTE, f"{problem}: {without}", fix)
+    return Finding("C++ compiler", OK, found)
 
 
 def find_browser() -> str | None:

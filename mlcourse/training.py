@@ -186,8 +186,9 @@ def train(
     require_dtype(dtype)
     device = resolved(device)
     checkpoint = Path(checkpoint) if checkpoint is not None else None
+    params = tensors(params, device=device, dtype=dtype)
     frozen = frozen_names(params)
-    params = tree_map(torch.Tensor.detach, tensors(params, device=device, dtype=dtype))
+    params = tree_map(torch.Tensor.detach, params)
     run = Run(params, method.init(params), _generator(family, seed), meta_steps)
 
     def sample(rng: Generator) -> Task:

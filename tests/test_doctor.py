@@ -8,6 +8,7 @@ import pytest
 
 from mlcourse import doctor, paths
 from mlcourse.doctor import NOTE, OK, PROBLEM
+from mlcourse.fast import capture
 
 
 def test_it_looks_at_everything_and_each_trouble_has_a_fix():
@@ -46,6 +47,21 @@ def test_no_compiler_and_no_browser_are_only_notes(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert doctor.compiler().status == doctor.browser().status == NOTE
     assert "eagerly" in doctor.compiler().found and "apt install chromium" in doctor.browser().fix
+
+
+def test_a_compiler_that_works_is_named(monkeypatch):
+    monkeypatch.setattr(capture, "cpp_compiler", lambda: "/usr/bin/g++")
+    monkeypatch.setattr(capture, "compiler_works", lambda: None)
+    assert doctor.compiler() == ("C++ compiler", OK, "/usr/bin/g++", "")
+
+
+def test_a_compiler_that_is_found_but_does_not_work_is_a_note(monkeypatch):
+    reason = "/usr/bin/g++ cannot compile for torch: fatal error: Python.h: No such file or directory"
+    monkeypatch.setattr(capture, "cpp_compiler", lambda: "/usr/bin/g++")
+    monkeypatch.setattr(capture, "compiler_works", lambda: reason)
+    finding = doctor.compiler()
+    assert finding.status == NOTE and finding.found.startswith(reason) and "eagerly" in finding.found
+    assert "apt install g++ python3-dev" in finding.fix and "xcode-select --install" in finding.fix
 
 
 def test_a_torch_that_does_not_load_is_a_finding(monkeypatch):

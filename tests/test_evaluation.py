@@ -484,18 +484,17 @@ def test_labels_saved_are_what_the_rival_needs_on_top():
     assert 0 < labels_saved(ours, wasteful, family_at, candidates=range(4, 13), rng=rng(), **how) <= 8
 
 
-def test_deploying_is_timed_on_one_task_with_one_query_and_the_first_time_apart():
+def test_deploying_is_timed_on_one_task_with_one_query_and_the_first_time_apart(clock):
     calls = []
 
     def learner(support, query_x):
         calls.append((support.x.shape, query_x.shape))
-        if len(calls) == 1:
-            evaluation.time.sleep(0.05)
+        clock.now += 5.0 if len(calls) == 1 else 0.1 * len(calls)
         return zero(support, query_x)
 
     found = time_to_deploy(learner, SINES, rng=rng(), repeats=4)
     assert calls == [((5, 1), (1, 1))] * 5
-    assert found.first_seconds > 0.04 > found.seconds > 0
+    assert found.first_seconds == pytest.approx(5.0) and found.seconds == pytest.approx(0.35)  # of .2, .3, .4, .5
 
 
 def test_tasks_that_were_stacked_can_be_scored():

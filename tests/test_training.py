@@ -78,7 +78,7 @@ def test_each_method_lowers_the_loss(method, inner_steps):
     )
     assert end < 0.95 * start
     assert list(trained.curve["step"]) == [50, 100, 150, 200]
-    assert trained.capture == "eager" and trained.compile_seconds < 1 and trained.seconds > 0
+    assert trained.capture == "eager" and trained.compile_seconds == 0
 
 
 def test_numbers_are_float32_unless_asked_otherwise():

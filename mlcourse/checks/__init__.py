@@ -10,9 +10,10 @@ import importlib
 import re
 from types import ModuleType
 
+from mlcourse.checks.claimed import claims
 from mlcourse.checks.verdict import Verdict
 
-__all__ = ["Verdict"]
+__all__ = ["Verdict", "claims"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -177,15 +177,16 @@ def tuned(
         n_tasks=settings.n_val_tasks,
         rng_seed=VAL_SEED,
     )
-    columns, chosen = {}, {}
+    columns, chosen, winners = {}, {}, []
     for step in (*STEPS, None):
         rows = [row for row in sweep.rows if step in (None, row["inner_steps"])]
         best = min(rows, key=lambda row: row["score"])
+        winners.append(best)
         how = {"inner_lr": best["inner_lr"], "inner_steps": int(best["inner_steps"])}
         name = column(step) if step else "tuned steps"
         chosen[name] = how
         columns[name] = [curve_of(start, family, settings, **how).at(how["inner_steps"]) for start in starts]
-    kept = [row for row in sweep.rows if row["inner_steps"] in (1, 2, 5, 10, 20, 50, MAX_STEPS)]
+    kept = [row for row in sweep.rows if row["inner_steps"] in (1, 2, 5, 10, 20, 50, MAX_STEPS) or row in winners]
     return columns, {"chosen": chosen, "tried": [row for row in kept if np.isfinite(row["score"])]}
 
 

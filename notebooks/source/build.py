@@ -18,6 +18,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import textwrap
 import time
 
 import jupytext
@@ -28,6 +29,18 @@ from nbformat import NotebookNode
 SOURCE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = SOURCE.parent
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+# As JupyterLab writes it when it saves: a reader's first save changes nothing, with another Python one line.
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+    "version": "3.11.7",
+}
+# Around the asserts of a cell with the tag "claims": a reader whose training was cut short is told so.
+CLAIMS = "from mlcourse.checks import claims\n\nwith claims():\n"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS_A_CELL = 600
 
@@ -35,8 +48,11 @@ SECONDS_A_CELL = 600
 def from_source(path: pathlib.Path) -> NotebookNode:
     """The notebook that a py:percent file describes: no outputs, ids from a hash of each cell's source."""
     notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        if "claims" in cell.metadata.get("tags", []):
+            cell.source = CLAIMS + textwrap.indent(cell.source, "    ")
     seen: collections.Counter[str] = collections.Counter()
     for cell in notebook.cells:
         digest = hashlib.sha1(cell.source.encode()).hexdigest()[:12]
@@ -102,7 +118,7 @@ def execute(notebook: NotebookNode) -> float:
 
 def strip(notebook: NotebookNode) -> None:
     """Leave only what a reader without a kernel can see: no live widget views, no state, no timing."""
-    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     for cell in code_cells(notebook):
         cell.metadata.pop("execution", None)
         for output in cell.outputs:

@@ -77,7 +77,6 @@ def test_the_table_and_the_weights_are_stored_whole(tiny, tmp_path, chromium):
     assert browser == torch  # the same numbers, but for the last digits of float32
     for apart in stored["details"]["browser and torch"].values():
         assert apart["image"] == 0 and apart["embedding"] < 1e-4 and apart["log-probability"] < 1e-3
-        assert apart["milliseconds"] > 0
     sweep = stored["details"]["sweep"]
     best = max(sweep["tried"], key=lambda one: one["accuracy"])
     assert (

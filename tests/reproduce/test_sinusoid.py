@@ -41,8 +41,8 @@ def test_a_baseline_is_at_least_as_good_with_tuned_steps_on_validation(tiny):
     _, made = tiny
     tried = made["details"]["sweeps"]["from scratch"]["tried"]
     best = made["details"]["sweeps"]["from scratch"]["chosen"]["tuned steps"]
-    score = next((row["score"] for row in tried if {k: row[k] for k in best} == best), None)
-    assert score is None or score == min(row["score"] for row in tried)  # None: a step count that is not kept
+    (score,) = [row["score"] for row in tried if {k: row[k] for k in best} == best]
+    assert score == min(row["score"] for row in tried)
 
 
 def test_stored_weights_are_those_of_the_first_seed(tiny):
