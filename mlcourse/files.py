@@ -1,4 +1,4 @@
-"""Files written whole or not at all: whoever stores something that must not be torn writes it through here."""
+"""Files written whole or not at all: what must not be torn is written through here."""
 
 import os
 import uuid

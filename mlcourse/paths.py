@@ -28,7 +28,7 @@ def data_folder() -> Path:
 def cache_folder() -> Path:
     """Where downloads and derived arrays are kept: `MLCOURSE_CACHE`, by default `~/.cache/mlcourse`.
 
-    The folder need not exist: whoever writes into it creates it.
+    The folder need not exist: what writes into it creates it.
     """
     return Path(os.environ.get("MLCOURSE_CACHE") or "~/.cache/mlcourse").expanduser()
 

@@ -10,7 +10,7 @@ One file is one table. Its fields:
     wall_seconds   how long the whole command took
     date           the day, UTC, YYYY-MM-DD
     protocol       how it was measured, in sentences
-    details        optional: what somebody who doubts the table would ask for (settings, sweeps, curves)
+    details        optional: what a reader who doubts the table would ask for (settings, sweeps, curves)
     rows           [{"method", "values": {column: figure}, and maybe "published": {column: figure}, "source"}]
 
 A figure is a number, a pair [mean, half-width of its 95 % interval], or a text. "published" are the numbers that
@@ -237,7 +237,7 @@ def caption(result: dict[str, Any]) -> str:
 
 
 def as_printed(figure: Any) -> str:
-    """Somebody else's figure as text, with the digits that they gave."""
+    """A published figure as text, with the digits that they gave."""
     return " ± ".join(f"{n:g}" for n in figure) if isinstance(figure, list | tuple) else f"{figure}"
 
 

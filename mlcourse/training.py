@@ -73,7 +73,7 @@ def maml_method(
 
 
 def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr: float = 1.0) -> Method:
-    """Reptile with plain gradient descent inside; `meta_lr` falls linearly to nought, as in the paper."""
+    """Reptile with plain gradient descent inside; `meta_lr` falls linearly to zero, as in the paper."""
 
     def step(params: Params, state: tuple, tasks: Task, done: torch.Tensor) -> tuple:
         lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)

@@ -60,7 +60,7 @@ def gradient_learner(inner_lr: float = 0.02, inner_steps: int = 3) -> learners.G
 
 
 def zero(support: Examples, query_x: np.ndarray) -> np.ndarray:
-    """Predict nought everywhere."""
+    """Predict zero everywhere."""
     return np.zeros((len(query_x), 1))
 
 

@@ -123,7 +123,7 @@ def test_the_share_of_steps_already_taken_is_passed_on():
     np.testing.assert_allclose(shares, np.arange(10) / 10)
 
 
-def test_reptiles_rate_falls_to_nought():
+def test_reptiles_rate_falls_to_zero():
     """After a share d of the steps, a step is (1 - d) times as long."""
     rng = np.random.default_rng(0)
     params, tasks = tensors((NETWORK.init(rng), Sinusoids(5, 5).sample(4, rng)))
@@ -306,8 +306,8 @@ def test_reptile_carries_adams_moments_and_walks_through_the_support_set():
     family = Episodes(glyphs.splits().train, k_shot=2, n_query=1, device="cpu", shuffled=True)
     params = tensors(network.init(np.random.default_rng(0)), dtype=torch.float64)
     tasks = tensors(family.sample(2, family.generator(0)), dtype=torch.float64)
-    nought = torch.zeros((), dtype=torch.float64)
-    after, moments, _ = method.step(params, method.init(params), tasks, nought)
+    zero = torch.zeros((), dtype=torch.float64)
+    after, moments, _ = method.step(params, method.init(params), tasks, zero)
     picks = torch.tensor([[[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1]]]).expand(
         2, -1, -1
     )  # ten examples: round again
@@ -318,7 +318,7 @@ def test_reptile_carries_adams_moments_and_walks_through_the_support_set():
         torch.testing.assert_close(after[name], adapted[name].mean(dim=0))
         torch.testing.assert_close(moments.second[name], expected.second[name])
     assert moments.steps == 3 and float(moments.second["w0"].sum()) > 0
-    again, carried, _ = method.step(after, moments, tasks, nought)
+    again, carried, _ = method.step(after, moments, tasks, zero)
     assert carried.steps == 6 and not torch.equal(again["w0"], after["w0"])
 
 

@@ -422,7 +422,7 @@ def test_methods_that_compare_agree(measure, fast_measure, batching):
         fast_measure.classify, theirs, *tensors((params, tasks)), n_way=3, batching=batching
     )
     np.testing.assert_allclose(fast_value.item(), value, rtol=1e-10)
-    # measured against the whole gradient: the last bias moves all points alike, so its slope is nought
+    # measured against the whole gradient: the last bias moves all points alike, so its slope is zero
     assert np.linalg.norm(flat(gradient) - flat(fast_gradient)) <= 1e-10 * np.linalg.norm(flat(gradient))
     np.testing.assert_allclose(metric.meta_loss(measure.classify, ours, params, tasks, n_way=3), value, rtol=1e-12)
 

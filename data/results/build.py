@@ -84,7 +84,7 @@ def check(device: torch.device) -> None:
         ready, _ = capture.capture(gradient_by(convolution, batching)[0], mode, device=device)
         for _ in range(2):  # a recorded step is recorded, then played back
             found = ready(params, tasks)
-        # against the whole gradient: that of a bias before a normalisation is nought
+        # against the whole gradient: that of a bias before a normalisation is zero
         worst = float(flat(tree_map(torch.sub, found, expected)).norm() / flat(expected).norm())
         say(f"  {convolution}, {batching}, {mode}: relative difference {worst:.1e}")
         assert worst < 1e-6, (convolution, batching, mode, worst)

@@ -32,7 +32,7 @@ def interleaved_medians(
     times: dict[str, list[float]] = {name: [] for name in contenders}
     gc.collect()
     gc.freeze()  # what is there now need not be looked at again
-    gc.disable()  # a collection would fall on whoever runs just then
+    gc.disable()  # a collection would fall on the one that runs just then
     try:
         for _ in range(repeats):
             for name, contender in contenders.items():

@@ -13,7 +13,7 @@ from types import FunctionType
 
 FILL_IN = "replace it with your answer, then run both cells again."
 
-# The beginning of an exception -> what it usually means to somebody who solves an exercise.
+# The beginning of an exception -> what it usually means to a reader who solves an exercise.
 USUALLY = [
     (r"NameError", "Check the spelling, and that the cells above were run."),
     (r"UnboundLocalError", "Give the variable a value before you use it."),

@@ -31,7 +31,7 @@ def mlp(sizes: Sequence[int]) -> Network:
     """A multi-layer perceptron with ReLU between its layers.
 
     sizes: units from input to output, e.g. (1, 40, 40, 1). Parameters `w0` (in, out), `b0` (out,), `w1`, ...
-    Both start uniform within 1 / sqrt(inputs) of nought, as `torch.nn.Linear` does: biases that differ spread
+    Both start uniform within 1 / sqrt(inputs) of zero, as `torch.nn.Linear` does: biases that differ spread
     the kinks of the ReLUs over the inputs. `apply` maps x (n, sizes[0]) to (n, sizes[-1]).
     """
     if len(sizes) < 2:

@@ -14,7 +14,7 @@ def prototypes(embeddings: torch.Tensor, labels: torch.Tensor, n_way: int) -> to
     """The mean embedding of each class, (n_way, d): the paper's equation 1.
 
     embeddings (S, d); labels (S,) whole numbers 0 ... n_way - 1. Raises ValueError for labels of another shape or
-    kind, and for a class without an example; under `vmap` whoever calls must look (`metric.meta_loss` does).
+    kind, and for a class without an example; under `vmap` the caller must look (`metric.meta_loss` does).
     """
     member = membership(labels, n_way, embeddings)
     if can_look(labels):

@@ -49,7 +49,7 @@ def update(
     scale1, scale2 = (
         1 / (1 - beta1**steps),
         1 / (1 - beta2**steps),
-    )  # early means start from nought: undo that
+    )  # early means start from zero: undo that
     params = {
         name: params[name] - lr * (first[name] * scale1) / ((second[name] * scale2) ** 0.5 + epsilon)
         for name in params

@@ -53,7 +53,7 @@ def value(x: Any) -> np.ndarray:
 
 
 def _result(data: np.ndarray, *edges: tuple[Any, Callable]) -> Any:
-    """The result of an operation; it is a Tensor only when somebody will ask for its gradient."""
+    """The result of an operation; it is a Tensor only when its gradient will be asked for."""
     traced = [edge for edge in edges if isinstance(edge[0], Tensor)] if _record else []
     return Tensor(np.asarray(data), traced) if traced else data
 
@@ -84,7 +84,7 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 def power(x: Any, exponent: float) -> Any:
-    if exponent == 0:  # a constant; the rule below would make its derivative 0 * x**-1, not a number at nought
+    if exponent == 0:  # a constant; the rule below would make its derivative 0 * x**-1, not a number at zero
         return np.ones_like(value(x))
     return _result(value(x) ** exponent, (x, lambda g: g * (exponent * power(x, exponent - 1))))
 
@@ -125,7 +125,7 @@ def mean(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fal
 
 
 def relu(x: Any) -> Any:
-    positive = value(x) > 0  # piecewise constant, so its own derivative is nought
+    positive = value(x) > 0  # piecewise constant, so its own derivative is zero
     return _result(value(x) * positive, (x, lambda g: g * positive))
 
 

@@ -1,4 +1,4 @@
-"""Recognising what somebody drew once: `python -m mlcourse reproduce drawing`.
+"""Recognising what you drew once: `python -m mlcourse reproduce drawing`.
 
 A Prototypical Network's embedding, meta-trained on drawings in the form of `tasks.drawings`: Omniglot's background
 alphabets and the glyphs' meta-train scripts. It is small enough to travel inside a page, so it is judged twice on

@@ -63,7 +63,7 @@ def method(r: Recipe, net: networks.Network) -> training.Method:
 
 
 def start(net: networks.Network, seed: int) -> networks.Params:
-    """Where a run begins: convolutions uniform within 1 / sqrt(inputs) of nought, as `torch.nn.Conv2d` draws them.
+    """Where a run begins: convolutions uniform within 1 / sqrt(inputs) of zero, as `torch.nn.Conv2d` draws them.
 
     `net.init` draws them 2.4 times longer (He et al. 2015). Normalisation makes the network blind to their length,
     but a step of Adam turns short ones faster: 1,000 steps of Prototypical Networks (32 channels, 20-way) ended at
@@ -258,7 +258,7 @@ def run_name(r: Recipe, data: str, split: str) -> str:
 
 
 def account(seed: int, trained: training.Trained) -> dict[str, Any]:
-    """What somebody who doubts a run would ask for."""
+    """What a reader who doubts a run would ask for."""
     loss = trained.curve["loss"]
     return {
         "seed": seed,

@@ -80,7 +80,7 @@ def method(name: str, settings: Settings) -> training.Method:
 
 
 def start(name: str, seed: int) -> dict[str, torch.Tensor]:
-    """Where a run begins: `NETWORK.init`; for both MAMLs N(0, 2 / inputs) and biases of nought, He et al. (2015).
+    """Where a run begins: `NETWORK.init`; for both MAMLs N(0, 2 / inputs) and biases of zero, He et al. (2015).
 
     `NETWORK.init` learns faster at first; from there (seed 1) MAML's long run ended where ten steps diverge on 81
     of 20,000 tasks, from He's start on 13 at most (seeds 0 to 2). `diverged` counts them for the stored run.

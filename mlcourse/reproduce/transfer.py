@@ -51,7 +51,7 @@ class Settings:
 def by_distance(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
     """Log-probabilities as in `protonet.classify`, but from distances that are not squared."""
     squares = protonet.squared_distances(queries, protonet.prototypes(support, labels, n_way))
-    return torch.log_softmax(-torch.sqrt(squares + 1e-12), dim=-1)  # the root has no slope at nought
+    return torch.log_softmax(-torch.sqrt(squares + 1e-12), dim=-1)  # the root has no slope at zero
 
 
 def by_cosine(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:

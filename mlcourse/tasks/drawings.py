@@ -1,4 +1,4 @@
-"""From the strokes of a pen to the image that a network sees, whoever drew them and on whatever paper.
+"""From the strokes of a pen to the image that a network sees, by any hand and on any paper.
 
 A drawing is a list of strokes; a stroke is an array of points (n, 2): x to the right, y down, in any unit.
 `render` centres it, brings its longer side to one length and draws it with one pen, so that a reader's finger,

@@ -36,7 +36,7 @@ SIDE = 28  # pixels of an image
 FINE = 3  # the pen draws on a canvas this many times finer
 CANVAS = SIDE * FINE
 SEED = 20_260_101
-# SHA-256 of all pixels as drawn; whoever changes the strokes or the drawers changes it (a test says to what).
+# SHA-256 of all pixels as drawn; a change of the strokes or the drawers changes it (a test says to what).
 IMAGES_SHA256 = "e5e0c90e115c83181ec8e3e62f636ea7f8d5442c5fcba23a2d0e104a29851d22"
 STEPS = 8  # dots of the pen between two stored points: never further apart than the pen is wide
 

@@ -1,7 +1,7 @@
 """Scripts that both character sets hold: what one of them is tested on, nobody may train on in the other.
 
-The glyphs are letters of the world's scripts, and so are Omniglot's characters. Whoever trains on one set and
-judges on the other, or trains on both, leaves these out.
+The glyphs are letters of the world's scripts, and so are Omniglot's characters. If you train on one set and
+judge on the other, or train on both, leave these out.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Widgets to step through and to play with: in JupyterLab, in the published book, and as a picture elsewhere.
 
-Each is imported when it is first asked for: whoever steps through the loops does not wait for torch.
+Each is imported when it is first asked for: to step through the loops is not to wait for torch.
 """
 
 from importlib import import_module

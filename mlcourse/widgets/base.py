@@ -109,7 +109,7 @@ def as_numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def fixed(value: float) -> str:
-    """Two decimals with a real minus sign, but none before a nought that was rounded; as `fixed` in plot.js."""
+    """Two decimals with a real minus sign, but none before a zero that was rounded; as `fixed` in plot.js."""
     text = f"{value:.2f}"
     return text.replace("-", "−" if float(text) else "")
 

@@ -65,7 +65,7 @@ export function onWidth(element, draw) {
 export const widthOf = (element) => Math.max(280, Math.floor(element.clientWidth) || 420);
 
 // A clock behind a Play button. next() takes one step, done() says that none is left, start() goes back to the beginning.
-// Somebody who prefers still pages is taken to the end at once. While it plays the caption is not read out.
+// A reader who prefers still pages is taken to the end at once. While it plays the caption is not read out.
 export function player(play, caption, { next, done, start, pause = () => 900 }) {
   let timer = null;
   const stop = () => {

@@ -94,7 +94,7 @@ function page(network, accuracy) {
       among them. What you make up is new to it. There is no gradient step: your one drawing is the symbol’s prototype. The percentages share
       100 % among your symbols. They do not say that it is one of them: even a scribble gets its 100 %. How often it is right was
       measured on handwriting of 20 alphabets that it never met: in ${accuracy} % of the cases, with five symbols, each drawn once, and one of
-      them drawn again by somebody else.</p>`;
+      them drawn again by another hand.</p>`;
 }
 
 // --- the paper ---------------------------------------------------------------------------------------------

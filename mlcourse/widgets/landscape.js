@@ -22,7 +22,7 @@ const short = (value) => (Math.abs(value) < 9.995 || Math.abs(value) > 999 ? num
 const length = ([x, y]) => Math.hypot(x, y);
 const apart = ([x, y], [u, v]) => Math.hypot(x - u, y - v);
 
-// Degrees between two arrows, or null if one of them is nought.
+// Degrees between two arrows, or null if one of them is zero.
 function angle(one, other) {
   if (length(one) < SETTLED || length(other) < SETTLED) return null;
   const across = one[0] * other[1] - one[1] * other[0], along = one[0] * other[0] + one[1] * other[1];

@@ -39,7 +39,7 @@ export function embed(network, image) {
   return Float64Array.from({ length: planes.length / area }, (_, channel) => planes[channel * area + size + 3]);
 }
 
-// One block: 3x3 convolution, ReLU, 2x2 max-pooling. Every plane has a border of noughts, one pixel wide.
+// One block: 3x3 convolution, ReLU, 2x2 max-pooling. Every plane has a border of zeros, one pixel wide.
 function convolveAndPool({ inputs, outputs, kernels, biases }, planes, size) {
   const area = (size + 2) ** 2, half = size >> 1, sums = new Float64Array(size * size);
   const pooled = new Float64Array(outputs * (half + 2) ** 2);
@@ -65,7 +65,7 @@ function addConvolved(sums, plane, [a, b, c, d, e, f, g, h, i], size) {
   }
 }
 
-// The largest of every 2x2 pixels, or nought; of an odd size the last row and column are left out.
+// The largest of every 2x2 pixels, or zero; of an odd size the last row and column are left out.
 function pool(sums, size, plane) {
   const half = size >> 1;
   for (let row = 0; row < half; row += 1) {

@@ -1,7 +1,7 @@
 // What every view draws with: plots at their real width, so that letters keep their size. Strings of SVG, no state.
 
 export const SUBSCRIPTS = ["₀", "₁", "₂", "₃", "₄", "₅", "₆", "₇", "₈", "₉"];
-// With a real minus sign, but none before a nought that was rounded.
+// With a real minus sign, but none before a zero that was rounded.
 export const fixed = (value, digits = 2) => {
   const text = value.toFixed(digits);
   return text.replace("-", Number(text) ? "−" : "");

@@ -53,13 +53,13 @@ export function direction({ matrix, vector }, theta) {
   return [vector[0] - back[0], vector[1] - back[1]];
 }
 
-// How it holds θ where its direction is nought: its weakest pull as a share of its strongest. Below nought it pushes θ away.
+// How it holds θ where its direction is zero: its weakest pull as a share of its strongest. Below zero it pushes θ away.
 export function holdOf({ matrix }) {
   const [strong, weak] = axes(matrix);
   return weak.c / Math.max(Math.abs(strong.c), Math.abs(weak.c));
 }
 
-// The one place where its direction is nought, or null if it holds θ nowhere or along a line.
+// The one place where its direction is zero, or null if it holds θ nowhere or along a line.
 export function restOf({ matrix, vector }) {
   const [a, b, d] = matrix, determinant = a * d - b * b;
   return holdOf({ matrix }) > SINGULAR ? times([d / determinant, -b / determinant, a / determinant], vector) : null;

@@ -41,7 +41,7 @@ def hessian(loss: Callable, params: Params, examples: Examples) -> np.ndarray:
 def proximal_adapt(loss: Callable, params: Params, support: Examples, *, lam: float) -> Params:
     """The phi that minimises loss(phi, support) + lam / 2 |phi - theta|^2: exact for a quadratic loss, (2, 1).
 
-    There the gradient of this sum is nought after one Newton step from theta.
+    There the gradient of this sum is zero after one Newton step from theta.
     """
     curvature = hessian(loss, params, support) + lam * np.eye(2)
     return {"w": params["w"] - np.linalg.solve(curvature, grad(loss)(params, *support)["w"])}
@@ -118,9 +118,9 @@ class Scene:
         return start, np.stack([start - self.direction(method, along) for along in np.eye(2)], axis=1)
 
     def hold(self, method: str) -> float:
-        """How `method` holds theta where its direction is nought: its weakest pull as a share of its strongest.
+        """How `method` holds theta where its direction is zero: its weakest pull as a share of its strongest.
 
-        Below nought it pushes theta away; at nought there is a line of such places, not one.
+        Below zero it pushes theta away; at zero there is a line of such places, not one.
         """
         strengths = np.linalg.eigvalsh(self.pull(method)[1])
         return float(strengths.min() / np.abs(strengths).max())

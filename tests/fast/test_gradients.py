@@ -38,7 +38,7 @@ def test_under_vmap_and_without_autograd_it_is_torch_func():
         torch.testing.assert_close(each[name], torch.stack([one[name] for one in alone]))
 
 
-def test_a_parameter_that_the_loss_does_not_ask_for_has_a_gradient_of_nought():
+def test_a_parameter_that_the_loss_does_not_ask_for_has_a_gradient_of_zero():
     params = PARAMS | {"idle": torch.ones(3, dtype=torch.float64)}
     found, _ = gradients.grad_and_value(lambda p, x: after_a_step(p, x, gradients.grad))(params, X)
     assert torch.equal(found["idle"], torch.zeros(3, dtype=torch.float64))

@@ -115,7 +115,7 @@ def test_third_and_fourth_derivatives():
     np.testing.assert_allclose(fourth(x), 24.0, rtol=1e-12)
 
 
-def test_powers_have_all_their_derivatives_at_nought():
+def test_powers_have_all_their_derivatives_at_zero():
     """d/dx x^1 = x^0 = 1 is a constant; differentiated blindly it is 0 * x^-1, which is not a number at 0."""
     assert grad(grad(lambda x: x**1))(np.array(0.0)) == 0.0
     assert grad(grad(grad(lambda x: x**2)))(np.array(0.0)) == 0.0
@@ -188,12 +188,12 @@ def test_the_same_array_used_twice_counts_twice():
     np.testing.assert_array_equal(grad(lambda x: ag.sum(x + x))(x), [2.0, 2.0])
 
 
-def test_an_input_that_is_not_used_has_gradient_nought():
+def test_an_input_that_is_not_used_has_gradient_zero():
     gradient = grad(lambda p: ag.sum(p["used"]))({"used": np.ones(2), "unused": np.ones((2, 3))})
     np.testing.assert_array_equal(gradient["unused"], np.zeros((2, 3)))
 
 
-def test_a_constant_function_has_gradient_nought():
+def test_a_constant_function_has_gradient_zero():
     value, gradient = value_and_grad(lambda x: np.array(3.0))(np.ones(2))
     assert value == 3.0 and np.array_equal(gradient, [0.0, 0.0])
 

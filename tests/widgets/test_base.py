@@ -43,7 +43,7 @@ def test_a_page_cannot_leave_a_state_that_cannot_be_shown(
 @pytest.mark.parametrize(
     "value, text", [(1, "1.00"), (-1.5, "−1.50"), (-0.004, "0.00"), (0.0, "0.00"), (-0.006, "−0.01")]
 )
-def test_no_minus_before_a_nought(value: float, text: str) -> None:
+def test_no_minus_before_a_zero(value: float, text: str) -> None:
     assert base.fixed(value) == text
 
 
