@@ -11,6 +11,12 @@ from mlcourse import results
 from mlcourse.errors import DataError
 
 
+@pytest.fixture(autouse=True)
+def spare_tables_stay_here(monkeypatch, tmp_path):
+    """What cannot be written where it should goes to the temporary folder: here to the test's own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def result():
     return {

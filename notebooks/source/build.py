@@ -26,6 +26,8 @@ import nbclient
 import nbformat
 from nbformat import NotebookNode
 
+from mlcourse.widgets.saving import WIDGET_VIEW
+
 SOURCE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = SOURCE.parent
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -41,7 +43,6 @@ LANGUAGE = {
 }
 # Around the asserts of a cell with the tag "claims": a reader whose training was cut short is told so.
 CLAIMS = "from mlcourse.checks import claims\n\nwith claims():\n"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS_A_CELL = 600
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
+from mlcourse.widgets.saving import WIDGET_VIEW
 from tests.conftest import LabServer, Watched
 
 PHONE = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 Place = tuple[float, float]  # in pixels of the window
 

@@ -10,10 +10,11 @@ import sys
 import nbformat
 import pytest
 
+from mlcourse.widgets.saving import WIDGET_VIEW
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LESSONS = NOTEBOOKS[1:]  # all but 00, which only says how the others work
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 LARGEST_MB = 2
 SECTIONS = [
     "Before you start",

@@ -15,11 +15,11 @@ from mlcourse.fast import protonet
 from mlcourse.tasks import drawings, glyphs
 from mlcourse.widgets import network
 from mlcourse.widgets.drawing import CARDS, EXAMPLES, NEW, DrawOnce, example, percent
+from mlcourse.widgets.saving import WIDGET_VIEW
 
 RING = [[[500 + round(300 * np.cos(t)), 500 + round(300 * np.sin(t))] for t in np.linspace(0, 6.2, 30)]]
 BAR = [[[100, 500], [900, 520]]]
 CROSS = [[[200, 200], [800, 800]], [[800, 200], [200, 800]]]
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from matplotlib import pyplot
 
 from mlcourse import figures
 from mlcourse.widgets import experiment
+from mlcourse.widgets.saving import WIDGET_VIEW
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ALT = "A line for inner_lr {inner_lr} and {inner_steps} steps."
 
 

@@ -13,8 +13,7 @@ from mlcourse import palette
 from mlcourse.reference import maml
 from mlcourse.tasks import Examples, Task, each
 from mlcourse.widgets import Stepper, base, captions, loops
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+from mlcourse.widgets.saving import WIDGET_VIEW
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from mlcourse import results, weights
 from mlcourse.reference import maml, networks
 from mlcourse.tasks import five_points
 from mlcourse.widgets import waves
+from mlcourse.widgets.saving import WIDGET_VIEW
 from mlcourse.widgets.waves import OwnWave
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 LINE = waves.presets()[1]["points"]
 
 
