@@ -12,9 +12,9 @@ from mlcourse.errors import DataError
 
 
 @pytest.fixture(autouse=True)
-def spare_tables_stay_here(monkeypatch, tmp_path):
+def spare_tables_stay_here(monkeypatch, tmp_path_factory):
     """What cannot be written where it should goes to the temporary folder: here to the test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("spare")))
 
 
 @pytest.fixture
