@@ -24,7 +24,7 @@ BROWSER_APPS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
 ROOM = 1_000_000_000  # bytes that downloads, arrays and compiled code want
-REINSTALL = "run `make lab` again, or: pip install -c constraints.txt -e ."
+REINSTALL = "run `make clean-all`, then `make lab`; or: pip install -c constraints.txt -e ."
 
 
 class Finding(NamedTuple):

@@ -10,7 +10,7 @@
 # | --- | --- |
 # | **You will be able to** | say what meta-learning is · use this course's cells, steppers and checks · see a trained start beat a random one |
 # | **You need** | Python (functions, dicts, a little NumPy), and to have met a neural network: *loss*, *gradient* and *learning rate* should not be new words. No GPU, no internet |
-# | **Time** | 18 minutes to read, about 10 seconds to run |
+# | **Time** | 18 minutes to read, about 15 seconds to run (the first time longer: a cell tries the C++ compiler) |
 #
 # In JupyterLab, click into the first code cell and press **Shift + Enter**: that runs it and goes on to the next. Run them all, from the top. (On a web page you can skip the running: all results are there, and the playgrounds work. The book's page *How to use this book*, and `README.md` in the course's folder, say how to get the course onto your machine.)
 
