@@ -259,7 +259,9 @@ def _turn(image: Any) -> None:
     from PIL import ImageOps
 
     try:
-        ImageOps.exif_transpose(image, in_place=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ImageOps.exif_transpose(image, in_place=True)
     except Exception:  # a damaged note about the picture is no damage to the picture
         image.load()  # which says so if the picture is damaged, too
 
