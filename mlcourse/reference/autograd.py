@@ -49,7 +49,12 @@ class Tensor:
 
 def value(x: Any) -> np.ndarray:
     """The plain array inside `x`, or `x` itself as an array."""
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(x, Tensor):
+        return x.data
+    array = np.asarray(x)
+    if array.dtype == object:  # a list of Tensors, say: operations on it would work by accident, if at all
+        raise ValueError(f"x is a {type(x).__name__}, no array of numbers; add Tensors up by Python's own sum")
+    return array
 
 
 def _result(data: np.ndarray, *edges: tuple[Any, Callable]) -> Any:

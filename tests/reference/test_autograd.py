@@ -1,5 +1,7 @@
 """The NumPy engine: every operation against finite differences and against torch, once and twice."""
 
+import builtins
+
 import hypothesis.extra.numpy as arrays_of
 import numpy as np
 import pytest
@@ -245,3 +247,14 @@ def test_a_long_chain_needs_no_recursion():
 def test_errors_name_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_list_of_tensors_is_no_array():
+    """NumPy would make an array of objects of it, whose sum is right by accident and whose mean has no gradient."""
+
+    def total(params):
+        return autograd.sum([params["a"], params["a"] * 2.0])
+
+    with pytest.raises(ValueError, match="x is a list, no array of numbers; add Tensors up by Python's own sum"):
+        autograd.grad(total)({"a": np.array(1.0)})
+    assert autograd.grad(lambda p: builtins.sum([p["a"], p["a"] * 2.0]))({"a": np.array(1.0)})["a"] == 3.0
