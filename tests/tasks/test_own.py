@@ -507,13 +507,14 @@ def test_memory_is_proportional_to_the_images():
     assert made.take(made.per_class > 2).images.shape == (20_000, 8, 8)
 
 
-def test_damaged_notes_are_no_damage_to_the_picture(tmp_path):
+@pytest.mark.parametrize("notes", [b"garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\xff"])
+def test_damaged_notes_are_no_damage_to_the_picture(tmp_path, notes):
     for name in ("ant", "bee"):
         for number in range(2):
             picture = Image.new("L", (28, 28), 200)
             path = tmp_path / name / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
-            picture.save(path, exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
+            picture.save(path, exif=notes)
     assert (own.read_folder(tmp_path).images == 200).all()
 
 
