@@ -6,7 +6,7 @@ is a ValueError that names the argument, what it is, and the fix.
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,13 @@ def require_count(name: str, value: int, least: int = 1) -> int:
 
 
 def require_rate(name: str, value: Any) -> None:
-    """Refuse a rate that is no finite number. An array or a tensor is taken as it is."""
-    if hasattr(value, "shape"):
+    """Refuse a rate that is no finite number. A tensor without axes, which may be computed, is taken as it is."""
+    if hasattr(value, "shape") and not isinstance(value, np.number):
+        # broadcasting would change the parameters' shapes, and torch does not multiply by NumPy's arrays
+        if tuple(value.shape) != () or isinstance(value, np.ndarray):
+            raise ValueError(f"{name} is {_in_short(value)}; give one number")
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
         raise ValueError(f"{name} is {value!r}; give a finite number")
 
 
@@ -50,6 +53,19 @@ def nearest(value: Any, choices: Sequence[str]) -> str:
     """What `value` probably should have been, as the end of a message: ' (did you mean "maml"?)', or nothing."""
     close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.75)
     return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def one_number(loss: Callable) -> Callable:
+    """`loss(params, ...)` that is refused when it is not one real number."""
+
+    def checked(params: Mapping[str, Array], *rest: Any) -> Any:
+        out = loss(params, *rest)
+        shape = getattr(out, "shape", None)
+        if shape is None or tuple(shape) != () or not is_real(out):
+            raise ValueError(f"the loss is {_in_short(out)}; give one real number, such as a mean over examples")
+        return out
+
+    return checked
 
 
 # --- arrays ------------------------------------------------------------------------------------------------

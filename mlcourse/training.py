@@ -4,6 +4,7 @@ A `Method` says what one meta-step is; `train` repeats it. The torch twins do th
 several at once: each rank then computes its share of the tasks (`fast/distributed.py`).
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -189,6 +190,7 @@ def train(
     params = tensors(params, device=device, dtype=dtype)
     frozen = frozen_names(params)
     params = tree_map(torch.Tensor.detach, params)
+    start = list(params.values())
     run = Run(params, method.init(params), _generator(family, seed), meta_steps)
 
     def sample(rng: Generator) -> Task:
@@ -231,6 +233,9 @@ def train(
                 raise FloatingPointError(
                     f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
                 )
+            if run.steps == size and distributed.first() and all(map(torch.equal, run.params.values(), start)):
+                told = f"After {size} meta-steps of {method.name} no parameter has moved"
+                print(f"{told}: does the loss depend on them?", file=sys.stderr)
             run.note({"step": run.steps, "loss": loss} | (callback(run.steps, run.params) if callback else {}))
             bar.update(size)
             bar.set_postfix(loss=f"{loss:.3f}")

@@ -350,3 +350,15 @@ def test_a_budget_lowers_the_number_of_steps_and_rates_still_fall_to_their_end(m
     np.testing.assert_allclose(shares[3:], np.arange(3, 12) / 12)
     clock = iter(np.arange(0.0, 1000.0, 1.0))
     assert train(METHODS["MAML"], meta_steps=6, budget_seconds=1000.0).curve["step"][-1] == 6
+
+
+def test_a_run_in_which_nothing_moves_says_so(capsys):
+    constant = training.maml_method(lambda params, x, y: LOSS(params, x, y).detach(), inner_lr=0.02)
+    trained = train(constant)
+    said = capsys.readouterr().err
+    assert said == "After 3 meta-steps of MAML no parameter has moved: does the loss depend on them?\n"
+    assert_bit_identical(
+        trained.params, {name: p.float() for name, p in NETWORK.init(np.random.default_rng(0)).items()}
+    )
+    train(METHODS["MAML"])
+    assert capsys.readouterr().err == ""

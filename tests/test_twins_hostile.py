@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,18 @@ from mlcourse.fast import networks as fast_networks
 from mlcourse.fast import protonet as fast_protonet
 from mlcourse.fast import reptile as fast_reptile
 from mlcourse.fast.arrays import arrays, tensors, tree_map
-from mlcourse.reference import adam, learners, losses, maml, matching, metric, networks, protonet, reptile
+from mlcourse.reference import (
+    adam,
+    autograd,
+    learners,
+    losses,
+    maml,
+    matching,
+    metric,
+    networks,
+    protonet,
+    reptile,
+)
 from mlcourse.tasks import Examples, Task
 
 SIZES = (2, 4, 3)  # a network for points in three classes
@@ -230,7 +242,43 @@ PAIRS = pairs()
 
 # --- what can be wrong -------------------------------------------------------------------------------------
 
-NUMBERS = [-1, 0, 1.5, float("nan"), float("inf"), True, None, "2", [1], 50]
+
+def in_an_axis(numbers):
+    """Their sum, of shape (1,)."""
+    if isinstance(numbers, torch.Tensor):
+        return numbers.sum(dim=0, keepdim=True)
+    return autograd.sum(numbers, keepdims=True)
+
+
+def wrong_losses(library):
+    """Losses that are not one real number."""
+    ones = of(library, np.ones(3))
+    return {
+        "a vector": lambda params, x, y: params["b1"],
+        "one number in an axis": lambda params, x, y: in_an_axis(params["b1"]),
+        "a plain number": lambda params, x, y: 1.0,
+        "whole": lambda params, x, y: of(library, np.array(3)),
+        "nothing": lambda params, x, y: None,
+        "two": lambda params, x, y: (ones, ones),
+    }
+
+
+NUMBERS = [
+    -1,
+    0,
+    1.5,
+    float("nan"),
+    float("inf"),
+    True,
+    None,
+    "2",
+    [1],
+    50,
+    np.float32(0.1),
+    np.array(0.1),
+    np.array(np.nan),
+    np.array([0.1, 0.2]),
+]
 OTHERS = [None, 0, "x", [], {}, ()]
 
 
@@ -310,6 +358,9 @@ def hostile(draw):
     """A pair's name, an argument's name, a name for what is wrong, and what makes it so."""
     name = draw(st.sampled_from(sorted(PAIRS)))
     argument = draw(st.sampled_from(sorted(PAIRS[name].make(reference))))
+    if argument == "loss" and draw(st.booleans()):
+        which = draw(st.sampled_from(sorted(wrong_losses(reference))))
+        return name, argument, which, lambda old, library: wrong_losses(library)[which]
     if argument in COUNTS:
         value = draw(st.sampled_from(NUMBERS))
         return name, argument, repr(value), lambda old, library: value

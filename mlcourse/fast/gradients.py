@@ -20,17 +20,14 @@ def grad(function: Callable) -> Callable:
         return torch.func.grad(function)
 
     def gradient(params: Params, *rest: Any) -> Params:
-        if is_transformed(params, *rest):
-            return torch.func.grad(function)(params, *rest)
-        return Watch()(plain if torch.is_grad_enabled() and _all_followed(params) else torch.func.grad(function))(
-            params, *rest
-        )
+        can_be_plain = not is_transformed(params, *rest) and torch.is_grad_enabled() and _all_followed(params)
+        return Watch()(plain if can_be_plain else torch.func.grad(function))(params, *rest)
 
     def plain(params: Params, *rest: Any) -> Params:
-        slopes = torch.autograd.grad(
-            function(params, *rest), list(params.values()), create_graph=True, materialize_grads=True
-        )
-        return dict(zip(params, slopes, strict=True))
+        # fresh tensors of the same numbers: where one parameter is computed from another, or is the same tensor,
+        # the gradient must not go that way (so it is with `torch.func` and `reference.autograd`)
+        fresh = {name: p.view_as(p) for name, p in params.items()}
+        return _slopes(function(fresh, *rest), fresh, create_graph=True)
 
     return gradient
 
@@ -41,15 +38,24 @@ def grad_and_value(function: Callable) -> Callable:
         return torch.func.grad_and_value(function)
 
     def both(params: Params, *rest: Any) -> tuple[Params, torch.Tensor]:
-        if is_transformed(params, *rest) or any(p.requires_grad for p in params.values()):
+        followed = any(p.requires_grad for p in params.values())
+        if is_transformed(params, *rest) or followed or torch.is_inference_mode_enabled():
             return torch.func.grad_and_value(function)(params, *rest)
         start = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
             value = function(start, *rest)
-            slopes = torch.autograd.grad(value, list(start.values()), materialize_grads=True)
-        return dict(zip(start, slopes, strict=True)), value.detach()
+            slopes = _slopes(value, start)
+        return slopes, value.detach()
 
     return both
+
+
+def _slopes(value: torch.Tensor, params: Params, create_graph: bool = False) -> Params:
+    """The gradient of `value`; zeros where it does not depend on a parameter, or on none of them."""
+    if not value.requires_grad:
+        return {name: torch.zeros_like(p) for name, p in params.items()}
+    found = torch.autograd.grad(value, list(params.values()), create_graph=create_graph, materialize_grads=True)
+    return dict(zip(params, found, strict=True))
 
 
 def _all_followed(params: Params) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcourse.arguments import require_choice, require_count, require_inner, require_labels
+from mlcourse.arguments import one_number, require_choice, require_count, require_inner, require_labels
 from mlcourse.fast import adam, ready, reptile
 from mlcourse.fast.arrays import arrays
 from mlcourse.fast.batching import over_tasks
@@ -60,7 +60,7 @@ class GradientLearner:
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi = adapt(
-            self.loss,
+            one_number(self.loss),
             self.params,
             support,
             inner_lr=self.inner_lr,
@@ -72,7 +72,7 @@ class GradientLearner:
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
         for _ in range(self.inner_steps):
-            phi = adapt(self.loss, phi, support, inner_lr=self.inner_lr, first_order=True)
+            phi = adapt(one_number(self.loss), phi, support, inner_lr=self.inner_lr, first_order=True)
             predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
         return torch.stack(predictions)
 
@@ -112,7 +112,9 @@ class AdamLearner:
         return _run_many(self._adapt_and_predict, self.loss, self.params, support, query_x, picks)
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
-        phi, _ = reptile.adapt_adam(self.loss, self.params, self.moments, support, picks, inner_lr=self.inner_lr)
+        phi, _ = reptile.adapt_adam(
+            one_number(self.loss), self.params, self.moments, support, picks, inner_lr=self.inner_lr
+        )
         return _judge(self.network, phi, support.x, query_x, self.queries)
 
 

@@ -73,15 +73,15 @@ class Watch:
                     return function(*arguments)
             if inside_engine():
                 return function(*arguments)
-            before = _random_states()
+            before, right = _random_states(), _Right(self)
             try:
-                with _Right(self):
+                with right:
                     result = trusting(function)(*arguments)
             except RuntimeError as error:
                 if words := _in_words(error):
                     raise ValueError(words) from error
                 raise
-            if any(not torch.equal(one, other) for one, other in zip(before, _random_states(), strict=True)):
+            if right.might_draw and _moved(before, _random_states()):  # another thread may draw as it likes
                 raise ValueError(DRAWS)
             return result
 
@@ -110,6 +110,10 @@ def _random_states() -> list[torch.Tensor]:
     return states
 
 
+def _moved(before: list[torch.Tensor], after: list[torch.Tensor]) -> bool:
+    return any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
 def _in_words(error: RuntimeError) -> str | None:
     """torch's own complaint about a loss in the course's words; None for any other error."""
     text = str(error)
@@ -126,6 +130,7 @@ class _Right(TorchFunctionMode):
     def __init__(self, watch: Watch) -> None:
         super().__init__()
         self.watch = watch
+        self.might_draw = False
 
     def __torch_function__(self, function: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -133,6 +138,7 @@ class _Right(TorchFunctionMode):
             raise ValueError(MOVES)
         ours = _OURS.get(function)
         if ours is None:
+            self.might_draw = self.might_draw or getattr(function, "__name__", "") in _MIGHT_DRAW
             return function(*args, **kwargs)
         if function in _WRONG_EVERYWHERE:
             self.watch.helped = True
@@ -226,4 +232,19 @@ _OURS = {
         x, shape, weight, bias, eps
     ),
 }
+_MIGHT_DRAW = {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
+_MIGHT_DRAW |= {
+    "feature_dropout",
+    "native_dropout",
+    "rrelu",
+    "gumbel_softmax",
+    "bernoulli",
+    "multinomial",
+    "normal",
+}
+_MIGHT_DRAW |= {"poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"}
+_MIGHT_DRAW |= {"fractional_max_pool2d", "fractional_max_pool3d", "fractional_max_pool2d_with_indices"}
+_MIGHT_DRAW |= {"fractional_max_pool3d_with_indices", "multi_head_attention_forward"}
+_MIGHT_DRAW |= {f"{name}_" for name in ("bernoulli", "cauchy", "exponential", "geometric", "log_normal", "normal")}
+_MIGHT_DRAW |= {"random_", "uniform_", "rrelu_", "dropout_", "alpha_dropout_"}
 _WRONG_EVERYWHERE = {torch._weight_norm, F.scaled_dot_product_attention, F.multi_head_attention_forward}

@@ -24,7 +24,7 @@ def examples(loss: Callable, params: Params, support: Examples, **inner: Any) ->
     arguments.require_inner("torch", params, **inner)
     arguments.require_examples("support", support, "torch")
     _require_labels(loss, {"support.y": support[1]})
-    return held(loss, params), placed(Examples(*support), params)
+    return held(arguments.one_number(loss), params), placed(Examples(*support), params)
 
 
 def supports(loss: Callable, params: Params, support: Examples, **inner: Any) -> tuple[Callable, Examples]:
@@ -34,7 +34,7 @@ def supports(loss: Callable, params: Params, support: Examples, **inner: Any) ->
     arguments.require_inner("torch", params, **inner)
     arguments.require_examples("support", support, "torch", batch=True)
     _require_labels(loss, {"support.y": support[1]})
-    return held(loss, params), placed(Examples(*support), params)
+    return held(arguments.one_number(loss), params), placed(Examples(*support), params)
 
 
 def tasks(loss: Callable, params: Params, tasks: Task, **inner: Any) -> tuple[Callable, Task]:
@@ -44,7 +44,7 @@ def tasks(loss: Callable, params: Params, tasks: Task, **inner: Any) -> tuple[Ca
     arguments.require_inner("torch", params, **inner)
     arguments.require_tasks("tasks", tasks, "torch")
     _require_labels(loss, {"tasks.support.y": tasks[0][1], "tasks.query.y": tasks[1][1]})
-    return held(loss, params), placed(Task(*tasks), params)
+    return held(arguments.one_number(loss), params), placed(Task(*tasks), params)
 
 
 def classes(network: Network, params: Params, tasks: Task, *, n_way: int) -> tuple[Network, Task]:

@@ -7,7 +7,7 @@ the starting place down the gradient of the loss that the adapted parameters hav
 from collections.abc import Callable
 from typing import Any
 
-from mlcourse.arguments import require_examples, require_inner, require_tasks
+from mlcourse.arguments import one_number, require_examples, require_inner, require_tasks
 from mlcourse.reference.autograd import grad, stop_gradient, value_and_grad
 from mlcourse.reference.networks import Params
 from mlcourse.tasks.task import Examples, Task, each
@@ -30,6 +30,7 @@ def adapt(
     """
     require_inner("numpy", params, inner_lr, inner_steps)
     require_examples("support", support, "numpy")
+    loss = one_number(loss)
     for _ in range(inner_steps):
         if first_order:
             gradient = grad(loss)(stop_gradient(params), *support)
@@ -51,6 +52,7 @@ def meta_loss(
     """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
     require_inner("numpy", params, inner_lr, inner_steps)
     require_tasks("tasks", tasks, "numpy")
+    loss = one_number(loss)
 
     def task_loss(task: Task) -> Any:
         phi = adapt(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mlcourse.arguments import (
+    one_number,
     require_adapted,
     require_count,
     require_examples,
@@ -93,6 +94,7 @@ def adapt_adam(
     require_picks(picks, "numpy")
     require_inner("numpy", params, inner_lr, len(picks))
     require_examples("support", support, "numpy")
+    loss = one_number(loss)
     for pick in picks:
         gradient = grad(loss)(params, support.x[pick], support.y[pick])
         params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)

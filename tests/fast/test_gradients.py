@@ -54,3 +54,35 @@ def test_inside_another_gradient_the_way_back_is_kept(outer):
         after_a_step(PARAMS | {"b": PARAMS["b"] + sign * step}, X, torch.func.grad) for sign in (1, -1)
     )
     torch.testing.assert_close(slope.detach(), (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("related", ["the same tensor", "a view", "computed"])
+def test_a_parameter_that_hangs_on_another_is_one_of_its_own(related):
+    """A dict of parameters is a dict of numbers: how one of them came about is no business of the gradient."""
+    a = torch.tensor([[0.3, -1.2], [0.5, 0.1]], dtype=torch.float64, requires_grad=True)
+    b = {"the same tensor": a, "a view": a.T, "computed": 2 * a}[related]
+
+    def product(params, x):
+        return (params["a"] * params["b"] * x).sum()
+
+    found = gradients.grad(product)({"a": a, "b": b}, X)
+    expected = torch.func.grad(product)({"a": a.detach(), "b": b.detach()}, X)
+    for name in found:
+        torch.testing.assert_close(found[name], expected[name])
+    assert found["a"].requires_grad  # and can be differentiated again
+
+
+def test_what_does_not_depend_on_the_parameters_has_a_gradient_of_zeros():
+    constant = {"plain": lambda p, x: torch.tensor(1.0), "detached": lambda p, x: loss(p, x).detach()}
+    followed = {name: p.clone().requires_grad_() for name, p in PARAMS.items()}
+    for objective in constant.values():
+        for found in (gradients.grad(objective)(followed, X), gradients.grad_and_value(objective)(PARAMS, X)[0]):
+            assert not any(slope.any() for slope in found.values())
+
+
+def test_in_inference_mode_gradients_are_taken_all_the_same():
+    expected, value = gradients.grad_and_value(loss)(PARAMS, X)
+    with torch.inference_mode():
+        found, same = gradients.grad_and_value(loss)(PARAMS, X)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(same, value)

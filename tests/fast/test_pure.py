@@ -3,6 +3,7 @@
 The oracle is central finite differences of the meta-loss, in float64.
 """
 
+import threading
 import warnings
 
 import numpy as np
@@ -320,3 +321,41 @@ def test_an_error_of_the_loss_itself_comes_through():
 
     with pytest.raises(RuntimeError, match="the sky fell"):
         maml.meta_gradient(loss, {"w": torch.ones(1)}, images(), inner_lr=0.1)
+
+
+def test_another_thread_may_draw_as_it_likes():
+    module, params = module_with(nn.Identity())
+    loss, tasks, done = loss_of(module), images(), threading.Event()
+
+    def draw():
+        while not done.is_set():
+            torch.rand(1)
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        for _ in range(5):
+            maml.meta_gradient(loss, params, tasks, inner_lr=0.3, batching="loop")
+    finally:
+        done.set()
+        other.join()
+
+
+def test_adapting_under_a_readers_own_vmap_is_right_too():
+    """What the engine differentiates itself; the reader's own query loss is not its to see to."""
+    module, params = module_with(LAYERS["LayerNorm"]())
+    loss, tasks = loss_of(module), images()
+
+    def after(params, x, y):
+        phi = maml.adapt(loss, params, Examples(x, y), inner_lr=0.3)
+        return sum((p**3).sum() for p in phi.values())
+
+    def at_once(params):
+        return torch.vmap(lambda x, y: after(params, x, y))(*tasks.support).mean()
+
+    def one_by_one(params):
+        return torch.stack([after(params, x, y) for x, y in zip(*tasks.support, strict=True)]).mean()
+
+    found, expected = (torch.func.grad(objective)(params) for objective in (at_once, one_by_one))
+    for name in params:
+        torch.testing.assert_close(found[name], expected[name])
