@@ -357,8 +357,7 @@ def test_a_run_in_which_nothing_moves_says_so(capsys):
     trained = train(constant)
     said = capsys.readouterr().err
     assert said == "After 3 meta-steps of MAML no parameter has moved: does the loss depend on them?\n"
-    assert_bit_identical(
-        trained.params, {name: p.float() for name, p in NETWORK.init(np.random.default_rng(0)).items()}
-    )
+    for name, p in NETWORK.init(np.random.default_rng(0)).items():
+        assert torch.equal(trained.params[name], p.float())
     train(METHODS["MAML"])
     assert capsys.readouterr().err == ""
