@@ -4,19 +4,22 @@ Every operation notes its operands and, for each, how to pull a gradient back to
 written in the same operations, so a gradient is an ordinary expression and `grad(grad(f))` works. Notebook 04
 builds the core of this file; `mlcourse.fast` leaves the same job to `torch.func.grad`.
 
-Plain arrays in, plain arrays out: a `Tensor` exists only inside a function that is being differentiated.
+Plain arrays in, plain arrays out: a `Tensor` exists only inside a function that is being differentiated. Such a
+function must not change arrays in place: what an operation was given is looked at again on the way back.
 """
 
 import contextlib
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 _order = itertools.count()  # operands are always older than results: age is a topological order
-_record = False  # whether results note their operands: true inside a function that is being differentiated
+# Whether results note their operands: true inside a function that is being differentiated, in this thread
+_record: ContextVar[bool] = ContextVar("record", default=False)
 
 
 class Tensor:
@@ -24,6 +27,7 @@ class Tensor:
 
     __slots__ = ("data", "edges", "order")
     __array_ufunc__ = None  # `array * tensor` is ours to handle, not NumPy's
+    __hash__ = object.__hash__
 
     def __init__(self, data: np.ndarray, edges: Sequence[tuple["Tensor", Callable]] = ()):
         self.data, self.edges, self.order = data, edges, next(_order)
@@ -35,12 +39,29 @@ class Tensor:
     def __repr__(self) -> str:
         return f"Tensor({self.data!r})"
 
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise TypeError("a Tensor is no array: NumPy would lose its history; use the operations of this module")
+
+    def __array_function__(self, function: Callable, *_: Any) -> Any:
+        raise TypeError(f"np.{function.__name__} cannot follow a Tensor; use the operations of this module")
+
+    # comparisons are of numbers, and have no gradient
+    __eq__ = lambda self, other: self.data == value(other)
+    __ne__ = lambda self, other: self.data != value(other)
+    __lt__ = lambda self, other: self.data < value(other)
+    __le__ = lambda self, other: self.data <= value(other)
+    __gt__ = lambda self, other: self.data > value(other)
+    __ge__ = lambda self, other: self.data >= value(other)
+
     __add__ = __radd__ = lambda self, other: add(self, other)
     __mul__ = __rmul__ = lambda self, other: multiply(self, other)
     __neg__ = lambda self: multiply(self, -1.0)
     __sub__ = lambda self, other: subtract(self, other)
     __rsub__ = lambda self, other: subtract(other, self)
-    __truediv__ = lambda self, other: multiply(self, 1.0 / other)
+    __truediv__ = lambda self, other: multiply(self, np.float64(1.0) / other)
     __rtruediv__ = lambda self, other: multiply(other, power(self, -1.0))
     __pow__ = lambda self, exponent: power(self, exponent)
     __matmul__ = lambda self, other: matmul(self, other)
@@ -51,15 +72,18 @@ def value(x: Any) -> np.ndarray:
     """The plain array inside `x`, or `x` itself as an array."""
     if isinstance(x, Tensor):
         return x.data
-    array = np.asarray(x)
-    if array.dtype == object:  # a list of Tensors, say: operations on it would work by accident, if at all
+    try:
+        array = np.asarray(x)
+    except TypeError:  # a list of Tensors
+        array = np.array(None)
+    if array.dtype == object:
         raise ValueError(f"x is a {type(x).__name__}, no array of numbers; add Tensors up by Python's own sum")
     return array
 
 
 def _result(data: np.ndarray, *edges: tuple[Any, Callable]) -> Any:
     """The result of an operation; it is a Tensor only when its gradient will be asked for."""
-    traced = [edge for edge in edges if isinstance(edge[0], Tensor)] if _record else []
+    traced = [edge for edge in edges if isinstance(edge[0], Tensor)] if _record.get() else []
     return Tensor(np.asarray(data), traced) if traced else data
 
 
@@ -89,6 +113,8 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 def power(x: Any, exponent: float) -> Any:
+    if np.ndim(exponent) or isinstance(exponent, Tensor):
+        raise ValueError(f"exponent has shape {np.shape(exponent)}; give one plain number")
     if exponent == 0:  # a constant; the rule below would make its derivative 0 * x**-1, not a number at zero
         return np.ones_like(value(x))
     return _result(value(x) ** exponent, (x, lambda g: g * (exponent * power(x, exponent - 1))))
@@ -131,7 +157,7 @@ def mean(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fal
 
 def relu(x: Any) -> Any:
     positive = value(x) > 0  # piecewise constant, so its own derivative is zero
-    return _result(value(x) * positive, (x, lambda g: g * positive))
+    return _result(np.maximum(value(x), 0.0), (x, lambda g: g * positive))
 
 
 def exp(x: Any) -> Any:
@@ -191,6 +217,8 @@ def _pull_back(output: Tensor, inputs: list[Tensor]) -> list[Any]:
 def _leads_further(output: Tensor, inputs: list[Tensor]) -> bool:
     """Whether `output` also depends on anything older than `inputs`: on what an outer `grad` differentiates."""
     oldest = min(x.order for x in inputs)
+    if output.order < oldest:
+        return True
     to_visit, seen = [output, *inputs], set()
     while to_visit:
         for operand, _ in to_visit.pop().edges:
@@ -211,16 +239,22 @@ def value_and_grad(f: Callable) -> Callable:
 
     def value_and_gradient(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         tree = params if isinstance(params, dict) else {"": params}
+        if not tree:
+            raise ValueError("params is an empty dict; give at least one array to differentiate with respect to")
         # a fresh node for each input: f may also reach the same numbers by another way, which must not count
         fresh = {name: _input(name, x) for name, x in tree.items()}
         with _recording(True):
             out = f(fresh if isinstance(params, dict) else fresh[""], *args, **kwargs)
+        if out is None:
+            raise ValueError("f returned None; has it a `return`?")
         if np.size(value(out)) != 1:
             raise ValueError(f"f returned shape {value(out).shape}; grad takes a function that returns one number")
         inputs, output = list(fresh.values()), out if isinstance(out, Tensor) else Tensor(value(out))
-        further = _record and _leads_further(output, inputs)
+        further = _record.get() and _leads_further(output, inputs)
         with _recording(further):
             gradient = dict(zip(tree, _pull_back(output, inputs), strict=True))
+        if not further:  # arrays of their own: a result may share memory with another, or be read-only
+            gradient = {name: np.array(value(g)) for name, g in gradient.items()}
         return out if further else value(out), gradient if isinstance(params, dict) else gradient[""]
 
     return value_and_gradient
@@ -243,9 +277,8 @@ def _input(name: str, x: Any) -> Tensor:
 @contextlib.contextmanager
 def _recording(on: bool) -> Iterator[None]:
     """Note operands (or not) while the block runs."""
-    global _record
-    before, _record = _record, on
+    token = _record.set(on)
     try:
         yield
     finally:
-        _record = before
+        _record.reset(token)

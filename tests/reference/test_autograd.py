@@ -1,6 +1,7 @@
 """The NumPy engine: every operation against finite differences and against torch, once and twice."""
 
 import builtins
+import concurrent.futures
 
 import hypothesis.extra.numpy as arrays_of
 import numpy as np
@@ -222,7 +223,7 @@ def test_an_error_inside_leaves_the_engine_usable():
 
     with pytest.raises(KeyError):
         grad(broken)(np.array(1.0))
-    assert not ag._record and not isinstance(ag.exp(ag.Tensor(np.ones(2))), ag.Tensor)
+    assert not ag._record.get() and not isinstance(ag.exp(ag.Tensor(np.ones(2))), ag.Tensor)
     assert grad(lambda x: x * x)(np.array(2.0)) == 4.0
 
 
@@ -258,3 +259,59 @@ def test_a_list_of_tensors_is_no_array():
     with pytest.raises(ValueError, match="x is a list, no array of numbers; add Tensors up by Python's own sum"):
         grad(total)({"a": np.array(1.0)})
     assert grad(lambda p: builtins.sum([p["a"], p["a"] * 2.0]))({"a": np.array(1.0)})["a"] == 3.0
+
+
+def test_numpy_cannot_look_into_a_tensor_without_a_word():
+    """np.mean and the like saw a single object there, and gave it back."""
+    for function in (np.mean, np.median, np.size, np.argmax, np.count_nonzero, np.sum, np.exp):
+        with pytest.raises(TypeError):
+            grad(lambda x, function=function: ag.sum((x - function(x)) ** 2))(np.array([1.0, 2.0, 4.0]))
+    with pytest.raises(TypeError, match="np.mean cannot follow a Tensor; use the operations of this module"):
+        grad(lambda x: ag.sum(x - np.mean(x)))(np.array([1.0, 2.0]))
+
+
+def test_comparisons_are_of_numbers():
+    x = np.array([2.0, 2.0, 3.0])
+    value, slope = value_and_grad(lambda x: ag.sum(x**2 * (x == 2.0)))(x)
+    assert value == 8 and slope.tolist() == [4, 4, 0]
+    assert grad(lambda x: ag.sum(x * (x != 2.0) + x * (x > 2.5) + x * (2.5 >= x)))(x).tolist() == [1, 1, 2]
+    assert grad(lambda x: 100.0 * ag.sum(x) if ag.sum(x) == 7.0 else ag.sum(x))(x).tolist() == [100, 100, 100]
+    assert grad(lambda x: x * x if x else x)(np.array(0.0)) == 1
+
+
+def test_threads_do_not_record_for_each_other():
+    x = np.arange(5.0)
+
+    def slopes(_):
+        return grad(lambda p: ag.sum(grad(lambda q: ag.sum(ag.sin(q) ** 2))(p) ** 2))(x)
+
+    expected = slopes(0)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for found in pool.map(slopes, range(200)):
+            np.testing.assert_array_equal(found, expected)
+    assert not ag._record.get()
+
+
+def test_gradients_are_arrays_of_their_own():
+    found = grad(lambda p: ag.sum((p["a"] + p["b"]) ** 2) + ag.sum(p["c"]))(dict.fromkeys("abc", np.ones(2)))
+    for slope in found.values():
+        slope *= 0.5  # may be written to, and does not change another
+    assert found["a"].tolist() == found["b"].tolist() == [2, 2] and found["c"].tolist() == [0.5, 0.5]
+
+
+def test_an_inner_function_may_return_the_outer_input():
+    assert grad(lambda c: value_and_grad(lambda y: c)(np.array(1.0))[0] * 3.0)(np.array(2.0)) == 3
+
+
+def test_what_is_no_function_of_numbers_is_named():
+    for function, params, words in (
+        (lambda x: None, np.ones(1), "f returned None; has it a `return`"),
+        (lambda x: 1.0, {}, "params is an empty dict"),
+        (lambda x: ag.sum(x ** np.array([1.0, 2.0])), np.ones(2), "give one plain number"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            grad(function)(params)
+
+
+def test_relu_of_minus_infinity_is_zero():
+    assert ag.relu(np.array([-np.inf, -1.0, 2.0])).tolist() == [0, 0, 2] and np.isnan(ag.relu(np.array(np.nan)))
