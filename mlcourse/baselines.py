@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.arguments import require_labels
 from mlcourse.evaluation import Evaluation, Learner, adaptation_curve, evaluate
 from mlcourse.tasks.task import Array, Examples, TaskFamily
 
@@ -23,10 +24,15 @@ def flatten(x: Array) -> np.ndarray:
 
 
 def nearest_neighbour(embed: Embedding = flatten) -> Learner:
-    """Predict what the nearest support example says (squared distance between embeddings)."""
+    """Predict what the nearest support example says (squared distance between embeddings).
+
+    A query without a finite distance to any has no answer: not a number.
+    """
 
     def learner(support: Examples, query_x: Array) -> np.ndarray:
-        return np.asarray(support.y)[_squared_distances(embed(query_x), embed(support.x)).argmin(axis=1)]
+        distances = _squared_distances(embed(query_x), embed(support.x))
+        answers, known = np.asarray(support.y)[distances.argmin(axis=1)], np.isfinite(distances.min(axis=1))
+        return answers if known.all() else np.where(known.reshape(-1, *[1] * (answers.ndim - 1)), answers, np.nan)
 
     return learner
 
@@ -38,11 +44,7 @@ def nearest_class_mean(embed: Embedding = flatten) -> Learner:
         labels, points = np.asarray(support.y), embed(support.x)
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"support.y has dtype {labels.dtype}; class means need whole-number labels")
-        missing = np.setdiff1d(np.arange(labels.max() + 1), labels)
-        if len(missing):
-            raise ValueError(
-                f"support.y has no example of label {missing[0]}; give one or more of each of 0 ... {labels.max()}"
-            )
+        require_labels("support.y", labels, labels.max() + 1, all_present=True)
         means = np.stack([points[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
         return -_squared_distances(embed(query_x), means)
 
@@ -59,7 +61,10 @@ def linear_probe(ridge: float, embed: Embedding = flatten) -> Learner:
 
     def learner(support: Examples, query_x: Array) -> np.ndarray:
         labels, points = np.asarray(support.y), embed(support.x)
-        targets = np.eye(labels.max() + 1)[labels] if np.issubdtype(labels.dtype, np.integer) else labels
+        targets = labels
+        if np.issubdtype(labels.dtype, np.integer):
+            require_labels("support.y", labels, labels.max() + 1)
+            targets = np.eye(labels.max() + 1)[labels]
         centre, middle = points.mean(axis=0), targets.mean(axis=0)
         centred = points - centre
         # the dual form: as many equations as support examples, however many features
@@ -86,19 +91,29 @@ def sweep_steps(
     n_tasks: int,
     rng_seed: int,
     steps: Sequence[int] | None = None,
+    transductive: bool = False,
 ) -> Sweep:
     """Tune a `GradientLearner`'s rate and steps on meta-validation tasks.
 
     Tries each rate with every number of steps up to `learner.inner_steps` (or only those in `steps`). A rate with
     which any prediction is no finite number loses against every other. ValueError when all of them do.
     """
-    rows = []
+    rows, rates = [], list(rates)
+    steps = list(steps) if steps is not None else list(range(1, learner.inner_steps + 1))
+    if not rates or not steps or min(steps) < 0 or max(steps) > learner.inner_steps:
+        raise ValueError(
+            f"rates is {rates} and steps {steps}; give at least one of each, steps from 0 to {learner.inner_steps}"
+        )
     for rate in rates:
         with np.errstate(over="ignore", invalid="ignore"):
             curve = adaptation_curve(
-                replace(learner, inner_lr=rate), family, n_tasks=n_tasks, rng=np.random.default_rng(rng_seed)
+                replace(learner, inner_lr=rate),
+                family,
+                n_tasks=n_tasks,
+                rng=np.random.default_rng(rng_seed),
+                transductive=transductive,
             )
-        for step in steps if steps is not None else range(1, learner.inner_steps + 1):
+        for step in steps:
             rows.append({"inner_lr": rate, "inner_steps": step} | _judged(curve.at(step)))
     best = _best(curve.metric, rows, "inner_lr")
     return Sweep(replace(learner, inner_lr=best["inner_lr"], inner_steps=best["inner_steps"]), best, rows)
@@ -112,18 +127,25 @@ def sweep(
     *,
     n_tasks: int,
     rng_seed: int,
+    transductive: bool = False,
 ) -> Sweep:
     """Tune one setting, called `name`, of any other learner on meta-validation tasks."""
-    rows = []
+    rows, values = [], list(values)
+    if not values or name in ("score", "not_finite"):
+        raise ValueError(
+            f"name is {name!r} and values {values}; give at least one value, and another name than a score"
+        )
     for value in values:
-        evaluation = evaluate(make(value), family, n_tasks=n_tasks, rng=np.random.default_rng(rng_seed))
+        how = {"n_tasks": n_tasks, "rng": np.random.default_rng(rng_seed), "transductive": transductive}
+        evaluation = evaluate(make(value), family, **how)
         rows.append({name: value} | _judged(evaluation))
     best = _best(evaluation.metric, rows, name)
     return Sweep(make(best[name]), best, rows)
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, d) and (m, d) -> (n, m)."""
+    """(n, d) and (m, d) -> (n, m), in float64: bytes would wrap, and half precision overflow."""
+    a, b = (np.asarray(points, dtype=float) for points in (a, b))
     return ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=-1)
 
 
@@ -136,7 +158,7 @@ def _judged(evaluation: Evaluation) -> dict[str, float]:
 def _best(metric: str, rows: list[dict[str, float]], name: str) -> dict[str, float]:
     sound = [row for row in rows if not row.get("not_finite") and np.isfinite(row["score"])]
     if not sound:
-        tried = ", ".join(f"{value:g}" for value in dict.fromkeys(row[name] for row in rows))
+        tried = ", ".join(str(value) for value in dict.fromkeys(row[name] for row in rows))
         raise ValueError(
             f"with every {name} that was tried ({tried}) some predictions are no finite numbers; try others"
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import require_count
+from mlcourse.arguments import require_count, require_rng, require_tasks
 from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one
 
 Learner = Callable[[Examples, Array], Array]
@@ -143,8 +143,8 @@ def adaptation_curve(
     scores, bad = [], 0
     for tasks in _chunks(family, n_tasks, rng):
         if not scores and not transductive:
-            _require_separate_queries(lambda *asked: np.moveaxis(learner.along(*asked), 1, 2), tasks)
-        predictions = np.asarray(learner.along(tasks.support, tasks.query.x))
+            _require_separate_queries(lambda *asked: np.moveaxis(_numbers(learner.along(*asked)), 1, 2), tasks)
+        predictions = _numbers(learner.along(tasks.support, tasks.query.x))
         steps = [_scores(predictions[:, step], tasks.query.y) for step in range(predictions.shape[1])]
         scores.append(np.stack([some for some, _ in steps], axis=1))
         bad = bad + np.array([wrong for _, wrong in steps])
@@ -170,16 +170,21 @@ class Gap:
 
 
 def generalisation_gap(
-    learner: Learner, train: TaskFamily, test: TaskFamily, *, n_tasks: int = 600, rng: np.random.Generator
+    learner: Learner,
+    train: TaskFamily,
+    test: TaskFamily,
+    *,
+    n_tasks: int = 600,
+    rng: np.random.Generator,
+    transductive: bool = False,
 ) -> Gap:
     """The mean score on the meta-train tasks themselves minus that on new tasks of the same family.
 
     It shows tasks that were learned by heart: positive for accuracies, negative for errors. Where `test` is
     another family than `train`, it is a distribution shift that is measured, not a gap.
     """
-    return Gap(
-        evaluate(learner, train, n_tasks=n_tasks, rng=rng), evaluate(learner, test, n_tasks=n_tasks, rng=rng)
-    )
+    how = {"n_tasks": n_tasks, "rng": rng, "transductive": transductive}
+    return Gap(evaluate(learner, train, **how), evaluate(learner, test, **how))
 
 
 @dataclass(frozen=True)
@@ -191,10 +196,17 @@ class Speed:
 
 
 def adaptation_speed(
-    learner: Any, family: TaskFamily, *, target: float, n_tasks: int = 600, rng: np.random.Generator
+    learner: Any,
+    family: TaskFamily,
+    *,
+    target: float,
+    n_tasks: int = 600,
+    rng: np.random.Generator,
+    transductive: bool = False,
 ) -> Speed:
     """How fast a learner that has `along` and `inner_steps` reaches `target`."""
-    steps = adaptation_curve(learner, family, n_tasks=n_tasks, rng=rng).steps_to(target)
+    curve = adaptation_curve(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+    steps = curve.steps_to(target)
     if steps is None:
         return Speed(None, None)
     return Speed(steps, time_to_deploy(replace(learner, inner_steps=steps), family, rng=rng).seconds)
@@ -209,15 +221,24 @@ def labels_saved(
     candidates: Sequence[int],
     n_tasks: int = 600,
     rng: np.random.Generator,
+    transductive: bool = False,
 ) -> int | None:
     """How many labels fewer `learner` needs than `rival`, who usually trains from scratch.
 
     `learner` gets `k_shot` labels; `rival` gets more and more of `candidates` until it does as well. The answer is
-    that number minus `k_shot`, or None when even the largest candidate is not enough.
+    that number minus `k_shot`, or None when even the largest candidate is not enough. For each number of labels
+    the tasks are drawn from the same seed, which `rng` gives.
     """
-    ours = evaluate(learner, family_at(k_shot), n_tasks=n_tasks, rng=rng)
+    require_rng("rng", rng)
+    seed = int(rng.integers(2**63))
+
+    def judged(who: Learner, labels: int) -> Evaluation:
+        again = np.random.default_rng(seed)
+        return evaluate(who, family_at(labels), n_tasks=n_tasks, rng=again, transductive=transductive)
+
+    ours = judged(learner, k_shot)
     for labels in sorted(candidates):
-        theirs = evaluate(rival, family_at(labels), n_tasks=n_tasks, rng=rng)
+        theirs = judged(rival, labels)
         if theirs.mean >= ours.mean if ours.metric == "accuracy" else theirs.mean <= ours.mean:
             return labels - k_shot
     return None
@@ -257,14 +278,24 @@ def across_seeds(evaluations: Sequence[Evaluation]) -> AcrossSeeds:
     """How much the result depends on the luck of training. Needs at least two seeds."""
     if len(evaluations) < 2:
         raise ValueError(f"{len(evaluations)} evaluation given; a spread over seeds needs at least two seeds")
+    _require_alike(evaluations)
     means = np.array([evaluation.mean for evaluation in evaluations])
     return AcrossSeeds(float(means.mean()), float(means.std(ddof=1)), len(means))
 
 
 def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
     """One method trained from several seeds, judged on the same tasks: each task's mean score over the seeds."""
+    _require_alike(evaluations)
     scores = np.mean([evaluation.scores for evaluation in evaluations], axis=0)
     return replace(evaluations[0], scores=scores, not_finite=sum(e.not_finite for e in evaluations))
+
+
+def _require_alike(evaluations: Sequence[Evaluation]) -> None:
+    """Refuse evaluations that cannot be of one method from several seeds, judged on the same tasks."""
+    kinds = {(e.metric, e.transductive, len(e.scores)) for e in evaluations}
+    if len(kinds) != 1:
+        told = "; ".join(f"{metric}, transductive={how}, {n} tasks" for metric, how, n in sorted(kinds)) or "none"
+        raise ValueError(f"the evaluations are of several kinds ({told}); give some of the same")
 
 
 def _half_width(scores: np.ndarray) -> np.ndarray:
@@ -285,7 +316,14 @@ def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
 def _drawn(family: TaskFamily, n_tasks: int, rng: Any) -> Task:
     """Tasks as NumPy arrays, also of a family that draws tensors on a device (with a generator of its own)."""
     tasks = family.sample(n_tasks, rng)
-    return Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
+    tasks = Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
+    require_tasks("tasks", tasks, "numpy")
+    if len(tasks.query.x) != n_tasks:
+        raise ValueError(f"the family gave {len(tasks.query.x)} tasks when asked for {n_tasks}; give as many")
+    for name, y in {"support.y": tasks.support.y, "query.y": tasks.query.y}.items():
+        if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
+            raise ValueError(f"tasks.{name} has dtype {y.dtype} and holds what is no finite number; give numbers")
+    return tasks
 
 
 def _array(part: Array) -> np.ndarray:
@@ -299,11 +337,23 @@ def _metric(tasks: Task) -> str:
 def _predict(learner: Learner, support: Examples, query_x: np.ndarray) -> np.ndarray:
     """Predictions for a batch of tasks, (T, Q, ...), in the way in which they are scored."""
     if hasattr(learner, "many"):
-        return np.asarray(learner.many(support, query_x))
+        return _numbers(learner.many(support, query_x))
     if hasattr(learner, "along"):
-        return np.asarray(learner.along(support, query_x))[:, -1]
+        return _numbers(learner.along(support, query_x))[:, -1]
     each_task = zip(*support, query_x, strict=True)
-    return np.stack([np.asarray(learner(Examples(*pair), x)) for *pair, x in each_task])
+    # each a copy: a learner may give the same array again and again
+    return np.stack([_numbers(learner(Examples(*pair), x)) for *pair, x in each_task])
+
+
+def _numbers(predictions: Any) -> np.ndarray:
+    """Predictions as an array of their own; ValueError for what holds no real numbers."""
+    found = np.array(_array(predictions))
+    if found.dtype.kind not in "iuf":
+        raise ValueError(
+            f"the learner's predictions are {type(predictions).__name__} of dtype {found.dtype}; return numbers: "
+            "class scores, whole-number labels, or outputs"
+        )
+    return found
 
 
 def _scores(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, int]:
@@ -328,7 +378,13 @@ def _labels(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     if predictions.ndim != y.ndim + 1:
         _require_shape(predictions, y)
-        return predictions, np.isfinite(predictions)
+        finite = np.isfinite(predictions)
+        if (predictions[finite] % 1).any():
+            odd = predictions[finite][predictions[finite] % 1 != 0][0]
+            raise ValueError(
+                f"the learner predicts the label {odd:g}; return whole numbers, or scores for each class"
+            )
+        return predictions, finite
     _require_shape(predictions[..., 0], y)
     if y.max() >= predictions.shape[-1]:
         raise ValueError(
@@ -361,8 +417,12 @@ def _require_separate_queries(predict: Callable, tasks: Task) -> None:
     for what, found in others.items():
         expected = scored[: len(found)]
         sound = np.isfinite(expected)  # a learner that diverged is bad, not transductive
-        if not np.allclose(expected[sound], found[sound], rtol=1e-3, atol=1e-4):
+        # what counts is the spread of the scores, above what float32 can tell apart
+        apart = 1e-3 * (np.ptp(scored[np.isfinite(scored)]) if sound.any() else 0)
+        apart = max(apart, 1e-5 * np.abs(scored[np.isfinite(scored)]).max(initial=0))
+        if not np.allclose(expected[sound], found[sound], rtol=0, atol=apart):
             raise ValueError(
-                f"the learner's predictions moved when the other queries were {what}: it is transductive. Pass "
-                "transductive=True and say so beside the score, or take batch statistics from the support set"
+                f"the learner's predictions moved when the other queries were {what}: it is transductive, or "
+                "draws at random. Pass transductive=True and say so beside the score, or take batch statistics "
+                "from the support set"
             )

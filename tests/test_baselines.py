@@ -77,7 +77,7 @@ def test_images_are_flattened_and_an_embedding_takes_their_place():
 def test_class_means_need_labels_and_every_label():
     with pytest.raises(ValueError, match="support.y has dtype float64; class means need whole-number labels"):
         baselines.nearest_class_mean()(Examples(POINTS, LABELS.astype(float)), QUERY)
-    with pytest.raises(ValueError, match=r"support.y has no example of label 1.*0 \.\.\. 2"):
+    with pytest.raises(ValueError, match=r"support.y has no example of class 1.*0 \.\.\. 2"):
         baselines.nearest_class_mean()(Examples(POINTS, np.array([0, 0, 2, 2])), QUERY)
 
 
@@ -209,3 +209,38 @@ def test_a_sweep_in_which_all_diverge_says_so():
             lambda value: lambda support, query_x: np.full((len(query_x), 1), value),
             "value", (float("nan"),), SINES, n_tasks=3, rng_seed=0,
         )  # fmt: skip
+
+
+def test_a_sweep_needs_values_and_a_name_of_its_own():
+    make = {"make": lambda value: baselines.linear_probe(1.0), "family": SINES, "n_tasks": 3, "rng_seed": 0}
+    with pytest.raises(ValueError, match=r"values \[\]; give at least one value"):
+        baselines.sweep(name="ridge", values=[], **make)
+    with pytest.raises(ValueError, match="name is 'score'.*another name than a score"):
+        baselines.sweep(name="score", values=[1.0], **make)
+    for rates, steps in (([], None), ([0.1], []), ([0.1], [9])):
+        with pytest.raises(ValueError, match="give at least one of each, steps from 0 to 4"):
+            baselines.sweep_steps(gradient_learner(4), rates, SINES, n_tasks=3, rng_seed=0, steps=steps)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_query_without_a_distance_has_no_answer(bad):
+    support = Examples(np.array([[0.0], [1.0]]), np.array([0, 1]))
+    answers = baselines.nearest_neighbour()(support, np.array([[0.9], [bad]]))
+    assert answers[0] == 1 and np.isnan(answers[1])
+    outputs = Examples(support.x, np.array([[0.0], [1.0]]))
+    assert np.isnan(baselines.nearest_neighbour()(outputs, np.array([[0.9], [bad]]))).tolist() == [[False], [True]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, bool])
+def test_distances_of_bytes_do_not_wrap(dtype):
+    support = Examples(np.array([[0], [1]]) * 200, np.array([0, 1]))
+    for learner in (baselines.nearest_neighbour, baselines.nearest_class_mean):
+        answers = learner(lambda x: x.astype(dtype))(support, np.array([[190], [0]]))
+        assert (answers if answers.ndim == 1 else answers.argmax(axis=1)).tolist() == [1, 0]
+
+
+def test_labels_below_zero_are_refused():
+    support = Examples(np.ones((2, 1)), np.array([-1, 1]))
+    for learner in (baselines.linear_probe(1.0), baselines.nearest_class_mean()):
+        with pytest.raises(ValueError, match="support.y holds labels -1 to 1"):
+            learner(support, np.ones((1, 1)))

@@ -515,3 +515,114 @@ def test_the_mean_over_seeds_is_taken_task_by_task():
     first, second = (evaluation.Evaluation("accuracy", one, True) for one in scores)
     both = evaluation.mean_over_seeds([first, second])
     assert both.scores.tolist() == [0.25, 0.5] and both.metric == "accuracy" and both.transductive
+
+
+# --- odd learners and families -----------------------------------------------------------------------------
+
+
+def test_a_learner_may_give_the_same_array_again_and_again():
+    def honest(support, query_x):
+        return np.full_like(query_x, support.y.mean())
+
+    buffer = np.zeros((SINES.n_query, 1))
+
+    def saving(support, query_x):
+        part = buffer[: len(query_x)]
+        part[:] = support.y.mean()
+        return part
+
+    expected, found = (evaluate(learner, SINES, n_tasks=5, rng=rng()) for learner in (honest, saving))
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e3])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_the_guard_looks_at_the_spread_of_the_scores_not_at_their_size(scale, offset):
+    """Reads the labels off the order of the queries."""
+    if offset and scale < 1:
+        pytest.skip("float32 could not tell these scores apart either")
+
+    def by_order(support, query_x):
+        return offset + scale * np.eye(2)[np.arange(len(query_x)) * 2 // max(len(query_x), 1)]
+
+    with pytest.raises(ValueError, match="it is transductive, or draws at random"):
+        evaluate(by_order, Lopsided(), n_tasks=4, rng=rng())
+
+
+def test_labels_saved_against_itself_are_none():
+    ours = baselines.linear_probe(1.0)
+    for seed in range(5):
+        saved = labels_saved(
+            ours, ours, lambda k: Sinusoids(k, 10), k_shot=5, candidates=(5, 6, 7), n_tasks=5, rng=rng(seed)
+        )
+        assert saved == 0
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "told"),
+    [
+        ([], "none"),
+        ([("accuracy", 3, False), ("squared error", 3, False)], "accuracy.*squared error"),
+        ([("accuracy", 3, False), ("accuracy", 3, True)], "transductive=False.*transductive=True"),
+        ([("accuracy", 3, False), ("accuracy", 4, False)], "3 tasks.*4 tasks"),
+    ],
+)
+def test_evaluations_of_several_kinds_have_no_mean(evaluations, told):
+    made = [Evaluation(metric, np.ones(n), how) for metric, n, how in evaluations]
+    with pytest.raises(ValueError, match=f"of several kinds .*{told}"):
+        evaluation.mean_over_seeds(made)
+    if len(made) > 1:
+        with pytest.raises(ValueError, match="of several kinds"):
+            across_seeds(made)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: None, "predictions are NoneType"),
+        (lambda x: ["cat"] * len(x), "predictions are list of dtype <U3"),
+        (lambda x: np.zeros(len(x), complex), "dtype complex128"),
+        (lambda x: np.zeros(len(x), bool), "dtype bool"),
+        (lambda x: np.full(len(x), 0.3), "predicts the label 0.3; return whole numbers"),
+        (lambda x: np.zeros((1, len(x), 2)), "have shape"),
+        (lambda x: np.zeros((2, len(x))), "have shape"),
+        (lambda x: 1.0, "have shape"),
+    ],
+)
+def test_answers_that_are_none_are_named(answer, words):
+    with pytest.raises(ValueError, match=words):
+        evaluate(lambda support, query_x: answer(query_x), Lopsided(), n_tasks=4, rng=rng(), transductive=True)
+
+
+def test_a_tensor_that_is_followed_is_an_answer_too():
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    found = evaluate(lambda s, x: torch.as_tensor(x) * 0 * weight, SINES, n_tasks=4, rng=rng())
+    np.testing.assert_array_equal(found.scores, evaluate(zero, SINES, n_tasks=4, rng=rng()).scores)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda task: Task(*(Examples(*(part[:2] for part in e)) for e in task)), "gave 2 tasks when asked for 4"),
+        (
+            lambda task: Task(task.support, Examples(task.query.x, task.query.y * np.nan)),
+            "holds what is no finite",
+        ),
+        (lambda task: Task(task.support, Examples(task.query.x, task.query.y[:, :3])), "give one y for each x"),
+    ],
+)
+def test_families_that_give_something_else_are_named(change, words):
+    class Odd:
+        def sample(self, n_tasks, rng):
+            return change(SINES.sample(n_tasks, rng))
+
+    with pytest.raises(ValueError, match=words):
+        evaluate(zero, Odd(), n_tasks=4, rng=rng())
+
+
+def test_every_function_that_scores_can_be_told_of_a_transductive_learner():
+    how = {"n_tasks": 4, "rng": rng(), "transductive": True}
+    generalisation_gap(centred, SINES, SINES, **how)
+    labels_saved(centred, centred, lambda k: Sinusoids(k, 10), k_shot=5, candidates=(5,), **how)
+    adaptation_speed(Centred(), SINES, target=-1.0, **how)
+    baselines.sweep(lambda value: centred, "value", (1.0,), SINES, n_tasks=4, rng_seed=0, transductive=True)
