@@ -55,6 +55,13 @@ def nearest(value: Any, choices: Sequence[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
+def require_family(name: str, family: Any) -> None:
+    """Refuse what tasks cannot be drawn from, above all the class of a family in place of a family."""
+    if isinstance(family, type) or not callable(getattr(family, "sample", None)):
+        kind = f"the class {family.__name__}" if isinstance(family, type) else _in_short(family)
+        raise ValueError(f"{name} is {kind}; give a task family, such as Sinusoids(k_shot=5, n_query=10)")
+
+
 def one_number(loss: Callable) -> Callable:
     """`loss(params, ...)` that is refused when it is not one real number."""
 

@@ -1,14 +1,14 @@
 """A run of meta-training that can be stopped and taken up again: all that changes in it, and what it is known by.
 
-A checkpoint of another run is refused, whatever the difference is: what the tasks are drawn from, what is
-minimised, where it began, with which numbers. Some of that can only be known by trying: the first tasks that the
-family draws from a fixed generator, and where one meta-step on them leads.
+A checkpoint of another run is refused: of other tasks, another loss, another start, other settings. Some of that
+can only be known by trying: the first tasks that the family draws from a fixed generator, and where two meta-steps
+on them lead. What differs only later than that, and has no name in `Method.settings` or `about`, is not seen.
 """
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,12 @@ from mlcourse.tasks.store import digest_of
 from mlcourse.tasks.task import Task, TaskFamily
 
 Generator = np.random.Generator | torch.Generator
-SAME = (1e-4, 1e-3)  # first losses, and lengths of a first step, further apart than this are of different runs
-
-
+SAME = (1e-4, 1e-3)  # losses, and lengths of a step, further apart than this are of different runs
+LATE = 0.9  # how much of a run is over where the second step is tried: rates that fall have fallen by then
 TRIED = {
     "start": "it began at other parameters",
     "first tasks": "it drew other tasks from the same seed",
-    "first step": "it lowers another loss, or takes other steps",
+    "first steps": "it lowers another loss, or takes other steps",
 }
 
 
@@ -71,7 +70,10 @@ class Run:
         return torch.full((), self.steps / self.meta_steps, dtype=torch.float64, device=tasks.support.x.device)
 
     def note(self, point: dict[str, float]) -> None:
-        """Add one point to the curve."""
+        """Add one point to the curve; ValueError when it has other names than those before it."""
+        if self.curve and set(point) != set(self.curve):
+            now, before = (sorted(set(names) - {"step", "loss"}) for names in (point, self.curve))
+            raise ValueError(f"the callback gave {now}, and before {before}; give the same names each time")
         for name, figure in point.items():
             figure = figure if isinstance(figure, int) else float(figure)  # a checkpoint holds plain numbers only
             self.curve.setdefault(name, []).append(figure)
@@ -81,7 +83,7 @@ class Run:
         held = {
             "identity": identity,
             "params": self.params,
-            "state": list(leaves(self.state)),
+            "state": tuple(leaves(self.state)),
             "rng": _rng_state(self.rng),
             "meta_steps": self.meta_steps,
             "steps": self.steps,
@@ -90,7 +92,7 @@ class Run:
             "curve": self.curve,
         }
         try:
-            write_whole(path, lambda file: torch.save(held, file))
+            write_whole(path, lambda file: torch.save(held | {"digest": _digest(held)}, file))
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             raise DataError(
                 f"checkpoint {path} could not be written ({error}); the one before it is untouched"
@@ -100,12 +102,16 @@ class Run:
         """Go on from a checkpoint of the same run."""
         try:
             held = torch.load(path, map_location=next(iter(self.params.values())).device, weights_only=True)
-            theirs = held["identity"]
+            theirs, digest = held["identity"], held.pop("digest")
         except Exception as error:
             reason = type(error).__name__  # torch's own text advises to load the file unsafely
             raise DataError(f"checkpoint {path} cannot be read ({reason}); delete it to start again") from error
         if difference := _difference(theirs, identity):
             raise DataError(f"checkpoint {path} belongs to another run: {difference}; give another path")
+        if digest != _digest(held):
+            raise DataError(
+                f"checkpoint {path} is damaged: it does not hold what was written; delete it to start again"
+            )
         stored = iter(held["state"])
         self.params, self.state = held["params"], tree_map(lambda _: next(stored), self.state)
         _set_rng_state(self.rng, held["rng"])
@@ -113,30 +119,79 @@ class Run:
         self.seconds, self.compile_seconds = held["seconds"], held["compile_seconds"]
         self.curve = held["curve"]
 
+    def copy(self) -> "Run":
+        """The same run with tensors of its own, to try something on."""
+        params, state = tree_map(torch.clone, (self.params, self.state))
+        return replace(self, params=params, state=state)
+
+
+def _digest(held: dict[str, Any]) -> str:
+    """What changes when a byte of what a checkpoint holds does; its identity is compared by itself."""
+    return digest_of(_numbered(arrays({name: part for name, part in held.items() if name != "identity"})))
+
 
 # --- what a run is known by --------------------------------------------------------------------------------
 
 
 def identity(
-    run: Run, family: TaskFamily, rng: Generator, tasks: Task, place: Callable[[Task], Task], step: Callable
-) -> dict[str, Any]:
-    """What a run that has not begun must have in common with a checkpoint of it, beside settings that have names.
+    named: Mapping[str, Mapping[str, Any]],
+    run: Run,
+    family: TaskFamily,
+    fresh: Callable[[], Generator],
+    draw: Callable[[Generator], Task],
+    place: Callable[[Task], Task],
+    step: Callable,
+) -> dict[str, dict[str, Any]]:
+    """What a run that has not begun must have in common with a checkpoint of it, in groups of names.
 
-    tasks: the first that the family draws with rng, a generator of the run's own kind and always of the same seed.
-    place: brings them to where they are trained on. step: one meta-step, run eagerly.
+    named: the groups that are known without trying. fresh: gives a generator of the run's own kind, each time of
+    the same seed. draw: the family's tasks. place: brings them to where they are trained on. step: one meta-step,
+    run eagerly. ValueError where two equal generators are given different tasks.
     """
-    drawn, params, tasks = digest_of(_numbered(arrays(tasks))), run.params, place(tasks)
-    after, _, loss = step(run.params, run.state, tasks, run.done(tasks))
-    moved = sum(float((after[name] - run.params[name]).double().square().sum()) for name in params)
+    drawn, again = (draw(fresh()) for _ in range(2))
+    first, second = (digest_of(_numbered(arrays(tasks))) for tasks in (drawn, again))
+    if first != second:
+        raise ValueError(
+            f"{type(family).__name__}.sample draws other tasks from the same generator, so that a run cannot be "
+            "taken up again; draw from the generator alone, or train without a checkpoint"
+        )
     about = getattr(family, "identity", None)
-    return {
-        "params": {name: f"{p.dtype} {tuple(p.shape)}" for name, p in params.items()},
-        "start": digest_of(arrays(params))[:16],
+    found = {
+        "params": {name: f"{p.dtype} {tuple(p.shape)}" for name, p in run.params.items()},
+        "start": digest_of(arrays(run.params))[:16],
         **({"family": about()} if about else {}),
-        "generator": _kind_of(rng),
-        "first tasks": drawn[:16],
-        "first step": [float(distributed.mean_over_ranks(loss.detach())), math.sqrt(moved)],
+        "generator": _kind_of(fresh()),
+        "first tasks": first[:16],
+        "first steps": _try_steps(run.copy(), place(drawn), step),
     }
+    return {group: _plain(settings) for group, settings in named.items()} | {"found": found}
+
+
+def _try_steps(run: Run, tasks: Task, step: Callable) -> list[float]:
+    """Losses and lengths of a step at the beginning of a run and near its end: [loss, length, loss, length]."""
+    found: list[float] = []
+    for share in (0.0, LATE):
+        before = tree_map(torch.clone, run.params)
+        done = torch.full((), share, dtype=torch.float64, device=tasks.support.x.device)
+        run.params, run.state, loss = step(run.params, run.state, tasks, done)
+        moved = sum(float((run.params[name] - p).double().square().sum()) for name, p in before.items())
+        found += [float(distributed.mean_over_ranks(loss.detach())), math.sqrt(moved)]
+    return found
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a file keeps them without pickles; ValueError for what is no number, word or list of them."""
+
+    def one(name: str, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [one(name, part) for part in value]
+        if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.ndim == 0):
+            return value.item()
+        if not isinstance(value, str | int | float | bool | None):
+            raise ValueError(f"{name} is {value!r}; a checkpoint is known by numbers, words and lists of them")
+        return value
+
+    return {name: one(name, str(value) if isinstance(value, Path) else value) for name, value in settings.items()}
 
 
 def _numbered(tree: Any) -> dict[str, np.ndarray]:
@@ -144,19 +199,23 @@ def _numbered(tree: Any) -> dict[str, np.ndarray]:
     return {str(number): np.asarray(leaf) for number, leaf in enumerate(leaves(tree))}
 
 
-def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+def _difference(theirs: dict[str, dict[str, Any]], ours: dict[str, dict[str, Any]]) -> str:
     """What tells two runs apart, in words: settings with their values, or else what was found by trying."""
-    apart = [name for name in theirs | ours if not _same(theirs.get(name), ours.get(name))]
-    if named := [name for name in apart if name not in TRIED]:
-        it_has, this_has = (", ".join(f"{name}={one.get(name)}" for name in named) for one in (theirs, ours))
+    theirs, ours = (
+        {(group, name): value for group, held in known.items() for name, value in held.items()}
+        for known in (theirs, ours)
+    )
+    apart = [key for key in theirs | ours if not _same(key, theirs.get(key), ours.get(key))]
+    if named := [key for key in apart if key[0] != "found" or key[1] not in TRIED]:
+        it_has, this_has = (", ".join(f"{key[1]}={one.get(key)}" for key in named) for one in (theirs, ours))
         return f"it has {it_has}, this run {this_has}"
-    return ", ".join(TRIED[name] for name in apart)
+    return ", ".join(TRIED[name] for _, name in apart)
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two entries mean the same: exactly, but for the two numbers that were computed."""
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other) == len(SAME):
-        return all(math.isclose(a, b, rel_tol=apart) for a, b, apart in zip(one, other, SAME, strict=True))
+def _same(key: tuple[str, str], one: Any, other: Any) -> bool:
+    """Whether two entries mean the same: exactly, but for the numbers that were computed."""
+    if key == ("found", "first steps") and one is not None:
+        return np.isclose(one, other, rtol=SAME * 2, atol=0, equal_nan=True).all()
     return one == other
 
 

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from mlcourse.errors import DataError
+from mlcourse.files import require_place
 
 
 class OneLineErrors(TyperGroup):
@@ -281,7 +282,7 @@ def bench_meta_gradient(
     from mlcourse import bench, results
 
     if out:
-        results.require_place(out)
+        require_place(out)
     images = {"device": device, "n_tasks": n_tasks, "n_way": n_way, "k_shot": k_shot, "n_query": n_query}
     images |= {"channels": channels, "compile_seconds": compile_seconds, "repeats": repeats}
     given = {name: value for name, value in images.items() if value is not None}
@@ -304,7 +305,7 @@ def bench_widgets(
     from mlcourse.bench import widgets
 
     if out:
-        results.require_place(out)
+        require_place(out)
     table = widgets.making(repeats=repeats)
     if out:
         results.save(table, out)

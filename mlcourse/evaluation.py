@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import require_count, require_rng, require_tasks
+from mlcourse.arguments import require_count, require_family, require_rng, require_tasks
 from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one
 
 Learner = Callable[[Examples, Array], Array]
@@ -315,6 +315,7 @@ def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
 
 def _drawn(family: TaskFamily, n_tasks: int, rng: Any) -> Task:
     """Tasks as NumPy arrays, also of a family that draws tensors on a device (with a generator of its own)."""
+    require_family("family", family)
     tasks = family.sample(n_tasks, rng)
     tasks = Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
     require_tasks("tasks", tasks, "numpy")

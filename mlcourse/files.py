@@ -1,10 +1,13 @@
 """Files written whole or not at all: what must not be torn is written through here."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from mlcourse.errors import DataError
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -23,3 +26,16 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_place(path: Path) -> None:
+    """DataError when a file could not be written there; nothing is left behind."""
+    path = Path(path)
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder; name a file in it")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror or error}); give another place") from error

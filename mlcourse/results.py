@@ -32,7 +32,7 @@ from typing import Any
 
 from mlcourse.arguments import nearest, require_count
 from mlcourse.errors import DataError
-from mlcourse.files import write_whole
+from mlcourse.files import require_place, write_whole
 from mlcourse.paths import data_folder
 
 FIELDS = {
@@ -107,19 +107,6 @@ def require_run(
         require_place(out)
     if folder is not None:
         require_place(folder / "weights")
-
-
-def require_place(path: Path) -> None:
-    """DataError when a file could not be written there; nothing is left behind."""
-    path = Path(path)
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder; name a file in it")
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror or error}); give another place") from error
 
 
 # --- files -------------------------------------------------------------------------------------------------

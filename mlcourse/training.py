@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse.arguments import require_count
+from mlcourse.arguments import require_count, require_family, require_rate
 from mlcourse.checkpoints import Generator, Run, identity
 from mlcourse.fast import adam, distributed, maml, metric, reptile
-from mlcourse.fast.arrays import resolved, tensors, tree_map
+from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
 from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
 from mlcourse.fast.networks import Network, Params
 from mlcourse.fast.ready import frozen_names
+from mlcourse.files import require_place
 from mlcourse.tasks.task import Examples, Task, TaskFamily
 
 
@@ -36,7 +37,7 @@ class Method(NamedTuple):
     """
 
     name: str
-    init: Callable[[Params], Any]
+    init: Callable[[Params], Any]  # the state before the first step: tensors in dicts and tuples, or ()
     step: Callable[[Params, Any, Task, torch.Tensor], tuple[Params, Any, torch.Tensor]]
     settings: Mapping[str, float] = {}
 
@@ -154,7 +155,7 @@ def train(
     dtype: torch.dtype = torch.float32,
     capture: str = "auto",
     block: int = 100,
-    callback: Callable[[int, Params], dict[str, float]] | None = None,
+    callback: Callable[[int, Params], dict[str, float] | None] | None = None,
     checkpoint: Path | None = None,
     budget_seconds: float | None = None,
     about: Mapping[str, Any] = MappingProxyType({}),
@@ -184,34 +185,37 @@ def train(
     for name, size in sizes.items():
         require_count(name, size)
     require_count("seed", seed, least=0)
+    require_budget(budget_seconds)
+    require_family("family", family)
     require_dtype(dtype)
     device = resolved(device)
     checkpoint = Path(checkpoint) if checkpoint is not None else None
+    if checkpoint is not None and not checkpoint.is_file():
+        require_place(checkpoint)
     params = tensors(params, device=device, dtype=dtype)
     frozen = frozen_names(params)
-    params = tree_map(torch.Tensor.detach, params)
-    start = list(params.values())
-    run = Run(params, method.init(params), _generator(family, seed), meta_steps)
+    start = tree_map(torch.Tensor.detach, params)
+    run = Run(start, _state(method, start), _generator(family, seed), meta_steps).copy()  # of what is the caller's
 
     def sample(rng: Generator) -> Task:
-        return family.sample(meta_batch_size, rng)
+        tasks = family.sample(meta_batch_size, rng)
+        if len(tasks.support.x) != meta_batch_size:
+            raise ValueError(
+                f"the family gave {len(tasks.support.x)} tasks when asked for {meta_batch_size}; give as many"
+            )
+        return tasks
 
     def place(tasks: Task) -> Task:
         return tensors(distributed.share(tasks), device=device, dtype=dtype)
 
-    step, way = _ready(method, capture, params, device)
-    eager = _holding(method.step, params, frozen)
-    step = eager if way == "eager" else _holding(step, params, frozen)
+    step, way = _ready(method, capture, start, device)
+    eager = _holding(method.step, start, frozen)
+    step = eager if way == "eager" else _holding(step, start, frozen)
     known_by: dict[str, Any] = {}
     if checkpoint is not None:
-        fresh = _generator(family, 0)
-        known_by = {"method": method.name, **method.settings, **about, "seed": int(seed), "frozen": sorted(frozen)}
-        known_by |= {
-            "meta_batch_size": meta_batch_size,
-            "meta_steps": meta_steps,
-            "budget_seconds": budget_seconds,
-        }
-        known_by |= identity(run, family, fresh, sample(fresh), place, eager)
+        sizes |= {"seed": seed, "budget_seconds": budget_seconds, "frozen": sorted(frozen)}
+        named = {"method": {"method": method.name, **method.settings}, "about": about, "run": sizes}
+        known_by = identity(named, run, family, lambda: _generator(family, 0), sample, place, eager)
         if checkpoint.exists():
             run.load(checkpoint, known_by)
     distributed.require_same(run.params, run.steps)
@@ -229,14 +233,11 @@ def train(
             run.seconds += time.perf_counter() - started
             if budget_seconds is not None and run.steps == size:
                 run.meta_steps = bar.total = run.affordable(budget_seconds)
-            if not np.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss of {method.name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
-                )
-            if run.steps == size and distributed.first() and all(map(torch.equal, run.params.values(), start)):
+            _require_finite(method.name, run, loss)
+            if run.steps == size and distributed.first() and _same_as(run.params, start):
                 told = f"After {size} meta-steps of {method.name} no parameter has moved"
                 print(f"{told}: does the loss depend on them?", file=sys.stderr)
-            run.note({"step": run.steps, "loss": loss} | (callback(run.steps, run.params) if callback else {}))
+            run.note({"step": run.steps, "loss": loss} | _asked(callback, run))
             bar.update(size)
             bar.set_postfix(loss=f"{loss:.3f}")
             if checkpoint is not None and distributed.first():
@@ -256,6 +257,48 @@ def _ready(method: Method, capture: str, params: Params, device: torch.device) -
 def _generator(family: TaskFamily, seed: int) -> Generator:
     """The family's own kind of generator; NumPy's where it brings none."""
     return family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
+
+
+def _state(method: Method, params: Params) -> Any:
+    """What the method begins with; only tensors in dicts and tuples can be captured, stored and taken up again."""
+    state = method.init(params)
+    for leaf in leaves(state):
+        if not isinstance(leaf, torch.Tensor):
+            raise ValueError(
+                f"the state of {method.name} holds {leaf!r}; give tensors in dicts and tuples, and numbers that "
+                "never change in Method.settings"
+            )
+    return state
+
+
+def _require_finite(name: str, run: Run, loss: float) -> None:
+    """FloatingPointError when training has left the finite numbers: nothing that follows would mean anything."""
+    if not np.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss of {name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
+        )
+    for key, p in run.params.items():
+        if not torch.isfinite(p).all():
+            raise FloatingPointError(
+                f"{key!r} of {name} is not finite after {run.steps} meta-steps, though the loss is {loss}: its "
+                "gradient is not. Lower meta_lr, or look in the loss for what has no slope, such as a root of zero"
+            )
+
+
+def _same_as(params: Params, start: Params) -> bool:
+    return all(torch.equal(p, start[name]) for name, p in params.items())
+
+
+def _asked(callback: Callable | None, run: Run) -> dict[str, float]:
+    """The figures of the callback, which is given parameters of its own."""
+    figures = callback(run.steps, tree_map(torch.clone, run.params)) if callback else None
+    if figures is None:
+        return {}
+    if not isinstance(figures, Mapping) or figures.keys() & {"step", "loss"}:
+        raise ValueError(
+            f"the callback gave {figures!r}; give a dict of figures by name, other than step and loss, or None"
+        )
+    return dict(figures)
 
 
 def _holding(step: Callable, params: Params, frozen: frozenset[str]) -> Callable:
@@ -281,12 +324,21 @@ def _warm_up(step: Callable, eager: Callable, run: Run, tasks: Task) -> float:
 
     First it runs eagerly: what is wrong with a loss is then told in its own words, not in the compiler's.
     """
-    eager(run.params, run.state, tasks, run.done(tasks))
+    trial = run.copy()
+    eager(trial.params, trial.state, tasks, trial.done(tasks))
     started = time.perf_counter()
-    step(run.params, run.state, tasks, run.done(tasks))
+    step(trial.params, trial.state, tasks, trial.done(tasks))
     if tasks.support.x.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - started
+
+
+def require_budget(budget_seconds: float | None) -> None:
+    """Refuse a time in which nothing could be done; None is no limit."""
+    if budget_seconds is not None:
+        require_rate("budget_seconds", budget_seconds)
+        if not budget_seconds > 0:
+            raise ValueError(f"budget_seconds is {budget_seconds!r}; give a number above zero, or leave it out")
 
 
 def require_dtype(dtype: torch.dtype) -> None:

@@ -1,5 +1,7 @@
 """A checkpoint is taken up by the run that wrote it and by no other, wherever the difference lies."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,12 @@ def other_step(params, moments, tasks, done):
     return training.maml_method(LOSS, inner_lr=0.02, meta_lr=1e-2).step(params, moments, tasks, done)
 
 
+def late_step(params, moments, tasks, done):
+    """A meta-step that differs only when half of the run is over."""
+    meta_lr = 1e-3 * 0.1 ** float(done > 0.5)
+    return training.maml_method(LOSS, inner_lr=0.02, meta_lr=meta_lr).step(params, moments, tasks, done)
+
+
 OTHERS = {
     "another k_shot": ({"family": Sinusoids(1, 5)}, "it drew other tasks from the same seed"),
     "other waves": ({"family": Shifted(5, 5)}, "it drew other tasks from the same seed"),
@@ -63,8 +71,13 @@ OTHERS = {
         {"method": training.maml_method(LOSS, inner_lr=0.02)._replace(step=other_step)},
         "takes other steps",
     ),
+    "a step that changes its rate late": (
+        {"method": training.maml_method(LOSS, inner_lr=0.02)._replace(step=late_step)},
+        "takes other steps",
+    ),
     "another budget": ({"budget_seconds": 60.0}, "budget_seconds=None, this run budget_seconds=60.0"),
     "what the caller says": ({"about": {"precision": "tf32"}}, "precision=None, this run precision=tf32"),
+    "by a name that we use, too": ({"about": {"seed": 3, "start": "x"}}, "seed=None, start=None, this run seed=3"),
 }
 
 
@@ -79,7 +92,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, name):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", [name for name in OTHERS if name != "another budget"])
+@pytest.mark.parametrize("name", [name for name in OTHERS if name != "another budget"])  # its end is the pace's
 def test_and_its_own_run_goes_on_from_it(tmp_path, name):
     change, _ = OTHERS[name]
     first, again = (train(tmp_path / "run.pt", **change) for _ in range(2))
@@ -93,6 +106,72 @@ def test_a_frozen_layer_is_part_of_what_a_run_is(tmp_path):
     half = {name: p.requires_grad_(name != "w0") for name, p in start().items()}
     with pytest.raises(DataError, match=r"frozen=\[\], this run frozen=\['w0'\]"):
         train(tmp_path / "run.pt", params=half)
+
+
+def test_settings_may_be_what_numpy_computed_or_a_path(tmp_path):
+    rate, about = np.float64(0.02), {"data": Path("a") / "b", "sizes": (1, np.int64(2)), "alpha": np.float32(0.5)}
+    plainly = {"data": "a/b", "sizes": [1, 2], "alpha": 0.5}
+    train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=rate), about=about)
+    train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=0.02), about=plainly)
+
+
+def test_what_a_run_is_known_by_must_be_plain(tmp_path):
+    with pytest.raises(ValueError, match="data is <object .*numbers, words and lists of them"):
+        train(tmp_path / "run.pt", about={"data": object()})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_family_that_keeps_count_cannot_be_taken_up_again(tmp_path):
+    class Counting(Sinusoids):
+        drawn = 0
+
+        def sample(self, n_tasks, rng):
+            self.drawn += 1
+            tasks = super().sample(n_tasks, rng)
+            return tasks._replace(query=tasks.query._replace(y=tasks.query.y + self.drawn))
+
+    with pytest.raises(ValueError, match=r"Counting.sample draws other tasks .* or train without a checkpoint"):
+        train(tmp_path / "run.pt", family=Counting(5, 5))
+    train(None, family=Counting(5, 5))
+
+
+@pytest.mark.parametrize("part", ["params", "state", "curve", "steps"])
+def test_a_checkpoint_whose_numbers_have_changed_is_refused(tmp_path, part):
+    path = tmp_path / "run.pt"
+    train(path)
+    held = torch.load(path, weights_only=True)
+    if part == "params":
+        held["params"]["w0"][0, 0] += 1e-6
+    elif part == "state":
+        held["state"][0].flatten()[0] += 1
+    elif part == "curve":
+        held["curve"]["loss"][0] += 1
+    else:
+        held["steps"] -= 3
+    torch.save(held, path)
+    with pytest.raises(DataError, match=r"run.pt is damaged: it does not hold what was written"):
+        train(path)
+
+
+def test_a_place_where_no_checkpoint_can_be_is_told_before_anything_is_drawn(tmp_path):
+    class Never(Sinusoids):
+        def sample(self, n_tasks, rng):
+            raise AssertionError("work began")
+
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file" / "run.pt"):
+        with pytest.raises(DataError, match="cannot be written"):
+            train(place, family=Never(5, 5))
+
+
+def test_the_curve_keeps_its_names(tmp_path):
+    train(tmp_path / "run.pt", meta_steps=3, block=3, callback=lambda step, params: {"a": 1.0})
+
+    def changing(step, params):
+        return {"a" if step == 3 else "b": 1.0}
+
+    with pytest.raises(ValueError, match=r"the callback gave \['b'\], and before \['a'\]"):
+        train(tmp_path / "other.pt", callback=changing)
 
 
 # --- images, drawn where they are used ---------------------------------------------------------------------

@@ -215,7 +215,7 @@ WRONG = [  # a command line, and what is said instead of working
     ("reproduce omniglot --method maml --split randomly", '(did you mean "random"?)'),
     ("reproduce omniglot --method maml --set inner_lr=nan", "inner_lr is nan; give a finite number"),
     ("reproduce omniglot --method maml --set iner_lr=1", 'changes no setting (did you mean "inner_lr"?)'),
-    ("reproduce omniglot --method maml --budget-seconds 0", "budget_seconds is 0.0; give a positive number"),
+    ("reproduce omniglot --method maml --budget-seconds 0", "budget_seconds is 0.0; give a number above zero"),
     ("reproduce omniglot --method maml --seeds 0 --seeds 0", "seeds is [0, 0]; give one or more, each once"),
     ("reproduce omniglot --method maml --n-tasks 1", "n_tasks is 1; give a whole number of at least 2"),
     ("reproduce omniglot --method maml --out FILE/x.json", "x.json cannot be written (Not a directory)"),

@@ -127,13 +127,3 @@ def test_a_table_that_cannot_go_where_it_should_is_not_lost(result, tmp_path, mo
         results.save(result, tmp_path / "table.json")
     spare = str(raised.value).rpartition("is in ")[2].removesuffix(": move it from there")
     assert results.load(spare) == result
-
-
-def test_a_place_is_tried_and_nothing_is_left_behind(tmp_path):
-    results.require_place(tmp_path / "new" / "deeper" / "table.json")
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written .Not a directory"):
-        results.require_place(tmp_path / "file" / "table.json")
-    with pytest.raises(DataError, match="it is a folder; name a file in it"):
-        results.require_place(tmp_path)

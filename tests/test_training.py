@@ -241,6 +241,68 @@ def test_a_loss_that_explodes_stops_the_run(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_parameters_that_explode_stop_the_run_even_where_the_loss_does_not(tmp_path):
+    """The root has no slope at zero: a finite loss, and a gradient that is none."""
+
+    def loss(params, x, y):
+        return LOSS(params, x, y) + torch.sqrt((params["b0"] * 0).sum())
+
+    said = "b0' of pooled is not finite after 1 meta-steps, though the loss is [0-9.]+: its gradient is not"
+    with pytest.raises(FloatingPointError, match=said):
+        train(training.pooled_method(loss), block=1, checkpoint=tmp_path / "run.pt")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("budget", [0, -1.0, float("nan"), float("inf"), "60", True])
+def test_a_budget_is_a_time(budget):
+    with pytest.raises(ValueError, match="budget_seconds is "):
+        train(METHODS["MAML"], budget_seconds=budget)
+
+
+@pytest.mark.parametrize("answer", [3.0, [("a", 1)], {"loss": 1.0}, {"step": 1}])
+def test_what_a_callback_may_answer(answer):
+    with pytest.raises(ValueError, match="the callback gave .*; give a dict of figures by name"):
+        train(METHODS["MAML"], callback=lambda step, params: answer)
+    assert "loss" in train(METHODS["MAML"], callback=lambda step, params: None).curve
+
+
+def test_a_callback_cannot_change_the_run():
+    def spoil(step, params):
+        for p in params.values():
+            p.zero_()
+        return {}
+
+    assert_bit_identical(train(METHODS["MAML"], callback=spoil), train(METHODS["MAML"]))
+
+
+def test_a_step_that_works_in_place_does_not_touch_what_the_caller_gave():
+    def step(params, state, tasks, done):
+        for p in params.values():
+            p.mul_(0.5)
+        return params, state, sum((p**2).sum() for p in params.values())
+
+    params = {"w": torch.ones(2)}
+    trained = train(training.Method("halving", lambda params: (), step), params=params, meta_steps=2, block=1)
+    assert params["w"].tolist() == [1, 1] and trained.params["w"].tolist() == [0.25, 0.25]
+
+
+def test_the_state_of_a_method_is_tensors():
+    method = METHODS["Reptile"]._replace(init=lambda params: {"steps": [0]})
+    with pytest.raises(ValueError, match=r"the state of Reptile holds \[0\]; give tensors"):
+        train(method)
+
+
+def test_a_family_is_no_class_and_gives_what_it_is_asked_for():
+    class Fewer(Sinusoids):
+        def sample(self, n_tasks, rng):
+            return super().sample(n_tasks - 1, rng)
+
+    with pytest.raises(ValueError, match="the family gave 3 tasks when asked for 4"):
+        train(METHODS["MAML"], family=Fewer(5, 5))
+    with pytest.raises(ValueError, match="family is the class Sinusoids; give a task family"):
+        train(METHODS["MAML"], family=Sinusoids)
+
+
 @pytest.mark.parametrize("name", ["meta_steps", "meta_batch_size", "block"])
 def test_counts_are_checked(name):
     with pytest.raises(ValueError, match=f"{name} is 0"):

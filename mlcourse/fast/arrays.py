@@ -19,6 +19,8 @@ def resolved(device: torch.device | str | None = None) -> torch.device:
         device = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device is {device!r}; give cpu, or cuda where there is an NVIDIA GPU") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {str(device)!r}; give cpu, or cuda where there is an NVIDIA GPU")
     here = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= here:
         has = f"{here} GPU{'s' * (here != 1)}" if here else "no GPU"

@@ -59,7 +59,9 @@ class Episodes:
 
     def generator(self, seed: int) -> torch.Generator:
         """A generator that `sample` can draw with."""
-        return torch.Generator(self.device).manual_seed(seed)
+        if require_count("seed", seed, least=0) >= 2**64:
+            raise ValueError(f"seed is {seed}; torch's generators take whole numbers below 2**64")
+        return torch.Generator(self.device).manual_seed(int(seed))
 
     def sample(self, n_tasks: int, rng: torch.Generator) -> Task:
         """Draw T = `n_tasks` tasks; the same generator state gives the same tasks, on the same kind of device."""

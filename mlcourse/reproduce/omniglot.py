@@ -24,6 +24,7 @@ from mlcourse.fast.arrays import arrays, resolved
 from mlcourse.fast.capture import CAPTURES
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
+from mlcourse.files import require_place
 from mlcourse.paths import REPOSITORY
 from mlcourse.reproduce.omniglot_recipe import Recipe, recipe
 from mlcourse.reproduce.omniglot_table import NAMES, PUBLISHED, cell
@@ -209,10 +210,9 @@ def run(
     require_choice("capture", capture, CAPTURES)
     require_choice("data", data, DATA)
     require_choice("split", split, SPLITS)
-    if budget_seconds is not None and not budget_seconds > 0:
-        raise ValueError(f"budget_seconds is {budget_seconds}; give a positive number, or leave it out")
+    training.require_budget(budget_seconds)
     if checkpoints is not None:
-        results.require_place(checkpoints / "run.pt")
+        require_place(checkpoints / "run.pt")
     resolved(device)
     started = time.perf_counter()
     splits = data_splits(data, split)

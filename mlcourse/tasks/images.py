@@ -37,6 +37,9 @@ class ImageSet:
     counts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        for name in ("images", "alphabet", "alphabet_names", "class_names"):
+            if not isinstance(getattr(self, name), np.ndarray):
+                raise ValueError(f"{name} is a {type(getattr(self, name)).__name__}; give a NumPy array")
         axes = self.images.ndim - self._axes_in_front
         grey, colour = axes == 2, axes == 3 and self.images.shape[-1] == COLOURS
         if not (grey or colour) or self.images.dtype != np.uint8:
@@ -69,10 +72,17 @@ class ImageSet:
         return height, width
 
     def pick(self, classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """Image `numbers` of `classes`; both broadcast: uint8 (..., H, W), in colour (..., H, W, 3)."""
+        """Image `numbers` of `classes`; both broadcast: uint8 (..., H, W), in colour (..., H, W, 3).
+
+        IndexError for a number that a class does not have, in either way of storing them.
+        """
         if self.counts is None:
             return self.images[classes, numbers]
-        return self.images[self.starts[classes] + np.asarray(numbers)]
+        numbers, counts = np.asarray(numbers), self.counts[classes]
+        if ((numbers < -counts) | (numbers >= counts)).any():
+            has = f"numbers holds {numbers.min()} to {numbers.max()}"
+            raise IndexError(f"{has}, but one of the classes has only {np.min(counts)} images")
+        return self.images[self.starts[classes] + numbers % counts]  # -1 is the last, as everywhere in NumPy
 
     def images_of(self, index: int) -> np.ndarray:
         """All images of one class: uint8 (n, H, W), in colour (n, H, W, 3)."""
@@ -108,7 +118,8 @@ class ImageSet:
         return f"ImageSet({self.name}: {classes} classes{of}, {each} images each, {height}x{width}{colour})"
 
     def take(self, classes: np.ndarray) -> "ImageSet":
-        """The set with only these classes: whole numbers (n,), or a mask (C,)."""
+        """The set with only these classes: whole numbers (n,), each once, or a mask (C,)."""
+        classes = _chosen("classes", classes, len(self))
         if self.counts is None:
             images = self.images[classes]
         else:
@@ -123,6 +134,20 @@ class ImageSet:
             self.class_names[classes],
             None if self.counts is None else self.counts[classes],
         )
+
+
+def _chosen(name: str, given: Iterable, population: int) -> np.ndarray:
+    """The numbers that are meant by some (n,) of 0 ... population - 1, each once, or by a mask (population,)."""
+    chosen = np.asarray(given if isinstance(given, np.ndarray) else list(given))
+    if chosen.dtype == bool and chosen.shape == (population,):
+        return np.flatnonzero(chosen)
+    whole = np.issubdtype(chosen.dtype, np.integer) or not chosen.size
+    if not whole or chosen.ndim != 1 or len(np.unique(chosen)) < len(chosen):
+        seen = f"shape {chosen.shape} and type {chosen.dtype}"
+        raise ValueError(f"{name} has {seen}; give whole numbers, each once, or a mask of shape ({population},)")
+    if unknown := [int(number) for number in chosen if not 0 <= number < population]:
+        raise ValueError(f"{name} names {unknown}; give numbers from 0 to {population - 1}")
+    return chosen.astype(np.int64)
 
 
 class Splits(NamedTuple):
@@ -161,19 +186,16 @@ def _shares_meant(sizes: tuple, classes: int) -> str:
 
 
 def split_by_alphabet(image_set: ImageSet, val: Iterable[int], test: Iterable[int]) -> Splits:
-    """Cut by whole alphabets, given by their numbers; every alphabet not named is for training.
+    """Cut by whole alphabets, given by their numbers or masks; every alphabet not named is for training.
 
     Raises:
         ValueError: an alphabet is in both, or does not exist.
     """
-    val, test = set(map(int, val)), set(map(int, test))
-    unknown = (val | test) - set(range(len(image_set.alphabet_names)))
-    if val & test or unknown:
-        raise ValueError(
-            f"val and test share alphabets {sorted(val & test)} and name unknown ones {sorted(unknown)}; give "
-            f"two groups without overlap, of numbers below {len(image_set.alphabet_names)}"
-        )
-    in_val, in_test = (np.isin(image_set.alphabet, sorted(group)) for group in (val, test))
+    population = len(image_set.alphabet_names)
+    val, test = _chosen("val", val, population), _chosen("test", test, population)
+    if shared := sorted(set(val.tolist()) & set(test.tolist())):
+        raise ValueError(f"val and test share alphabets {shared}; give two groups without overlap")
+    in_val, in_test = (np.isin(image_set.alphabet, group) for group in (val, test))
     return Splits(image_set.take(~in_val & ~in_test), image_set.take(in_val), image_set.take(in_test))
 
 

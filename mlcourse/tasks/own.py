@@ -5,6 +5,7 @@ Nothing is lost on the way: what cannot be used is an error that names it, and c
 
 import sys
 import warnings
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def read_folder(folder: str | Path, *, size: int = 28, colour: bool = False, dar
         DataError: the folder is missing or built otherwise, a class has fewer than two images, or a file is no
             image, damaged, smaller than 8 x 8 pixels or larger than 50 megapixels.
     """
+    if not isinstance(folder, str | PathLike):
+        raise ValueError(f"folder is {folder!r}; give the path of a folder")
     size, folder = require_count("size", size, LEAST_SIDE), Path(folder).expanduser()
     classes = {name: _image_files(place) for name, place in _class_folders(folder).items()}
     full = _full_scale(max((_deep_values(file) for files in classes.values() for file in files), default=0))
@@ -208,7 +211,7 @@ def _deep_values(path: Path) -> int:
     try:
         with Image.open(path, formats=FORMATS) as image:
             deep = _is_deep(image) and image.size[0] * image.size[1] <= MOST_PIXELS
-            return int(np.asarray(image).max()) if deep else 0
+            return int(np.where(_clear(image), 0, np.asarray(image)).max()) if deep else 0
     except Exception:  # `_read_image` says what is wrong with it
         return 0
 
@@ -216,6 +219,11 @@ def _deep_values(path: Path) -> int:
 def _is_deep(image: Any) -> bool:
     """Whether a Pillow image holds grey values of more than 8 bits."""
     return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _clear(image: Any) -> Any:
+    """Where a grey Pillow image of more than 8 bits is transparent: a PNG may name one value that is."""
+    return np.asarray(image) == image.info.get("transparency", -1)
 
 
 def _read_image(path: Path, size: int, colour: bool, full: int = 2**16 - 1) -> np.ndarray:
@@ -271,7 +279,8 @@ def _plain(image: Any, full: int) -> Any:
     from PIL import Image
 
     if _is_deep(image):  # converting would cut off all that is above 255
-        return Image.fromarray(np.rint(np.asarray(image) * (255 / full)).astype(np.uint8))
+        values = np.where(_clear(image), full, np.asarray(image))
+        return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))
     if not image.has_transparency_data:
         return image
     paper = Image.new("RGBA", image.size, "white")

@@ -88,6 +88,9 @@ def test_the_same_state_gives_the_same_tasks():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="n_way is 7, but ImageSet"):
         Episodes(marked(), n_way=7, device="cpu")
+    for seed in (-1, 0.5, 2**64):
+        with pytest.raises(ValueError, match="seed is "):
+            Episodes(marked(), n_query=2, device="cpu").generator(seed)
     with pytest.raises(ValueError, match=r"give a torch generator on cpu: generator\(seed\) makes one"):
         Episodes(marked(), n_query=2, device="cpu").sample(2, np.random.default_rng(0))
     with pytest.raises(ValueError, match="n_tasks is 0"):

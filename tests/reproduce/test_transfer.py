@@ -18,7 +18,7 @@ COLUMNS = [f"{where}, {k_shot}-shot" for where in ("glyphs", "Omniglot") for k_s
 
 @pytest.fixture(scope="module")
 def small() -> Splits:
-    return Splits(*(part.take(slice(0, 12)) for part in glyphs.splits()))
+    return Splits(*(part.take(np.arange(12)) for part in glyphs.splits()))
 
 
 def test_the_table_is_stored_whole_with_its_sweep(small, tmp_path):

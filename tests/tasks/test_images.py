@@ -159,8 +159,40 @@ def test_splits_by_alphabet_share_no_alphabet(val, test):
 
 
 def test_unknown_alphabets_are_named():
-    with pytest.raises(ValueError, match=r"unknown ones \[9\]"):
-        split_by_alphabet(labelled_set(6, 1), [0], [9])
+    with pytest.raises(ValueError, match=r"test names \[9, -1\]; give numbers from 0 to 2"):
+        split_by_alphabet(labelled_set(6, 1), [0], [9, -1])
+
+
+def test_alphabets_may_be_given_by_masks():
+    whole = labelled_set(11, 1)
+    by_number = split_by_alphabet(whole, {1}, range(2, 3))
+    by_mask = split_by_alphabet(whole, np.array([False, True, False]), [False, False, True])
+    assert list(map(names, by_number)) == list(map(names, by_mask))
+
+
+@pytest.mark.parametrize(
+    "classes", [[0.0, 1.0], ["0"], [0, 0], [True, False], np.ones((6, 1), bool), np.array(3), [6], [-1]]
+)
+def test_only_classes_that_are_there_can_be_taken_each_once(classes):
+    for taken_from in (labelled_set(6, 5), labelled_set(6, 5, counts=np.array([5, 2, 5, 3, 5, 5]))):
+        with pytest.raises(ValueError, match="classes (has shape|names)"):
+            taken_from.take(classes)
+    with pytest.raises(ValueError, match="val (has shape|names)"):
+        split_by_alphabet(labelled_set(6, 5), classes, [])
+
+
+def test_an_image_that_a_class_does_not_have_is_no_image_of_the_next():
+    uneven = labelled_set(3, 5, counts=np.array([2, 5, 4]))
+    for number in (2, -3):
+        with pytest.raises(IndexError, match="one of the classes has only 2 images"):
+            uneven.pick(0, number)
+    np.testing.assert_array_equal(uneven.pick(0, -1), uneven.pick(0, 1))
+    np.testing.assert_array_equal(uneven.pick(np.array([0, 2]), np.array([1, 3])), uneven.images[[1, 10]])
+
+
+def test_an_image_set_is_made_of_arrays():
+    with pytest.raises(ValueError, match="images is a list; give a NumPy array"):
+        ImageSet("own", [[1]], np.array([0]), np.array(["a"]), np.array(["b"]))
 
 
 @pytest.mark.parametrize(

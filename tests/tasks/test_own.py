@@ -437,6 +437,28 @@ def deep(path: Path, values: np.ndarray) -> None:
     Image.fromarray(values.astype(np.uint16)).save(path)
 
 
+def test_a_grey_value_of_16_bits_that_the_file_calls_transparent_is_paper(tmp_path):
+    """And it is no value of the picture: a clear 65,535 says nothing about the bits that the ink uses."""
+    clear = 65_535
+    for number in range(2):
+        path = tmp_path / "a" / f"{number}.png"
+        values = np.full((8, 8), 1023)
+        values[:, :4], values[:, 4] = clear, 0
+        deep(path, values)
+        length = 33  # of the signature and the header, after which a PNG says what is transparent
+        note = b"tRNS" + clear.to_bytes(2)
+        whole = path.read_bytes()
+        chunk = (2).to_bytes(4) + note + zlib.crc32(note).to_bytes(4)
+        path.write_bytes(whole[:length] + chunk + whole[length:])
+    image = own.read_folder(tmp_path, size=8).images[0, 0]
+    assert (image[:, :4] == 255).all() and (image[:, 4] == 0).all() and (image[:, 5:] == 255).all()
+
+
+def test_a_folder_is_a_path():
+    with pytest.raises(ValueError, match="folder is None; give the path of a folder"):
+        own.read_folder(None)
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_grey_of_16_bits_is_scaled_by_the_bits_that_the_set_uses(tmp_path, bits):
     """The whole set's: a dim image beside a bright one stays dim."""
