@@ -468,21 +468,24 @@ rival = baselines.sweep(
     fit_last_layer, "ridge", ridges, sines_with(15), n_tasks=100, rng_seed=1000
 ).learner
 one_step = GradientLearner(network, loss, starts["MAML"][0], 0.01, inner_steps=1)
-saved = labels_saved(
-    one_step, rival, sines_with, k_shot=5, candidates=range(6, 31),
-    n_tasks=300, rng=default_rng(42),
-)
-print("the rival needs", 5 + saved, "labels; saved:", saved)
+saved = [
+    labels_saved(
+        one_step, rival, sines_with, k_shot=5, candidates=range(6, 31),
+        n_tasks=300, rng=default_rng(seed),
+    )
+    for seed in (42, 43, 44)
+]
+print("on three draws of tasks the rival needs", [5 + more for more in saved], "labels; saved:", saved)
 for name, learner in (("MAML", one_step), ("rival", rival)):
     fifty = evaluate(learner, sines_with(50), n_tasks=300, rng=default_rng(42))
     print(f"with 50 labels {name} has {fifty.mean:.2f} ± {fifty.half_width:.2f}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-assert 12 <= 5 + saved <= 18, saved
+assert [5 + more for more in saved] == [18, 15, 16], saved
 assert fifty.mean < evaluate(one_step, sines_with(50), n_tasks=300, rng=default_rng(42)).mean - 0.02, fifty
 
 # %% [markdown]
-# **What you saw.** About 15: three times as many. That is what the experience with other sines is worth here, and it is worth less the more labels a task has. With 50 the rival is ahead of MAML's one step: with so many points you do not need meta-learning for a sine.
+# **What you saw.** 15 to 18, about three times as many. The number moves with the tasks that happen to be drawn: it is the place where two noisy curves cross, so ask more than one draw. That is what the experience with other sines is worth here, and it is worth less the more labels a task has. With 50 the rival is ahead of MAML's one step: with so many points you do not need meta-learning for a sine.
 
 # %% [markdown]
 # ## The task generalisation gap
