@@ -35,6 +35,13 @@ def require_rate(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}; give a finite number")
 
 
+def require_positive(name: str, value: Any) -> None:
+    """Refuse what is no finite number above zero: a length, a time."""
+    require_rate(name, value)
+    if not value > 0:
+        raise ValueError(f"{name} is {value!r}; give a number above zero")
+
+
 def require_rng(name: str, rng: Any) -> None:
     """Refuse whatever is not a NumPy generator, above all a bare seed."""
     if not isinstance(rng, np.random.Generator):

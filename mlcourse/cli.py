@@ -45,7 +45,21 @@ app.add_typer(results_app, name="results")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-Out = Annotated[Path | None, typer.Option(help="Also store the table in this JSON file.")]
+
+
+def place(text: str) -> Path:
+    """A path of the command line; an empty one, of a shell variable that is not set, would mean this folder."""
+    if not text:
+        raise DataError("a path is empty; give one, or leave its option out")  # typer rewords a ValueError
+    return Path(text)
+
+
+Out = Annotated[
+    Path | None, typer.Option(parser=place, metavar="PATH", help="Also store the table in this JSON file.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(parser=place, metavar="PATH", help="Store the first seed's parameters here.")
+]
 
 
 def print_json(value: Any) -> None:
@@ -115,8 +129,8 @@ def data_verify(
     """Compare what is here with the published checksums."""
     from mlcourse.tasks import store
 
-    names = [name] if name else [found["name"] for found in store.listing() if found["where"] != "absent"]
-    reports = [store.verify(each) for each in names]
+    here = [found["name"] for found in store.listing() if found["where"] != "absent"]
+    reports = [store.verify(each) for each in (here if name is None else [name])]
     if as_json:
         print_json(reports)
     else:
@@ -168,7 +182,7 @@ def reproduce_sinusoid(
     n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 600,
     capture: Annotated[str, typer.Option(help="auto, eager or compile.")] = "auto",
     out: Out = None,
-    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    weights_folder: Weights = None,
     as_json: Json = False,
 ) -> None:
     """The sinusoid table of the MAML paper, with tuned baselines: minutes."""
@@ -202,9 +216,11 @@ def reproduce_omniglot(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Another setting than the published: inner_lr=1.0; repeat.")
     ] = None,
-    checkpoints: Annotated[Path | None, typer.Option(help="Folder; a stopped run goes on there.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(parser=place, metavar="PATH", help="Folder; a stopped run goes on there.")
+    ] = None,
     out: Out = None,
-    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    weights_folder: Weights = None,
     as_json: Json = False,
 ) -> None:
     """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
@@ -246,7 +262,7 @@ def reproduce_transfer(
 def reproduce_drawing(
     seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
     out: Out = None,
-    weights_folder: Annotated[Path | None, typer.Option(help="Store the first seed's parameters here.")] = None,
+    weights_folder: Weights = None,
     as_json: Json = False,
 ) -> None:
     """The recogniser of drawings, judged by torch and in a browser: half an hour on a CPU."""

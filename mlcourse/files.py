@@ -31,8 +31,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 def require_place(path: Path) -> None:
     """DataError when a file could not be written there; nothing is left behind."""
     path = Path(path)
-    there = next(folder for folder in path.absolute().parents if folder.exists())
     try:
+        there = next(folder for folder in path.absolute().parents if folder.exists())
         if path.is_dir():
             raise IsADirectoryError("it is a folder; name a file in it")
         with tempfile.TemporaryFile(dir=there):

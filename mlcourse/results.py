@@ -14,7 +14,7 @@ One file is one table. Its fields:
     rows           [{"method", "values": {column: figure}, and maybe "published": {column: figure}, "source"}]
 
 A figure is a number, a pair [mean, half-width of its 95 % interval], or a text. "published" are the numbers that
-`source`, a citation, prints for the same columns.
+`source`, a citation, prints for the same columns; each stands under a column of "values".
 """
 
 import importlib.metadata
@@ -22,13 +22,17 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mlcourse.arguments import nearest, require_count
 from mlcourse.errors import DataError
@@ -47,6 +51,8 @@ FIELDS = {
     "protocol": str,
     "rows": list,
 }
+PARTS = {"hardware": ("cpu", "cores", "gpu"), "versions": ("python", "torch", "numpy")}
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def provenance(command: str, seeds: Sequence[int], started: float, *, device: str = "cpu") -> dict[str, Any]:
@@ -57,7 +63,7 @@ def provenance(command: str, seeds: Sequence[int], started: float, *, device: st
     versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
     return {
         "command": command,
-        "seeds": list(seeds),
+        "seeds": [int(seed) for seed in seeds],
         "hardware": {"cpu": cpu_model(), "cores": cpu_cores(), "gpu": _gpu(device)},
         "versions": {"python": platform.python_version(), **versions},
         "wall_seconds": round(time.perf_counter() - started, 1),
@@ -97,16 +103,19 @@ def require_run(
 
     out: where the table will go. folder: where weights will go. ValueError or DataError for the first thing wrong.
     """
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds is {list(seeds)}; give one or more, each once")
+    if not isinstance(seeds, Sequence | np.ndarray) or not len(seeds):
+        raise ValueError(f"seeds is {seeds!r}; give a list of one or more")
     for seed in seeds:
-        require_count("seeds", seed, least=0)
+        if require_count("seeds", seed, least=0) >= 2**64:
+            raise ValueError(f"seeds has {seed}; torch's generators take whole numbers below 2**64")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds is {list(seeds)}; give each once")
     if n_tasks is not None:
         require_count("n_tasks", n_tasks, least=2)
     if out is not None:
         require_place(out)
     if folder is not None:
-        require_place(folder / "weights")
+        require_place(Path(folder) / "weights")
 
 
 # --- files -------------------------------------------------------------------------------------------------
@@ -125,41 +134,60 @@ def names() -> list[str]:
 def save(result: dict[str, Any], path: Path | str | None = None) -> Path:
     """Write a table whole or not at all, by default to `data/results/NAME.json`; returns the path.
 
-    Raises ValueError when a field is missing or of the wrong kind. DataError when it cannot be written there: then
-    it is put where temporary files go, and the message says so, since what it cost is not to be lost.
+    Raises ValueError when a field is missing or of the wrong kind, DataError when it cannot be written there. In
+    either case it is put where temporary files go, and the message says so, since what it cost is not to be lost.
     """
-    validate(result)
+    try:
+        validate(result)
+        text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        spare = _spare("table.json", json.dumps(result, indent=1, default=repr, skipkeys=True))
+        raise ValueError(f"{error}; what was measured is in {spare}") from error
     path = Path(path) if path is not None else results_folder() / f"{result['name']}.json"
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
-        spare = Path(tempfile.mkdtemp(prefix="mlcourse-")) / path.name
-        spare.write_text(text, encoding="utf-8")
         raise DataError(
             f"the table {path} could not be written ({error}); what was there is untouched, and the new table is "
-            f"in {spare}: move it from there"
+            f"in {_spare(path.name, text)}: move it from there"
         ) from error
     return path
 
 
+def _spare(name: str, text: str) -> Path:
+    """Where a text lies that could not be put where it should be."""
+    spare = Path(tempfile.mkdtemp(prefix="mlcourse-")) / name
+    spare.write_text(text, encoding="utf-8")
+    return spare
+
+
 def load(name: str) -> dict[str, Any]:
-    """Read the table `name`, or the file at the path `name` when it ends in .json.
+    """Read the table `name`, or the file at the path `name` when it ends in .json or names a folder.
 
     Raises DataError when it is not there (the message lists what is) or is no table.
     """
-    path = Path(name) if str(name).endswith(".json") else results_folder() / f"{name}.json"
+    is_path = str(name).endswith(".json") or os.sep in str(name)
+    path = Path(name) if is_path else results_folder() / f"{name}.json"
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
         validate(result)
     except FileNotFoundError as error:
         known = [*names(), *(folder.name for folder in results_folder().iterdir() if any(folder.glob("*.json")))]
         raise DataError(
             f"there is no table {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none yet'}"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no table of results ({error})") from error
     return result
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which Python would keep the last of two entries with the same name."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"it has {twice!r} twice")
+    return found
 
 
 def validate(result: Any) -> None:
@@ -171,22 +199,51 @@ def validate(result: Any) -> None:
             raise ValueError(f"{field} is {result.get(field)!r}; a table needs it, as {kind}")
     if unknown := set(result) - set(FIELDS) - {"details"}:
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}; a table has {', '.join(FIELDS)}")
+    for field, names in PARTS.items():
+        if missing := [name for name in names if name not in result[field]]:
+            raise ValueError(f"{field} lacks {missing[0]!r}; it has {', '.join(names)}")
+    _require_figure("wall_seconds", result["wall_seconds"])
+    if not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in result["seeds"]):
+        raise ValueError(f"seeds is {result['seeds']!r}; give whole numbers, none below zero")
+    if not DAY.fullmatch(result["date"]):
+        raise ValueError(f"date is {result['date']!r}; give YYYY-MM-DD")
     for number, row in enumerate(result["rows"]):
-        if not isinstance(row, dict) or not isinstance(row.get("method"), str) or "values" not in row:
-            raise ValueError(f"row {number} is {row!r}; it needs a method and values")
-        if bool(row.get("published")) != bool(row.get("source")):
-            raise ValueError(f"row {number}, {row['method']!r}, has published numbers or a source, not both")
-        for figures in (row["values"], row.get("published") or {}):
-            for column, figure in figures.items():
-                _require_figure(f"row {number}, column {column!r}", figure)
+        _require_row(number, row)
+
+
+def _require_row(number: int, row: Any) -> None:
+    """A method with its figures, and perhaps those that a citation prints for the same columns."""
+    if not isinstance(row, dict) or not isinstance(row.get("method"), str) or "values" not in row:
+        raise ValueError(f"row {number} is {row!r}; it needs a method and values")
+    where = f"row {number}, {row['method']!r},"
+    if unknown := set(row) - {"method", "values", "published", "source"}:
+        raise ValueError(f"{where} has {sorted(unknown)[0]!r}; a row has method, values, published and source")
+    if bool(row.get("published")) != bool(row.get("source")):
+        raise ValueError(f"{where} has published numbers or a source, not both")
+    if not isinstance(row.get("source", ""), str):
+        raise ValueError(f"{where} has the source {row['source']!r}; give a text")
+    for part in (row["values"], row.get("published") or {}):
+        if not isinstance(part, dict) or not all(isinstance(column, str) for column in part):
+            raise ValueError(f"{where} has {part!r}; give figures by column, whose name is a text")
+        for column, figure in part.items():
+            if column not in row["values"]:
+                close = nearest(column, list(row["values"]))
+                raise ValueError(f"{where} has a published {column!r}, which its values have not{close}")
+            _require_figure(f"row {number}, column {column!r}", figure)
 
 
 def _require_figure(where: str, figure: Any) -> None:
+    """A finite number, a mean with a half-width that is none below zero, or a text."""
     numbers = figure if isinstance(figure, list | tuple) else [figure]
-    single_or_pair = not isinstance(figure, list | tuple) or len(figure) == 2
-    plain = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
-    if not isinstance(figure, str) and not (single_or_pair and plain):
+    single_or_pair = not isinstance(figure, list | tuple) or (len(figure) == 2 and _is_plain(figure[1], least=0))
+    if not isinstance(figure, str) and not (single_or_pair and all(map(_is_plain, numbers))):
         raise ValueError(f"{where} holds {figure!r}; give a finite number, a pair [mean, half-width], or a text")
+
+
+def _is_plain(number: Any, least: float = -sys.float_info.max) -> bool:
+    """Whether a number is one that can be written as a decimal: true and 10**400 are none."""
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    return plain and least <= number <= sys.float_info.max
 
 
 # --- tables to read ----------------------------------------------------------------------------------------
@@ -203,8 +260,10 @@ def table(result: dict[str, Any]) -> str:
         cells = [row["method"], *(as_text(row["values"].get(column)) for column in columns)]
         if published:
             printed = row.get("published") or {}
-            printed = [as_printed(printed[column]) for column in columns if column in printed]
-            cells += [" / ".join(printed) or "–", row.get("source") or "–"]
+            theirs = [column for column in columns if column in printed]
+            named = theirs != columns[: len(theirs)]  # then a reader could not tell which columns are meant
+            texts = [f"{column}: " * named + as_printed(printed[column]) for column in theirs]
+            cells += [" / ".join(texts) or "–", row.get("source") or "–"]
         lines.append(cells)
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"{body}\n\n{caption(result)}"
@@ -221,6 +280,18 @@ def caption(result: dict[str, Any]) -> str:
         f"Python {versions['python']}, torch {versions['torch']}, NumPy {versions['numpy']}; "
         f"{result['wall_seconds']:.0f} s in all, by `{result['command']}`."
     )
+
+
+def scored(evaluation: Any, *, scale: float = 1.0, digits: int = 3) -> list[float] | str:
+    """The figure of an `mlcourse.evaluation.Evaluation`, times `scale`, as a table keeps it.
+
+    A pair [mean, half-width]; in words where predictions were no finite numbers: 0 % would pass for bad luck.
+    """
+    figure = [round(scale * evaluation.mean, digits), round(scale * evaluation.half_width, digits)]
+    if not evaluation.not_finite:
+        return figure
+    counted = f"{evaluation.not_finite:,} predictions were no finite numbers"
+    return f"{as_text(figure)}; {counted}" if math.isfinite(evaluation.mean) else counted
 
 
 def as_printed(figure: Any) -> str:

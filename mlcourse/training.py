@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse.arguments import require_count, require_family, require_rate
+from mlcourse.arguments import require_count, require_family, require_positive
 from mlcourse.checkpoints import Generator, Run, identity
 from mlcourse.fast import adam, distributed, maml, metric, reptile
 from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
@@ -185,7 +185,8 @@ def train(
     for name, size in sizes.items():
         require_count(name, size)
     require_count("seed", seed, least=0)
-    require_budget(budget_seconds)
+    if budget_seconds is not None:
+        require_positive("budget_seconds", budget_seconds)
     require_family("family", family)
     require_dtype(dtype)
     device = resolved(device)
@@ -331,14 +332,6 @@ def _warm_up(step: Callable, eager: Callable, run: Run, tasks: Task) -> float:
     if tasks.support.x.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - started
-
-
-def require_budget(budget_seconds: float | None) -> None:
-    """Refuse a time in which nothing could be done; None is no limit."""
-    if budget_seconds is not None:
-        require_rate("budget_seconds", budget_seconds)
-        if not budget_seconds > 0:
-            raise ValueError(f"budget_seconds is {budget_seconds!r}; give a number above zero, or leave it out")
 
 
 def require_dtype(dtype: torch.dtype) -> None:

@@ -202,6 +202,13 @@ def test_a_flag_of_the_other_bench_is_refused(run):
     forbid_traceback(run("bench", "meta-gradient", "--channels", 4), says="--channels belongs to --model conv4")
 
 
+@pytest.mark.parametrize("option", ["--out", "--weights-folder", "--checkpoints"])
+def test_an_empty_path_is_not_this_folder(run, option):
+    """A shell gives one for a variable that is not set."""
+    said = run("reproduce", "omniglot", "--method", "maml", option, "")
+    forbid_traceback(said, says="a path is empty; give one, or leave its option out")
+
+
 # --- judged before work begins -----------------------------------------------------------------------------
 
 WRONG = [  # a command line, and what is said instead of working
@@ -216,7 +223,7 @@ WRONG = [  # a command line, and what is said instead of working
     ("reproduce omniglot --method maml --set inner_lr=nan", "inner_lr is nan; give a finite number"),
     ("reproduce omniglot --method maml --set iner_lr=1", 'changes no setting (did you mean "inner_lr"?)'),
     ("reproduce omniglot --method maml --budget-seconds 0", "budget_seconds is 0.0; give a number above zero"),
-    ("reproduce omniglot --method maml --seeds 0 --seeds 0", "seeds is [0, 0]; give one or more, each once"),
+    ("reproduce omniglot --method maml --seeds 0 --seeds 0", "seeds is [0, 0]; give each once"),
     ("reproduce omniglot --method maml --n-tasks 1", "n_tasks is 1; give a whole number of at least 2"),
     ("reproduce omniglot --method maml --out FILE/x.json", "x.json cannot be written (Not a directory)"),
     ("reproduce omniglot --method maml --weights-folder FILE", "cannot be written (Not a directory)"),
@@ -227,6 +234,13 @@ WRONG = [  # a command line, and what is said instead of working
     ("reproduce sinusoid --out FOLDER", "cannot be written (it is a folder; name a file in it)"),
     ("reproduce transfer --out FILE/x.json", "x.json cannot be written (Not a directory)"),
     ("reproduce drawing --weights-folder FILE", "cannot be written (Not a directory)"),
+    ("reproduce omniglot --method protonet --set inner_lr=7", "inner_lr is 7.0, and protonet has no such setting"),
+    ("reproduce omniglot --method maml --set channels=4 --set channels=8", "channels is set to 4 and by "),
+    ("reproduce omniglot --method reptile --set batch_size=0", "batch_size is 0; give a whole number of at least"),
+    ("reproduce sinusoid --seeds 99999999999999999999", "take whole numbers below 2**64"),
+    ("bench meta-gradient --threads 100000", "threads is 100000; this machine has "),
+    ("bench meta-gradient --inner-steps 1 --inner-steps 1", "inner_steps is [1, 1]; give one number or more, "),
+    ("bench meta-gradient --model conv4 --compile-seconds 0", "compile_seconds is 0.0; give a number above zero"),
     ("bench meta-gradient --model conv5", '(did you mean "conv4"?)'),
     ("bench meta-gradient --model conv4 --n-way 1", "n_way is 1; give a whole number of at least 2"),
     ("bench meta-gradient --out FILE/x.json", "x.json cannot be written (Not a directory)"),

@@ -4,11 +4,15 @@ import json
 import math
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlcourse import results
 from mlcourse.errors import DataError
+from mlcourse.evaluation import Evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -80,12 +84,55 @@ def test_a_failed_write_leaves_the_old_table(result, tmp_path, monkeypatch):
         ({"rows": [{"method": "x", "values": {}, "published": {"1 step": 1.0}}]}, "source, not both"),
         ({"rows": [{"method": "x", "values": {"a": math.nan}}]}, "column 'a' holds nan"),
         ({"rows": [{"method": "x", "values": {"a": [1.0, 2.0, 3.0]}}]}, "column 'a' holds"),
+        ({"hardware": {"cpu": "x", "cores": 1}}, "hardware lacks 'gpu'"),
+        ({"wall_seconds": math.inf}, "wall_seconds holds inf"),
+        ({"seeds": [0, "a"]}, "seeds is .*; give whole numbers"),
+        ({"date": "yesterday"}, "date is 'yesterday'; give YYYY-MM-DD"),
     ],
 )
 def test_a_table_with_a_gap_is_refused(result, tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         results.save({**result, **change}, tmp_path / "example.json")
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"publishd": {"a": 1}}, "has 'publishd'; a row has method, values, published and source"),
+        ({"published": {"b": 1.0}, "source": "s"}, "has a published 'b', which its values have not"),
+        ({"values": {"a": True}}, "holds True; give a finite number"),
+        ({"values": {"a": [1.0, -0.5]}}, r"holds \[1.0, -0.5\]"),
+        ({"values": {"a": 10**400}}, "column 'a' holds 1000"),
+        ({"values": [1.0]}, r"has \[1.0\]; give figures by column"),
+        ({"values": {1: 1.0}}, r"has \{1: 1.0\}; give figures by column, whose name is a text"),
+        ({"published": {"a": 1.0}, "source": 5}, "has the source 5; give a text"),
+    ],
+)
+def test_a_row_that_would_be_misread_is_refused(result, row, message):
+    result["rows"] = [{"method": "ours", "values": {"a": 1.0}} | row]
+    with pytest.raises(ValueError, match=message):
+        results.validate(result)
+
+
+def test_published_numbers_say_their_column_where_it_could_be_another(result):
+    values = {"a": 1.0, "b": 2.0}
+    for published, cell in (({"b": 3.0}, "b: 3.0"), ({"a": 3.0}, "3.0"), ({"b": 4.0, "a": 3.0}, "3.0 / 4.0")):
+        result["rows"] = [{"method": "ours", "values": values, "published": published, "source": "s"}]
+        assert f"| {cell} | s |" in results.table(result)
+
+
+def test_a_name_that_stands_twice_in_a_file_is_refused(result, tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(result).replace('"name":', '"name": "other", "name":'))
+    with pytest.raises(DataError, match="it has 'name' twice"):
+        results.load(str(tmp_path / "x.json"))
+
+
+def test_a_table_without_the_right_form_is_not_lost_either(result, tmp_path):
+    result["details"] = {"loss": float("nan")}
+    with pytest.raises(ValueError, match="not JSON compliant.*; what was measured is in ") as raised:
+        results.save(result, tmp_path / "table.json")
+    assert "NaN" in Path(str(raised.value).rpartition("is in ")[2]).read_text()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"name": "x"}', "{"])
@@ -127,3 +174,12 @@ def test_a_table_that_cannot_go_where_it_should_is_not_lost(result, tmp_path, mo
         results.save(result, tmp_path / "table.json")
     spare = str(raised.value).rpartition("is in ")[2].removesuffix(": move it from there")
     assert results.load(spare) == result
+
+
+def test_a_score_without_a_number_is_told_in_words():
+    """0 % would pass for bad luck, and an infinite error for no table at all."""
+    sound = Evaluation("accuracy", np.array([0.5, 0.7]), False)
+    assert results.scored(sound, scale=100, digits=1) == [60.0, 19.6]
+    assert results.scored(replace(sound, not_finite=1200)).endswith("; 1,200 predictions were no finite numbers")
+    failed = Evaluation("squared error", np.array([np.inf, 1.0]), False, 1)
+    assert results.scored(failed) == "1 predictions were no finite numbers"

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from mlcourse import results
+from mlcourse.errors import DataError
 from mlcourse.paths import REPOSITORY
 
 
@@ -56,6 +58,21 @@ def test_a_rehearsal_makes_whole_tables_and_is_not_made_twice(build, monkeypatch
     table = results.load(str(path))
     assert table["seeds"] == [0, 1] and [run["seed"] for run in table["details"]["training"]] == [0, 1]
     assert all(run["seconds"] > 0 for run in table["details"]["training"])  # also of the seed that was resumed
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"device": "gpu"}, "device is 'gpu'; choose one of cuda, cpu"),
+        ({"minutes": float("nan")}, "minutes is nan; give a finite number"),
+        ({"out": Path(__file__)}, "cannot be written"),
+        ({"checkpoints": Path(__file__)}, "cannot be written"),
+    ],
+)
+def test_arguments_are_judged_before_anything_is_checked(build, monkeypatch, tmp_path, other, message):
+    monkeypatch.setattr(build, "check", lambda device: pytest.fail("work began"))
+    with pytest.raises((ValueError, DataError), match=message):
+        build.main(**{"device": "cpu", "out": tmp_path, "checkpoints": None} | other)
 
 
 def test_without_time_nothing_begins(build, tmp_path, capsys):

@@ -22,8 +22,11 @@ import torch
 import typer
 
 from mlcourse import bench, results
+from mlcourse.arguments import require_choice, require_rate
+from mlcourse.cli import OneLineErrors
 from mlcourse.fast import capture, losses, maml, networks
-from mlcourse.fast.arrays import leaves, tensors, tree_map
+from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
+from mlcourse.files import require_place
 from mlcourse.reproduce import omniglot
 from mlcourse.reproduce.omniglot_recipe import changed, recipe
 from mlcourse.reproduce.omniglot_table import CELLS
@@ -39,7 +42,7 @@ CHANGES = {
     "reptile": ["meta_batch_size=10"],
 }
 BENCH = {"cuda": "bench_meta_gradient_conv4_cuda.json", "cpu": "bench_meta_gradient_conv4.json"}
-SMALL = ["channels=8", "meta_steps=20", "meta_batch_size=2", "n_way_training=5", "inner_steps_test=2"]
+SMALL = ["channels=8", "meta_steps=20", "n_way_training=5"]
 
 
 class Job(NamedTuple):
@@ -97,7 +100,7 @@ def flat(gradient: networks.Params) -> torch.Tensor:
 
 def measure(job: Job, device: torch.device, out: Path, checkpoints: Path, small: bool) -> None:
     """Train what is missing and write the table of one job."""
-    settings = changed(recipe(*job[:3]), CHANGES.get(job.method, []) + SMALL * small)
+    settings = changed(recipe(*job[:3]), SMALL if small else CHANGES.get(job.method, []))
     data, n_tasks = ("glyphs", 20) if small else ("omniglot", 2000)
     omniglot.run(
         replace(settings, n_way_training=job.n_way) if small else settings,
@@ -147,8 +150,12 @@ def main(
     skip_bench: Annotated[bool, typer.Option(help="Leave the time of one meta-gradient out.")] = False,
 ) -> None:
     """Build, check and measure; see the top of this file."""
-    started, where = time.perf_counter(), torch.device(device)
-    checkpoints = checkpoints or out / "checkpoints"
+    started, checkpoints = time.perf_counter(), checkpoints or out / "checkpoints"
+    require_choice("device", device, BENCH)
+    require_rate("minutes", minutes)
+    where = resolved(device)
+    for folder in (out, checkpoints):
+        require_place(folder / "table.json")
     say(f"checking the gradients on {device}")
     check(where)
     waiting: list[Job | None] = list(jobs())
@@ -178,4 +185,6 @@ def measure_gradient(device: str, path: Path, small: bool) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(cls=OneLineErrors, add_completion=False)
+    app.callback(invoke_without_command=True)(main)
+    app()

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from mlcourse.arguments import require_choice, require_count
+from mlcourse.arguments import require_choice, require_count, require_positive
 from mlcourse.bench import conv4_contenders as contenders
 from mlcourse.bench.agreement import distance
 from mlcourse.bench.conv4_jax import NotHere
 from mlcourse.bench.floor import meta_gradient_flop, peaks
-from mlcourse.bench.timing import interleaved_medians, seconds, time_limit
+from mlcourse.bench.timing import interleaved_medians, require_rounds, seconds, time_limit
 from mlcourse.fast.arrays import resolved, tensors
 from mlcourse.results import cpu_cores, provenance
 
@@ -52,11 +52,11 @@ def meta_gradient(
     goes on. Beside the table it gives the floor: the arithmetic at the speed of a matrix product on this device.
     """
     settings = {"n_tasks": n_tasks, "n_way": n_way, "k_shot": k_shot, "n_query": n_query, "channels": channels}
-    for name, value in {**settings, "repeats": repeats, "threads": threads}.items():
+    for name, value in settings.items():
         require_count(name, value)
-    require_count("seed", seed, least=0)
     require_count("n_way", n_way, least=2)
-    steps = [require_count("inner_steps", number) for number in inner_steps]
+    require_positive("compile_seconds", compile_seconds)
+    steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
     require_choice("device", device, ("cpu", "cuda"))
     resolved(device)
     started, before = time.perf_counter(), torch.get_num_threads()

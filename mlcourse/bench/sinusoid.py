@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcourse.arguments import require_count
 from mlcourse.bench.agreement import Gradient, disagreement, require_higher
-from mlcourse.bench.timing import interleaved_medians
+from mlcourse.bench.timing import interleaved_medians, require_rounds
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.reference import losses as reference_losses
@@ -43,10 +42,7 @@ def meta_gradient(
     Without a C++ compiler the compiled row is left out. Raises ModuleNotFoundError, with the command that helps,
     when `higher` is missing, and RuntimeError when two contenders disagree about the gradient.
     """
-    require_count("repeats", repeats)
-    require_count("threads", threads)
-    require_count("seed", seed, least=0)
-    steps = [require_count("inner_steps", number) for number in inner_steps]
+    steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
     require_higher()
     started, before = time.perf_counter(), torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -4,13 +4,28 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from mlcourse.arguments import require_count
+from mlcourse.results import cpu_cores
+
 LONG = 0.5  # seconds; after so long a call no cache remembers who ran before, so it needs no call to warm up
+
+
+def require_rounds(*, inner_steps: Sequence[int], repeats: int, threads: int, seed: int) -> list[int]:
+    """The numbers of inner steps, when all that every bench is asked for can be done; else a ValueError."""
+    require_count("repeats", repeats)
+    require_count("seed", seed, least=0)
+    if require_count("threads", threads) > (cores := cpu_cores()):
+        raise ValueError(f"threads is {threads}; this machine has {cores} core{'s' * (cores > 1)}")
+    steps = [require_count("inner_steps", number) for number in inner_steps]
+    if not steps or len(set(steps)) < len(steps):
+        raise ValueError(f"inner_steps is {steps}; give one number or more, each once")
+    return steps
 
 
 def synchronise(device: torch.device | str) -> None:

@@ -319,8 +319,7 @@ def _judge_all(
         for k_shot in settings.shots:
             column = f"{where}, {k_shot}-shot"
             for method, scores in found.items():
-                figure = [100 * scores[k_shot].mean, 100 * scores[k_shot].half_width]
-                values.setdefault(method, {})[column] = [round(number, 2) for number in figure]
+                values.setdefault(method, {})[column] = results.scored(scores[k_shot], scale=100, digits=2)
             if len(by_seed) > 1:
                 spread = across_seeds([scores[k_shot] for scores in over_seeds]).spread
                 spreads[column] = round(100 * spread, 2)

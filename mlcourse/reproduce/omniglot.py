@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from mlcourse import results, training, weights
-from mlcourse.arguments import require_choice
+from mlcourse.arguments import require_choice, require_positive
 from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate, mean_over_seeds
 from mlcourse.fast import distributed, losses, matching, networks, protonet
 from mlcourse.fast.arrays import arrays, resolved
@@ -151,10 +151,14 @@ def judge(r: Recipe, learner: Learner, splits: Splits, n_tasks: int, transductiv
     In full float32: rounded to TF32, the same query scores some thousandths differently in a batch of another
     size, which `evaluate` would take for a learner that looks at the other queries.
     """
-    family = images.Episodes(splits.test, r.n_way, r.k_shot, r.n_query_test)
     rng = np.random.default_rng(TEST_SEED)
     with products("float32"):
-        return evaluate(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+        return evaluate(learner, meta_test(r, splits), n_tasks=n_tasks, rng=rng, transductive=transductive)
+
+
+def meta_test(r: Recipe, splits: Splits) -> images.Episodes:
+    """The tasks that a run is judged on; ValueError where the characters do not suffice for them."""
+    return images.Episodes(splits.test, r.n_way, r.k_shot, r.n_query_test)
 
 
 @contextmanager
@@ -210,12 +214,14 @@ def run(
     require_choice("capture", capture, CAPTURES)
     require_choice("data", data, DATA)
     require_choice("split", split, SPLITS)
-    training.require_budget(budget_seconds)
+    if budget_seconds is not None:
+        require_positive("budget_seconds", budget_seconds)
     if checkpoints is not None:
         require_place(checkpoints / "run.pt")
     resolved(device)
     started = time.perf_counter()
     splits = data_splits(data, split)
+    meta_test(r, splits)  # what cannot be judged need not be trained
     judged: dict[bool, list[Evaluation]] = {}
     runs = []
     with distributed.running(device) as process:  # under torchrun all ranks train, and judge, so that none waits
@@ -278,7 +284,7 @@ def results_table(
     for transductive, evaluations in judged.items():
         over_tasks = mean_over_seeds(evaluations)
         values: dict[str, Any] = {
-            "accuracy, %": [round(100 * over_tasks.mean, 3), round(100 * over_tasks.half_width, 3)],
+            "accuracy, %": results.scored(over_tasks, scale=100),
             "transductive": "yes" if transductive else "no",
             "training, s": float(np.mean([run["seconds"] for run in runs])),
             "compilation, s": float(np.mean([run["compile_seconds"] for run in runs])),

@@ -7,6 +7,10 @@ from typing import Any
 from mlcourse.arguments import nearest, require_choice, require_count, require_rate
 
 METHODS = ("maml", "fomaml", "reptile", "protonet", "matching")
+ADAPTS = {"inner_lr", "inner_steps", "inner_steps_test"}  # settings that mean something to some methods only
+OWN = {"maml": ADAPTS, "fomaml": ADAPTS, "reptile": ADAPTS | {"batch_size", "batch_size_test"}}
+OWN |= {"protonet": {"halvings"}, "matching": {"halvings"}}
+ONE_METHODS = set().union(*OWN.values())
 NONE_WITHOUT = ("k_shot", "meta_steps", "meta_batch_size", "k_shot_training", "n_query_training", "n_query_test")
 
 
@@ -33,13 +37,21 @@ class Recipe:
     channels: int = 64
 
     def __post_init__(self) -> None:
+        require_choice("method", self.method, METHODS)
         least = dict.fromkeys(("n_way", "n_way_training"), 2) | dict.fromkeys((*NONE_WITHOUT, "channels"), 1)
+        if self.method == "reptile":
+            least |= dict.fromkeys(("inner_steps", "batch_size", "batch_size_test"), 1)
         for field in fields(self)[1:]:
             value = getattr(self, field.name)
             if field.type is int:
                 require_count(field.name, value, least.get(field.name, 0))
             else:
                 require_rate(field.name, value)
+            if field.name in ONE_METHODS - OWN[self.method] and value != field.default:
+                raise ValueError(
+                    f"{field.name} is {value!r}, and {self.method} has no such setting; its own are "
+                    f"{', '.join(sorted(OWN[self.method]))}, beside those that all have"
+                )
 
 
 def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
@@ -72,17 +84,19 @@ def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
 def changed(r: Recipe, changes: Sequence[str]) -> Recipe:
     """The recipe with some settings changed, each given as text: ["inner_lr=1.0", "channels=32"].
 
-    Raises ValueError for a name that is no setting (method, n_way and k_shot are arguments of `recipe`) and for a
-    value that is no number of its kind.
+    Raises ValueError for a name that is no setting (method, n_way and k_shot are arguments of `recipe`), or none
+    of this method, or given twice, and for a value that is no number of its kind.
     """
     settings = {field.name: field.type for field in fields(Recipe)[3:]}
     chosen: dict[str, Any] = {}
     for change in changes:
         name, _, text = change.partition("=")
+        if name in chosen:
+            raise ValueError(f"{name} is set to {chosen[name]!r} and by {change!r}; give it once")
         if name not in settings:
             raise ValueError(
-                f"{change!r} changes no setting{nearest(name, list(settings))}; give NAME=VALUE, NAME one of "
-                f"{', '.join(settings)}"
+                f"{change!r} changes no setting{nearest(name, list(settings))}; give NAME=VALUE, "
+                f"NAME one of {', '.join(settings)}"
             )
         try:
             chosen[name] = settings[name](text)

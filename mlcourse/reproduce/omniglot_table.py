@@ -3,12 +3,14 @@
 Our runs lie in `data/results/omniglot/`, one file each, as `mlcourse/reproduce/omniglot.py` wrote them.
 """
 
+import itertools
 import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlcourse import results
+from mlcourse.errors import DataError
 
 NAMES = {
     "protonet": "Prototypical Networks",
@@ -65,34 +67,41 @@ PROTOCOLS = {
 def runs(folder: Path | None = None) -> list[dict[str, Any]]:
     """Our stored runs, by name."""
     folder = folder or results.results_folder() / "omniglot"
-    return [results.load(str(path)) for path in sorted(folder.glob("*.json"))]
+    stored = {path: results.load(str(path)) for path in sorted(folder.glob("*.json"))}
+    for path, run in stored.items():
+        if not {"data", "split", "recipe"} <= set(run.get("details", {})) or not run["rows"]:
+            raise DataError(f"{path} is no run of `reproduce omniglot`; put it elsewhere")
+    return list(stored.values())
 
 
 def summary(stored: Sequence[dict[str, Any]], split: str = "random") -> str:
     """One table in Markdown for a split: a line for each method and protocol, published figures under ours.
 
-    A cell with several seeds is their mean; its letter leads to a note below that says how it was measured.
+    A cell with several seeds is their mean; its letter leads to a note below that says how it was measured. Two
+    runs of one cell both stand in it. Runs of other kinds of tasks have no place here.
     """
     mine = [run for run in stored if run["details"]["data"] == "omniglot" and run["details"]["split"] == split]
-    notes = {run["name"]: letter for run, letter in zip(mine, string.ascii_lowercase, strict=False)}
-    measured = {
-        _key(run, row): f"{results.as_text(row['values']['accuracy, %'])} ({notes[run['name']]})"
-        for run in mine
-        for row in run["rows"]
-    }
+    mine = [run for run in mine if _kind(run) in {cell(*pair) for pair in CELLS}]
+    letters = [*string.ascii_lowercase, *map("".join, itertools.product(string.ascii_lowercase, repeat=2))]
+    notes = list(zip(mine, letters, strict=False))
+    measured: dict[tuple[str, str, str], list[str]] = {}
+    for run, letter in notes:
+        for row in run["rows"]:
+            key = run["details"]["recipe"]["method"], row["values"]["transductive"], _kind(run)
+            measured.setdefault(key, []).append(f"{results.as_text(row['values']['accuracy, %'])} ({letter})")
     heads = [f"{n_way}-way {k_shot}-shot" for n_way, k_shot in CELLS]
     lines = [["method", "transductive", "", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for method in NAMES:
         for transductive in (True, False) if method in ("maml", "fomaml", "reptile") else (False,):
             said = "yes" if transductive else "no"
-            ours = [measured.get((method, said, cell(*pair)), NOT_YET) for pair in CELLS]
+            ours = [" / ".join(measured.get((method, said, cell(*pair)), [NOT_YET])) for pair in CELLS]
             lines.append([NAMES[method], said, "ours", *ours])
             printed = PUBLISHED.get((method, transductive))
             if printed:
                 figures = [results.as_printed(printed.accuracy[cell(*pair)]) for pair in CELLS]
                 lines.append(["", "", f"published: {printed.source}", *figures])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    below = "\n".join(_note(run, notes[run["name"]]) for run in mine)
+    below = "\n".join(_note(run, letter) for run, letter in notes)
     none = "No run is stored yet; `python -m mlcourse reproduce omniglot --help` says how to make one."
     return f"{body}\n\n{PROTOCOLS[split]}\n\n{below or none}"
 
@@ -115,6 +124,7 @@ def both_splits(stored: Sequence[dict[str, Any]]) -> str:
     return "\n\n".join(f"**{title}**\n\n{summary(stored, split)}" for split, title in TITLES.items())
 
 
-def _key(run: dict[str, Any], row: dict[str, Any]) -> tuple[str, str, str]:
+def _kind(run: dict[str, Any]) -> str:
+    """The kind of tasks of a run: 5w1s."""
     r = run["details"]["recipe"]
-    return r["method"], row["values"]["transductive"], cell(r["n_way"], r["k_shot"])
+    return cell(r["n_way"], r["k_shot"])

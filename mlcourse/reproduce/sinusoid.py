@@ -200,7 +200,7 @@ def row(name: str, columns: dict[str, list[Evaluation]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for heading, evaluations in columns.items():
         over_tasks = mean_over_seeds(evaluations)
-        values[heading] = [round(over_tasks.mean, 4), round(over_tasks.half_width, 4)]
+        values[heading] = results.scored(over_tasks, digits=4)
     last = columns[column(STEPS[-1])]
     if len(last) > 1:
         values["spread over seeds"] = round(across_seeds(last).spread, 4)  # of the last column

@@ -122,7 +122,7 @@ def row(name: str, learners: list[Any], tests: dict[str, ImageSet], settings: Se
             ]
             over_tasks = mean_over_seeds(found)
             column = f"{where}, {k_shot}-shot"
-            values[column] = [round(100 * over_tasks.mean, 2), round(100 * over_tasks.half_width, 2)]
+            values[column] = results.scored(over_tasks, scale=100, digits=2)
             if len(found) > 1:
                 spreads[column] = round(100 * across_seeds(found).spread, 2)
     return {"method": name, "values": values, "spreads": spreads}

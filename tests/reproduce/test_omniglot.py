@@ -1,6 +1,7 @@
 """A small run of every method makes a sound table; the summary puts it beside the published numbers."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mlcourse import cli, results
+from mlcourse import cli, results, training
 from mlcourse.errors import DataError
 from mlcourse.evaluation import Evaluation
 from mlcourse.fast import networks
@@ -23,7 +24,9 @@ SMALL = {"data": "glyphs", "seeds": (0, 1), "n_tasks": 4, "device": "cpu", "prog
 
 def small(method: str, **other) -> Recipe:
     published = recipe(method, 5, 1)
-    less = {"meta_steps": 3, "meta_batch_size": 2, "n_way_training": 5, "channels": 4, "inner_steps_test": 2}
+    less = {"meta_steps": 3, "meta_batch_size": 2, "n_way_training": 5, "channels": 4}
+    if method in ("maml", "fomaml", "reptile"):
+        less["inner_steps_test"] = 2
     return replace(published, **(less | other))
 
 
@@ -130,12 +133,32 @@ def test_wrong_options_are_named(other, message):
         recipe("sgd", 5, 1)
 
 
+@pytest.mark.parametrize("change", [{"n_way": 1000}, {"n_query_test": 100}])
+def test_what_cannot_be_judged_is_not_trained(monkeypatch, change):
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("training began"))
+    with pytest.raises(ValueError, match="n_way is 1000|k_shot \\+ n_query is 1 \\+ 100"):
+        omniglot.run(small("protonet", **change), **SMALL)
+
+
+def test_a_run_that_diverged_does_not_pass_for_bad_luck(monkeypatch):
+    real = training.train
+
+    def train(*arguments, **how):
+        trained = real(*arguments, **how)
+        return trained._replace(params={name: p * float("nan") for name, p in trained.params.items()})
+
+    monkeypatch.setattr(training, "train", train)
+    (row,) = omniglot.run(small("protonet"), **SMALL)["rows"]
+    assert row["values"]["accuracy, %"] == "0.00 ± 0.00; 200 predictions were no finite numbers"
+
+
 def test_settings_are_changed_by_name():
     ours = changed(recipe("maml", 5, 1), ["inner_lr=1.5", "channels=8"])
     assert (ours.inner_lr, ours.channels, ours.inner_steps) == (1.5, 8, 1)
     for change, message in (
         ("rate=1", "'rate=1' changes no setting; give NAME=VALUE, NAME one of meta_steps, "),
         ("n_way=3", "'n_way=3' changes no setting"),
+        ("halvings=3", "halvings is 3, and maml has no such setting; its own are inner_lr, "),
         ("channels=1.5", "'channels=1.5': channels is int, and '1.5' is not"),
         ("channels", "'channels': channels is int, and '' is not"),
     ):
@@ -174,6 +197,21 @@ def test_a_cell_without_a_run_says_so_and_published_numbers_stand_below_ours():
     assert "98.8 | 99.7 | 96.0 | 98.9" in printed and "Snell et al. 2017" in printed
     assert text.count("not measured yet") == 4 * 8 - 1
     assert "- (a) Prototypical Networks, 5w1s: 64 channels, 1 seed, 7 meta-steps, 30 s of training and 2" in text
+
+
+def test_two_runs_of_one_cell_stand_in_it_and_other_kinds_of_tasks_nowhere():
+    runs = [stored("maml", 0.90), stored("maml", 0.91) | {"name": "again"}, stored("maml", 0.50, n_way=10)]
+    shown = omniglot_table.summary(runs)
+    assert re.search(r"\(a\) / 9\d\.\d+ ± [0-9.]+ \(b\)", shown) and "(c)" not in shown
+    assert "(ad)" in omniglot_table.summary([stored("maml", 0.90)] * 30)
+
+
+def test_a_table_of_something_else_is_no_run(tmp_path):
+    table = stored("maml", 0.90)
+    del table["details"]["recipe"]
+    (tmp_path / "x.json").write_text(json.dumps(table))
+    with pytest.raises(DataError, match="x.json is no run of `reproduce omniglot`"):
+        omniglot_table.runs(tmp_path)
 
 
 def test_runs_of_another_split_or_data_set_do_not_mix():
