@@ -6,7 +6,7 @@
 
 import importlib
 import importlib.metadata
-import os
+import json
 import platform
 import shutil
 import sys
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from mlcourse import paths
 from mlcourse.errors import DataError
+from mlcourse.files import require_place
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Look at everything. Never raises: what breaks while being looked at is a finding, too."""
     findings = []
-    for look in (python, packages, torch, compiler, browser, cache, mirror, disk, notebooks):
+    for look in (python, packages, torch, compiler, browser, cache, mirror, disk, data, notebooks):
         try:
             findings.append(look())
         except Exception as error:
@@ -73,7 +74,8 @@ def packages() -> Finding:
     """What is installed against what pyproject.toml asks for."""
     from packaging.requirements import Requirement
 
-    asked = [Requirement(line) for line in _project()["dependencies"]]
+    listed = [Requirement(line) for line in _project()["dependencies"]]
+    asked = [requirement for requirement in listed if not requirement.marker or requirement.marker.evaluate()]
     wrong = []
     for requirement in asked:
         try:
@@ -136,12 +138,13 @@ def browser() -> Finding:
 
 def cache() -> Finding:
     """Whether downloads can be kept."""
-    folder = paths.cache_folder()
-    existing = _existing(folder)
-    if existing.is_dir() and os.access(existing, os.W_OK):
+    try:
+        folder = paths.cache_folder()
+        require_place(folder / "download")
         return Finding("cache", OK, f"{folder}{'' if folder.exists() else ' (made when needed)'}")
-    fix = "let MLCOURSE_CACHE name a folder that you may write to"
-    return Finding("cache", PROBLEM, f"{folder} cannot be written", fix)
+    except (DataError, OSError) as error:
+        fix = "let MLCOURSE_CACHE name a folder that you may write to"
+        return Finding("cache", PROBLEM, str(error), fix)
 
 
 def mirror() -> Finding:
@@ -155,24 +158,60 @@ def mirror() -> Finding:
 
 def disk() -> Finding:
     """Room where the cache lies."""
-    folder = _existing(paths.cache_folder())
-    free = shutil.disk_usage(folder).free
+    try:
+        folder = _existing(paths.cache_folder())
+        free = shutil.disk_usage(folder).free
+    except (DataError, OSError) as error:
+        return Finding("disk space", NOTE, f"unknown: {error}", "see to the cache first")
     found = f"{free / 1e9:.1f} GB free at {folder}"
     if free >= ROOM:
         return Finding("disk space", OK, found)
     return Finding("disk space", NOTE, found, "free some, or let MLCOURSE_CACHE name a folder on another disk")
 
 
+def data() -> Finding:
+    """Whether what the lessons read is there and whole: the glyphs, the weights, the tables."""
+    from mlcourse import results, weights
+    from mlcourse.tasks import store
+
+    fix = f"git -C {paths.REPOSITORY} checkout data"
+    try:
+        folder = paths.data_folder()
+    except DataError as error:
+        return Finding("data", PROBLEM, str(error), fix)
+    glyphs, wrong = store.verify("glyphs"), []
+    if not glyphs["ok"]:
+        wrong.append(glyphs["detail"])
+    for part, load in (("weights", weights.load), ("results", results.load)):
+        names = sorted({path.stem for kind in ("json", "npz") for path in (folder / part).glob(f"*.{kind}")})
+        if not names:
+            wrong.append(f"{folder / part} is missing or empty")
+        for name in names:
+            try:
+                load(name)
+            except DataError as error:
+                wrong.append(str(error))
+    return Finding("data", PROBLEM, "; ".join(wrong), fix) if wrong else Finding("data", OK, f"whole, in {folder}")
+
+
 def notebooks() -> Finding:
     """Whether the lessons are built from their sources."""
     folder = paths.REPOSITORY / "notebooks"
     sources = sorted(path.stem for path in (folder / "source").glob("[0-9]*.py"))
-    missing = [name for name in sources if not (folder / f"{name}.ipynb").is_file()]
+    missing = [name for name in sources if not _is_notebook(folder / f"{name}.ipynb")]
     if not sources:
         return Finding("notebooks", PROBLEM, f"none in {folder}", "clone the whole project")
     if missing:
         return Finding("notebooks", PROBLEM, f"not built: {', '.join(missing)}", "run `make notebooks`")
     return Finding("notebooks", OK, f"all {len(sources)} built")
+
+
+def _is_notebook(path: Path) -> bool:
+    """Whether a file is there and holds cells."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["cells"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _existing(folder: Path) -> Path:

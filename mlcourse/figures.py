@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlcourse import palette
+from mlcourse.arguments import require_choice, require_count, require_task, require_tasks
 from mlcourse.tables import table
 
 if TYPE_CHECKING:
@@ -146,6 +147,18 @@ def _numbers(values: Any) -> np.ndarray:
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
+def _finite(name: str, values: Any) -> np.ndarray:
+    """Return a NumPy array, or refuse numbers without which a mean or a contour would quietly vanish."""
+    values = _numbers(values)
+    lost = int(np.sum(~np.isfinite(values)))
+    if lost:
+        raise ValueError(
+            f"{name} holds {lost} of {values.size} numbers that are not finite (NaN or infinity); leave those "
+            "out, and say so beside the figure"
+        )
+    return values
+
+
 # ---- showing --------------------------------------------------------------------------------------------------
 
 
@@ -183,8 +196,9 @@ def show(figure: Figure, alt: str) -> None:
 
 def picture(figure: Figure, alt: str) -> Picture:
     """Return a figure as a notebook stores it; `show` says what goes in."""
-    if not alt.strip():
-        raise ValueError("alt is empty; say in a sentence what the figure shows")
+    if not isinstance(alt, str) or not alt.strip():
+        said = "empty" if isinstance(alt, str) else repr(alt)
+        raise ValueError(f"alt is {said}; say in a sentence what the figure shows")
     return Picture(png(figure), alt, round(figure.get_figwidth() * 125))
 
 
@@ -213,6 +227,14 @@ def sine_tasks(tasks: Any, truth: Callable[[np.ndarray], np.ndarray] | None = No
         tasks: a batch of tasks, x and y (T, S, 1) and (T, Q, 1).
         truth: from x (G, 1) to y (T, G, 1), e.g. the `Waves` behind the tasks.
     """
+    require_tasks("tasks", tasks, "either")
+    for role, part in zip(("support", "query"), tasks, strict=True):
+        for axis, array in zip("xy", part, strict=True):
+            if array.ndim != 3:
+                raise ValueError(
+                    f"tasks.{role}.{axis} has shape {tuple(array.shape)}; give a batch of tasks, (T, n, 1): of a "
+                    "single task, mlcourse.tasks.stack([task])"
+                )
     n_tasks = len(tasks.support.x)
     rows = -(-n_tasks // 2)
     figure, axes = canvas(
@@ -220,6 +242,10 @@ def sine_tasks(tasks: Any, truth: Callable[[np.ndarray], np.ndarray] | None = No
     )
     grid = np.linspace(-5, 5, 201)
     curves = None if truth is None else _numbers(truth(grid[:, None]))[..., 0]
+    if curves is not None and len(curves) != n_tasks:
+        raise ValueError(
+            f"truth gives {len(curves)} curves, and tasks has {n_tasks}; give the truth of these tasks"
+        )
     for i, panel in enumerate(axes.flat):
         if i >= n_tasks:
             panel.set_axis_off()
@@ -307,11 +333,17 @@ def learning_curves(
         smooth: how many neighbouring values the strong line averages; the values themselves stay faintly behind.
         log: a logarithmic loss axis.
     """
+    require_count("smooth", smooth)
     figure, axes = canvas()
     others, ends = cycle(palette.TASKS), []
     for name, values in curves.items():
         steps, losses = values if isinstance(values, tuple) else (np.arange(len(values)), values)
         steps, losses = _numbers(steps), _numbers(losses)
+        if losses.ndim != 1 or losses.shape != steps.shape or smooth > len(losses):
+            raise ValueError(
+                f"curves[{name!r}] has losses of shape {losses.shape} and steps of {steps.shape}; give losses "
+                f"(n,), or a tuple of steps (n,) and losses (n,), with n at least {smooth}, as smooth is {smooth}"
+            )
         colour, line = look(name, others)
         if smooth > 1:
             axes.plot(steps, losses, color=colour, alpha=0.25, linewidth=0.7)
@@ -357,7 +389,7 @@ def adaptation_curves(
     figure, axes = canvas()
     others, ends = cycle(palette.TASKS), []
     for name, values in curves.items():
-        mean, half = (_numbers(part) for part in (values if isinstance(values, tuple) else _mean_and_half(values)))
+        mean, half = _band(f"curves[{name!r}]", values)
         colour, line = look(name, others)
         steps = np.arange(len(mean))
         axes.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
@@ -374,9 +406,26 @@ def adaptation_curves(
     return figure
 
 
-def _mean_and_half(scores: Any) -> tuple[np.ndarray, np.ndarray]:
+def _band(name: str, values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and half-width, each (n,), that are given, or those of each task's scores, (n_tasks, n)."""
+    if isinstance(values, list) and len(values) == 2:  # two tasks, or a mean and its half-width?
+        raise ValueError(
+            f"{name} is a list of two; give a tuple (mean, half-width), or an array (2, n) of two tasks' scores"
+        )
+    if not isinstance(values, tuple):
+        scores = _finite(name, values)
+        if scores.ndim != 2 or len(scores) < 2:
+            raise ValueError(f"{name} has shape {scores.shape}; give scores (n_tasks, n) of at least two tasks")
+        return _mean_and_half(scores)
+    shapes = [np.shape(_numbers(part)) for part in values]
+    if len(values) != 2 or len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+        raise ValueError(f"{name} is a tuple of shapes {shapes}; give (mean, half-width), both (n,)")
+    mean, half = (_finite(name, part) for part in values)
+    return mean, half
+
+
+def _mean_and_half(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean over tasks, (n_tasks, n) -> (n,), and the half-width of its 95 % interval (normal approximation)."""
-    scores = _numbers(scores)
     return scores.mean(axis=0), 1.96 * scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
 
 
@@ -407,11 +456,19 @@ def loss_surface(
     """
     figure, axes = canvas(height=3.9)
     first, second = _numbers(first), _numbers(second)
-    values = _numbers(loss(*np.meshgrid(first, second)) if callable(loss) else loss)
-    levels = np.quantile(values, np.linspace(0, 1, 13))
-    axes.contourf(
-        first, second, values, levels=levels, colors=[str(shade) for shade in np.linspace(0.99, 0.72, 12)]
-    )
+    values = _finite("loss", loss(*np.meshgrid(first, second)) if callable(loss) else loss)
+    if values.shape != (len(second), len(first)):
+        raise ValueError(
+            f"loss has shape {values.shape}; give {(len(second), len(first))}, a row for each of second and a "
+            "column for each of first"
+        )
+    levels = np.unique(np.quantile(values, np.linspace(0, 1, 13)))  # a plateau has one level, not several
+    if len(levels) < 2:
+        raise ValueError(
+            f"loss is {levels[0]:g} everywhere, so it has no contours; give other values of first and second"
+        )
+    shades = [str(shade) for shade in np.linspace(0.99, 0.72, len(levels) - 1)]
+    axes.contourf(first, second, values, levels=levels, colors=shades)
     axes.contour(first, second, values, levels=levels, colors="white", linewidths=0.6)
     others = cycle(palette.TASKS)
     for name, path in (trails or {}).items():
@@ -466,8 +523,13 @@ def episode_grid(episode: Any, *, n_query: int = 3, class_names: Sequence[str] |
         n_query: at most so many query images of each class.
         class_names: instead of "class 0", "class 1" …
     """
+    require_task("episode", episode, "either")
+    for role, part in zip(("support", "query"), episode, strict=True):
+        _require_images(f"episode.{role}.x", _numbers(part.x))
     labels = _numbers(episode.support.y)
     classes, k_shot = np.unique(labels), int(np.max(np.bincount(labels)))
+    if class_names is not None and len(class_names) != len(classes):
+        raise ValueError(f"class_names has {len(class_names)} names; the episode has {len(classes)} classes")
     columns = k_shot + n_query + 0.4  # a gap between support and query
     cell = min(0.95, (WIDTH - 0.8) / columns)
     figure, axes = canvas(height=cell * (len(classes) + 0.5))
@@ -479,13 +541,22 @@ def episode_grid(episode: Any, *, n_query: int = 3, class_names: Sequence[str] |
             images = _numbers(part.x)[_numbers(part.y) == label][:at_most]
             for i, image in enumerate(np.moveaxis(images, 1, -1)):  # the channels last, as for every picture
                 _framed(axes, image, left + i, row, colour)
-        name = class_names[row] if class_names else f"class {label}"
+        name = f"class {label}" if class_names is None else class_names[row]
         axes.text(-0.1, row + 0.46, name, ha="right", va="center")
     axes.text(0, -0.12, "support" if k_shot == 1 else f"support: {k_shot} each")
     axes.text(k_shot + 0.4, -0.12, "query")
     axes.set(xlim=(0, columns), ylim=(len(classes), -0.1), aspect="equal")
     axes.set_axis_off()
     return figure
+
+
+def _require_images(name: str, x: np.ndarray) -> None:
+    """Refuse what is not drawn as it is: above 1 all is full ink."""
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise ValueError(f"{name} has shape {x.shape}; give images (n, 1, H, W), or in colour (n, 3, H, W)")
+    if not (x.min() >= -1e-6 and x.max() <= 1 + 1e-6):  # so written that NaN is refused, too
+        fix = "divide by 255" if x.dtype == np.uint8 else "give numbers from 0, paper, to 1, ink"
+        raise ValueError(f"{name} goes from {x.min():g} to {x.max():g}; {fix}")
 
 
 def _framed(axes: Axes, image: np.ndarray, left: float, top: float, colour: str) -> None:
@@ -507,6 +578,8 @@ def class_split(
         images: name -> up to six examples (n, H, W) in [0, 1] with ink = 1.
         of: what is counted.
     """
+    for name in images or {}:
+        require_choice("a key of images", name, groups)
     figure, rows = canvas(len(groups), 1, height=(0.8 if images else 0.5) * len(groups) + 0.2, squeeze=False)
     largest, top = max(groups.values()), 0.24 if images else 0.4
     for (name, n), axes, colour in zip(groups.items(), rows[:, 0], cycle(palette.TASKS)):  # noqa: B905
@@ -583,8 +656,14 @@ def timings(
         rows: (name, time in the unit of `xlabel`).
         against: the name of the row that the others are compared with: how many times faster they are.
     """
-    figure, axes = canvas(height=0.34 * len(rows) + (1.0 if against else 0.75))
     times = dict(rows)
+    if len(times) < len(rows):
+        names = [name for name, _ in rows]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"rows has {twice!r} {names.count(twice)} times; give each row a name of its own")
+    if against:
+        require_choice("against", against, times)
+    figure, axes = canvas(height=0.34 * len(rows) + (1.0 if against else 0.75))
     least, most = min(times.values()) / 2, max(times.values()) * 1.6
     for place, (name, time) in enumerate(rows):
         colour, _ = look(name, cycle([palette.TASKS[0]]))
@@ -608,7 +687,9 @@ def distribution(scores: Any, *, xlabel: str, title: str = "") -> Figure:
         xlabel: what is measured, with its unit.
     """
     figure, axes = canvas()
-    scores = _numbers(scores)
+    scores = _finite("scores", scores)
+    if scores.ndim != 1 or len(scores) < 2:
+        raise ValueError(f"scores has shape {scores.shape}; give (n_tasks,), of at least two tasks")
     mean, half = _mean_and_half(scores)
     bins = min(40, max(8, len(scores) // 15), len(np.unique(scores)))  # accuracies have few values: no gaps
     axes.hist(scores, bins=bins, color=TRUTH, edgecolor="white", linewidth=0.4)

@@ -29,8 +29,11 @@ def cache_folder() -> Path:
     """Where downloads and derived arrays are kept: `MLCOURSE_CACHE`, by default `~/.cache/mlcourse`.
 
     The folder need not exist: what writes into it creates it.
+
+    Raises:
+        DataError: its name begins with the home folder of a user who is not known here.
     """
-    return Path(os.environ.get("MLCOURSE_CACHE") or "~/.cache/mlcourse").expanduser()
+    return _expanded("MLCOURSE_CACHE", os.environ.get("MLCOURSE_CACHE") or "~/.cache/mlcourse")
 
 
 def mirror() -> Path | None:
@@ -42,7 +45,17 @@ def mirror() -> Path | None:
     name = os.environ.get("MLCOURSE_MIRROR")
     if not name:
         return None
-    folder = Path(name).expanduser()
+    folder = _expanded("MLCOURSE_MIRROR", name)
     if not folder.is_dir():
         raise DataError(f"MLCOURSE_MIRROR is {name!r}, which is not a folder; correct it or unset it")
     return folder
+
+
+def _expanded(variable: str, name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        home = name.split("/")[0]
+        raise DataError(
+            f"{variable} is {name!r}, but there is no home folder {home} here; let it name a whole path"
+        ) from error

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 
 class Table:
     """Rows for a notebook: an HTML table that keeps the page's colours, and Markdown for everything else."""
@@ -16,7 +18,7 @@ class Table:
 
     def _repr_markdown_(self) -> str:
         rule = ["--:" if right else ":--" for right in self.right]
-        lines = [self.columns, rule, *self.rows]
+        lines = [[cell.replace("|", "\\|") for cell in line] for line in (self.columns, rule, *self.rows)]
         return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", self.caption]).strip()
 
     def __repr__(self) -> str:
@@ -67,18 +69,41 @@ def table(
 
     Args:
         rows: dicts with the same keys, or sequences beside `columns`. Floats are written with four digits: give
-            strings ("0.63 ± 0.05") where you want another form.
+            strings ("0.63 ± 0.05") where you want another form. What a dict lacks is written "–".
         caption: what is measured on what, with its unit, and what ± is.
-        columns: the headings, if the rows are sequences.
+        columns: the headings, if the rows are sequences; of dicts, the keys to show, all by default.
 
     Raises:
-        ValueError: if a row has another number of cells than there are columns.
+        ValueError: if a row has another number of cells than there are columns, or keys that are none of them.
     """
-    rows = list(rows)
-    columns = list(columns) or list(rows[0])
+    if not isinstance(caption, str):
+        raise ValueError(f"caption is {caption!r}; give a string, or leave it out")
+    rows, columns = list(rows), list(columns)
+    _require_rows(rows, columns)
+    columns = columns or list(rows[0])
     cells = [[row.get(name, "–") for name in columns] if isinstance(row, Mapping) else list(row) for row in rows]
     for row in cells:
         if len(row) != len(columns):
             raise ValueError(f"rows: {row} has {len(row)} cells, and there are {len(columns)} columns: {columns}")
-    written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in cells]
-    return Table(columns, written, caption)
+    floats = float | np.floating
+    written = [[f"{cell:.4g}" if isinstance(cell, floats) else str(cell) for cell in row] for row in cells]
+    return Table(list(map(str, columns)), written, caption)
+
+
+def _require_rows(rows: list[Any], columns: list[str]) -> None:
+    """Refuse rows that make no table, and dicts of which a cell would be lost."""
+    if not rows and not columns:
+        raise ValueError("rows is empty; give at least one row, or the columns of a table without rows")
+    for place, row in enumerate(rows):
+        if isinstance(row, str) or not isinstance(row, Iterable):
+            raise ValueError(f"rows[{place}] is {row!r}; give a dict or a sequence of cells")
+        if columns:
+            continue
+        if not isinstance(row, Mapping):
+            raise ValueError(f"rows[{place}] is a {type(row).__name__}; give columns, the headings of its cells")
+        unknown = [name for name in row if name not in rows[0]]
+        if unknown:
+            raise ValueError(
+                f"rows[{place}] has {unknown[0]!r}, and rows[0] only {', '.join(map(repr, rows[0]))}; give all "
+                "rows the same keys, or the columns to show"
+            )

@@ -156,3 +156,43 @@ def test_a_table_puts_figures_to_the_right_and_keeps_the_colours_of_the_page():
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch():
     code = "import sys, mlcourse.figures; print({'matplotlib', 'torch', 'IPython', 'PIL'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+ONE = sines(1)[0]
+SINGLE = Task(*(Examples(part.x[0], part.y[0]) for part in ONE))
+NAN_TASK = np.where(np.arange(60)[:, None] == 3, np.nan, scores(1))
+FIRST, SECOND = np.linspace(0, 1, 4), np.linspace(0, 1, 3)
+EIGHT_BIT = Task(*(Examples((255 * part.x).astype(np.uint8), part.y) for part in episode()))
+REFUSED = {
+    "two rows of one name": (lambda: figures.timings([("a", 1.0), ("b", 2.0), ("a", 3.0)]), "has 'a' 2 times"),
+    "against no row": (lambda: figures.timings([("a", 1.0)], against="x"), "against is 'x'; choose one of a"),
+    "list of mean and half": (lambda: figures.adaptation_curves({"a": [np.ones(3), np.ones(3)]}), "a list of two"),
+    "a task of NaN": (lambda: figures.adaptation_curves({"a": NAN_TASK}), "holds 6 of 360 numbers that are not"),
+    "scores of no task": (lambda: figures.adaptation_curves({"a": np.ones(3)}), r"has shape \(3,\); give scores"),
+    "pair of two lengths": (lambda: figures.adaptation_curves({"a": (np.ones(3), 1.0)}), "both \\(n,\\)"),
+    "NaN among scores": (lambda: figures.distribution([1.0, np.nan, 2.0], xlabel="x"), "holds 1 of 3 numbers"),
+    "one score": (lambda: figures.distribution([1.0], xlabel="x"), "of at least two tasks"),
+    "8-bit images": (lambda: figures.episode_grid(EIGHT_BIT), "support.x goes from 0 to 25.; divide by 255"),
+    "few class names": (lambda: figures.episode_grid(episode(), class_names=["a"]), "has 1 names; .* 5 classes"),
+    "one sine task": (lambda: figures.sine_tasks(Task(SINGLE.support, SINGLE.support)), "give a batch of tasks"),
+    "another truth": (lambda: figures.sine_tasks(ONE, sines(2)[1]), "truth gives 2 curves, and tasks has 1"),
+    "images of no group": (lambda: figures.class_split({"a": 3}, images={"A": []}), "is 'A'; choose one of a"),
+    "negative smooth": (lambda: figures.learning_curves({"a": [1.0, 2.0]}, smooth=-3), "smooth is -3; give"),
+    "long smooth": (lambda: figures.learning_curves({"a": [1.0, 2.0]}, smooth=3), "n at least 3"),
+    "flat surface": (lambda: figures.loss_surface(np.ones((3, 4)), FIRST, SECOND), "loss is 1 everywhere"),
+    "NaN surface": (lambda: figures.loss_surface(np.where(np.eye(3, 4), np.nan, 1.0), FIRST, SECOND), "3 of 12"),
+    "turned surface": (lambda: figures.loss_surface(np.ones((4, 3)), FIRST, SECOND), r"give \(3, 4\)"),
+    "no words": (lambda: figures.show(KINDS["timings"](), None), "alt is None; say in a sentence"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("draw", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_would_mislead_is_refused(draw, says):
+    with pytest.raises(ValueError, match=says):
+        draw()
+
+
+def test_a_surface_with_a_plateau_is_drawn():
+    hole = np.ones((3, 4))
+    hole[1, 1] = 0.0
+    assert figures.loss_surface(hole, FIRST, SECOND).axes

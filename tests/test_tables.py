@@ -1,5 +1,6 @@
 """The HTML tables of the lessons: numbers to the right, words escaped, columns named once."""
 
+import numpy as np
 import pytest
 
 from mlcourse.tables import table
@@ -28,3 +29,27 @@ def test_what_looks_like_markup_is_shown_as_it_is():
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="3 cells, and there are 2 columns"):
         table([("a", "b", "c")], columns=("one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "says"),
+    [
+        ([{"loss": 1.0}, {"los": 2.0}], {}, r"rows\[1\] has 'los', and rows\[0\] only 'loss'"),
+        ([], {}, "rows is empty"),
+        ([("a", 1)], {}, r"rows\[0\] is a tuple; give columns"),
+        ({"loss": 1.0}, {}, r"rows\[0\] is 'loss'; give a dict or a sequence"),
+        ([3], {"columns": ["n"]}, r"rows\[0\] is 3; give a dict or a sequence"),
+        ([{"loss": 1.0}], {"caption": None}, "caption is None"),
+    ],
+)
+def test_rows_that_make_no_table_are_refused(rows, options, says):
+    with pytest.raises(ValueError, match=says):
+        table(rows, **options)
+
+
+def test_floats_of_any_precision_have_four_digits():
+    assert "0.3333<" in html([{"loss": np.float32(1 / 3)}])
+
+
+def test_a_bar_in_a_cell_opens_no_column_in_markdown():
+    assert r"| a\|b |" in table([{"name": "a|b"}])._repr_markdown_()

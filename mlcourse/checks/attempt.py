@@ -86,9 +86,17 @@ def _is_whole_body(function: ast.stmt, statement: ast.Expr) -> bool:
     return function.body[1 if ast.get_docstring(function) else 0 :] == [statement]
 
 
+def words_of(error: Exception) -> str:
+    """What an exception says; nothing, if a reader's own exception cannot say it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def explain(error: Exception, answers: Iterable[object]) -> str:
     """Put an exception into words: in which line of the reader's code, what, and what that usually is."""
-    what = f"{type(error).__name__}: {error}".strip().rstrip(":")
+    what = f"{type(error).__name__}: {words_of(error)}".strip().rstrip(":")
     usually = next((advice for pattern, advice in USUALLY if re.match(pattern, what, re.DOTALL)), "")
     files = {function.__code__.co_filename for answer in answers for function in _functions(answer)}
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]

@@ -20,6 +20,11 @@ class ClaimMissed(AssertionError):
 @contextlib.contextmanager
 def claims() -> Iterator[None]:
     """Turn whatever fails inside into a ClaimMissed that says what it missed and what to do."""
+    if not __debug__:
+        raise ClaimMissed(
+            "Nothing was checked: Python was started with -O or PYTHONOPTIMIZE, which leaves out every `assert`. "
+            "Start it without."
+        )
     try:
         yield
     except NameError as error:

@@ -44,13 +44,6 @@ def compare(
     return _form(got, want, name) or _values(got, want, name, counts or {}, rtol, atol)
 
 
-def untouched(argument: Any, before: Any, name: str) -> str | None:
-    """Return a sentence if an answer changed its argument in place; `before` is a copy made before."""
-    if same(argument, before, rtol=0.0, atol=0.0):
-        return None
-    return f"your function changed {name} in place: return new arrays (`a = a - b`, not `a -= b`)"
-
-
 def same(got: Any, want: Any, *, rtol: float = 1e-5, atol: float = 1e-9) -> bool:
     """Tell whether two answers have the same form and, within the tolerance, the same values."""
     if isinstance(want, Mapping):
@@ -66,12 +59,19 @@ def same(got: Any, want: Any, *, rtol: float = 1e-5, atol: float = 1e-9) -> bool
 
 
 def _array(value: Any) -> np.ndarray | None:
-    """Return a float array, or None if the value is not one; tensors are taken off graph and device."""
+    """Return a float array, or None if the value is not one; tensors are taken off graph and device.
+
+    Strings and complex numbers are none, although NumPy would make floats of "1" and of 1 + 5j.
+    """
     value = value.detach().cpu() if hasattr(value, "detach") else value
     if isinstance(value, str | Mapping) or value is None:
         return None
     try:
-        return np.asarray(value, dtype=float)
+        found = np.asarray(value)
+        single = found.flat if found.dtype.kind == "O" else ()
+        if found.dtype.kind not in "biufO" or any(isinstance(item, str | bytes | complex) for item in single):
+            return None
+        return found.astype(float)
     except (TypeError, ValueError):
         return None
 
@@ -104,7 +104,7 @@ def _form(got: Any, want: Any, name: str) -> str | None:
         return None if same(got, want) else f"{name} is {got!r}, and that is not so"
     values = _array(got)
     if values is None:
-        return f"{name} should be {_kind(_array(want))}; it is a {type(got).__name__}"
+        return f"{name} should be {_kind(_array(want))}; it {_instead(got)}"
     return _shape(values, _array(want), name)
 
 
@@ -114,6 +114,15 @@ def _first(findings: Iterable[str | None]) -> str | None:
 
 def _kind(want: np.ndarray) -> str:
     return "a number" if want.ndim == 0 else f"an array of shape {want.shape}"
+
+
+def _instead(got: Any) -> str:
+    """Say what an answer is that is no array of numbers."""
+    kind = np.asarray(got).dtype.kind if isinstance(got, np.ndarray | np.generic | complex) else ""
+    strings = isinstance(got, list | tuple) and any(isinstance(item, str) for item in got)
+    if strings or kind in ("U", "S"):
+        return "holds strings: leave the quotes out"
+    return "holds complex numbers" if kind == "c" else f"is a {type(got).__name__}"
 
 
 def _keys(got: Any, want: Mapping, name: str) -> str | None:

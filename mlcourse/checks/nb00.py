@@ -23,3 +23,5 @@ def squared_error(answer):
         ],
     )
     yield compare(answer(truth, truth), 0.0, name="the error of a perfect guess")
+    two = np.array([[1.0], [4.0]])
+    yield compare(answer(two, np.zeros((2, 1))), 17 / 2, name="the error of two guesses", counts={"points": 2})

@@ -40,6 +40,8 @@ def cut(answer):
             ),
         ],
     )
+    wide = Task(Examples(x[:2, :5], y[:2, :5]), Examples(x[:2, 5:], y[:2, 5:]))
+    yield compare(answer(x[:2], y[:2], 5), wide, name="the task for two tasks and k_shot 5")
 
 
 @exercise("1.2", "A first learner", passed="Any learner that cannot beat these lines has learned nothing.")
@@ -73,6 +75,10 @@ def nearest_label(answer):
             ),
         ],
     )
+    exchanged = answer(Examples(query_x, want), support.x)
+    yield compare(
+        exchanged, want[distance.argmin(axis=0)], name="the array of labels for five shots and six queries"
+    )
 
 
 @exercise("1.3", "Split the classes", passed="One shuffle, three cuts: no class is in two of them.")
@@ -83,7 +89,7 @@ def split(answer):
         yield "The split is None: did you forget `return`?"
     if not isinstance(parts, list | tuple) or len(parts) != 3:
         yield "Return three arrays, `return train, val, test`"
-    train, val, test = (np.asarray(part) for part in parts)
+    train, val, test = parts = [np.asarray(part) for part in parts]
     yield from _leaks({"meta-train": train, "meta-test": test, "meta-val": val})
     yield compare(
         (train.size, val.size, test.size),
@@ -102,14 +108,26 @@ def split(answer):
     )
     everything = np.sort(np.concatenate([train, val, test]))
     yield compare(everything, np.arange(n_classes), name="all class numbers together")
-    if np.array_equal(np.sort(val), np.arange(val.min(), val.min() + n_val)):
-        yield (
-            "The classes were not shuffled: neighbours in a stored list are often of one kind, such as one "
-            "script, and then the parts differ in kind too"
-        )
-    again = answer(n_classes, n_val, n_test, np.random.default_rng(0))
-    same = all(np.array_equal(one, other) for one, other in zip(parts, again, strict=True))
-    yield None if same else "The same seed gave another split: take all random numbers from `rng`"
+    again, other = (answer(n_classes, n_val, n_test, np.random.default_rng(seed)) for seed in (0, 1))
+    yield from _shuffling(parts, again, other)
+    small = [np.asarray(part) for part in answer(9, 2, 3, np.random.default_rng(2))]
+    yield compare(tuple(part.size for part in small), (4, 2, 3), name="the list of sizes for 9 classes, 2 and 3,")
+    yield compare(np.sort(np.concatenate(small)), np.arange(9), name="all class numbers of 9")
+
+
+def _shuffling(parts, again, other):
+    """Say which part is no random draw by `rng`; `again` was drawn with the same seed, `other` with another."""
+    for name, part in zip(("meta-train", "meta-val", "meta-test"), parts, strict=True):
+        if np.array_equal(np.sort(part), np.arange(part.min(), part.min() + part.size)):
+            yield (
+                f"The classes of {name} were not shuffled: neighbours in a stored list are often of one kind, "
+                "such as one script, and then the parts differ in kind too"
+            )
+    if not all(np.array_equal(one, two) for one, two in zip(parts, again, strict=True)):
+        yield "The same seed gave another split: take all random numbers from `rng`"
+    for name, one, two in zip(("meta-train", "meta-val", "meta-test"), parts, other, strict=True):
+        if np.array_equal(np.sort(one), np.sort(two)):
+            yield f"{name} holds the same classes whatever `rng` is: shuffle by `rng`, and all classes at once"
 
 
 def _leaks(parts):

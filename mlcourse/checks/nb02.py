@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlcourse.checks.compare import compare, untouched
+from mlcourse.checks.compare import compare
 from mlcourse.checks.verdict import exercise
 from mlcourse.tasks import Examples, Task, Waves
 
@@ -42,17 +42,17 @@ def _apply(
     return h
 
 
-@exercise("2.1", "A network of any depth", passed="One function, and any dict that you hand it.")
+@exercise(
+    "2.1", "A network of any depth", passed="One function, and any dict that you hand it.", keeps_arguments=True
+)
 def apply(answer):
     x = np.array([[-2.0], [-0.5], [0.3], [1.0], [2.5]])
     for sizes in ((1, 4, 3, 5, 1), (1, 6, 2), (1, 1)):
         params, depth = _network(sizes), len(sizes) - 1
-        before = {name: array.copy() for name, array in params.items()}
         try:
             got = answer(params, x)
         except KeyError as error:
             yield f"there is no {error} among {', '.join(params)}: every layer has two arrays, so count in pairs"
-        yield untouched(params, before, "params")
         too_few = [
             (_apply(params, x, n_layers=n, last=last), f"only the first {n} layers were used: count in `params`")
             for n in range(1, depth)
@@ -98,6 +98,8 @@ def pool(answer):
     yield compare(np.sort(x, axis=0), np.arange(18.0)[:, None], name="`x`, sorted,")
     if not np.array_equal(y, 100 + x**2):
         yield "`x` and `y` stand in different orders, so points got wrong labels: join both along the same axis"
+    two = Task(*(Examples(part.x[:2], part.y[:2]) for part in _tasks()))
+    yield compare(np.sort(answer(two)[0], axis=0), np.arange(12.0)[:, None], name="`x` of two tasks, sorted,")
 
 
 @exercise("2.3", "The average, and its floor", passed="No network that sees x alone gets below this floor.")
@@ -134,6 +136,10 @@ def average_and_floor(answer):
             (np.sum((values - average) ** 2), "this is a sum over all waves and all x, not their mean"),
         ],
     )
+    two, x = Waves(waves.amplitude[:2], waves.phase[:2]), np.linspace(-1, 2, 5)[:, None]
+    values = two(x)
+    floor = np.mean((values - values.mean(axis=0)) ** 2)
+    yield compare(answer(two, x), (values.mean(axis=0), floor), name="the pair for two waves and five x")
 
 
 @exercise("2.4", "Choose a rate", passed="A rate that breaks on some tasks cannot win.")
@@ -157,3 +163,5 @@ def best_rate(answer):
             (0.001, "0.001 has a mean of 2.5, and 0.02 one of 1.5: the smallest wins"),
         ],
     )
+    losses = np.array([[1.0, 2.0, 3.0], [0.5, 0.0, 1.0]])
+    yield compare(answer((0.3, 0.03, 0.003), losses), 0.3, name="the rate of three, on two tasks,")

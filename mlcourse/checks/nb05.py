@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from mlcourse.checks.compare import compare, untouched
+from mlcourse.checks.compare import compare
 from mlcourse.checks.verdict import exercise
 from mlcourse.fast import losses as fast_losses
 from mlcourse.fast import networks as fast_networks
 from mlcourse.fast.arrays import tensors
 from mlcourse.reference import autograd as ag
 from mlcourse.reference import losses, maml, networks
-from mlcourse.tasks import Examples, Sinusoids, each, one
+from mlcourse.tasks import Examples, Sinusoids, each, one, stack
 
 NETWORK = networks.mlp((1, 6, 1))
 LOSS = losses.squared_error(NETWORK)
@@ -20,13 +20,16 @@ def _theta() -> dict[str, np.ndarray]:
     return NETWORK.init(np.random.default_rng(3))
 
 
-@exercise("5.1", "The inner loop", passed="These lines are the whole inner loop, for any loss and any network.")
+@exercise(
+    "5.1",
+    "The inner loop",
+    passed="These lines are the whole inner loop, for any loss and any network.",
+    keeps_arguments=True,
+)
 def adapt(answer):
     theta = _theta()
-    before = {name: p.copy() for name, p in theta.items()}
     support = one(Sinusoids(k_shot=5, n_query=1).sample(1, np.random.default_rng(4)), 0).support
     phi = answer(LOSS, theta, support, 0.1, 3)
-    yield untouched(theta, before, "θ")
 
     def steps(n: int, lr: float) -> dict[str, np.ndarray]:
         return maml.adapt(LOSS, theta, support, inner_lr=lr, inner_steps=n)
@@ -106,6 +109,9 @@ def meta_loss(answer):
             ),
         ],
     )
+    alone = one(tasks, 0)
+    single = float(LOSS(given(LOSS, theta, alone.support, 0.1, 2), *alone.query))
+    yield compare(answer(LOSS, given, theta, stack([alone]), 0.1, 2), single, name="the meta-loss of one task")
 
 
 @exercise(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlcourse.checks.compare import compare, untouched
+from mlcourse.checks.compare import compare
 from mlcourse.checks.verdict import exercise
 from mlcourse.reference import adam, losses, maml, networks, reptile
 from mlcourse.reference.autograd import grad
@@ -127,9 +127,18 @@ def rests_at(answer):
         ],
     )
     yield compare(answer(curvatures, slopes, 0.1, 0, True), right(0), name="the resting place without inner steps")
+    two = 1.0 * 0.8**2, 3.0 * 0.4**2
+    want = (two[0] * 2.0 + two[1] * 7.0) / sum(two)
+    got = answer(np.array([1.0, 3.0]), np.array([2.0, 7.0]), 0.2, 2, True)
+    yield compare(got, want, name="the resting place for two tasks")
 
 
-@exercise("6.3", "Reptile's outer step", passed="A share of the way to the mean of the φ: that is all of it.")
+@exercise(
+    "6.3",
+    "Reptile's outer step",
+    passed="A share of the way to the mean of the φ: that is all of it.",
+    keeps_arguments=True,
+)
 def reptile_outer_step(answer):
     theta = {"w0": np.array([[1.0, -2.0]]), "b0": np.array([0.5, 3.0])}
     adapted = [
@@ -137,9 +146,7 @@ def reptile_outer_step(answer):
         {"w0": np.array([[4.0, 1.0]]), "b0": np.array([1.5, 5.0])},
         {"w0": np.array([[0.0, -3.0]]), "b0": np.array([-3.0, 2.0])},
     ]
-    before = {name: p.copy() for name, p in theta.items()}
     got = answer(theta, adapted, 0.25)
-    yield untouched(theta, before, "θ")
 
     def each_name(rule) -> dict[str, np.ndarray]:
         return {name: rule(theta[name], np.array([phi[name] for phi in adapted])) for name in theta}
@@ -181,6 +188,8 @@ def reptile_outer_step(answer):
             ),
         ],
     )
+    halfway = {name: (theta[name] + adapted[0][name]) / 2 for name in theta}
+    yield compare(answer(theta, adapted[:1], 0.5), halfway, name="the new θ of one task, halfway,")
 
 
 @exercise("6.4", "Count the pairs", passed="No pairs with one step: that is why it is joint training.")

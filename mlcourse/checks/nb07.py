@@ -6,14 +6,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mlcourse.checks.compare import compare, untouched
+from mlcourse.checks.compare import compare
 from mlcourse.checks.verdict import exercise
 from mlcourse.fast import networks
 from mlcourse.tasks.images import ImageSet
 from mlcourse.tasks.task import Task
 
 CLASSES, DRAWINGS, SIDE = 9, 7, 4
-N_WAY, K_SHOT, N_QUERY = 4, 2, 3
+K_SHOT = 2
+SIZES = 4, K_SHOT, 3  # n_way, k_shot, n_query
 EACH = (0, 2, 3)  # the axes of a batch over which each channel is averaged
 WRONG_AXES = {
     (2, 3): "each picture has its own mean or variance: average over the pictures, too, axis 0",
@@ -23,72 +24,93 @@ WRONG_AXES = {
 }
 
 
-def _numbered() -> np.ndarray:
-    """Images that say which they are: pixel 0 is the class, pixel 1 the drawing, pixel 2 is full ink."""
-    pictures = np.zeros((CLASSES, DRAWINGS, SIDE, SIDE), np.uint8)
-    pictures[..., 0, 0] = np.arange(CLASSES)[:, None]
-    pictures[..., 0, 1] = np.arange(DRAWINGS)
+def _pictures() -> np.ndarray:
+    """Pictures that all differ, with full ink somewhere in each."""
+    pictures = np.random.default_rng(17).integers(0, 255, (CLASSES, DRAWINGS, SIDE, SIDE), dtype=np.uint8)
     pictures[..., 0, 2] = 255
     return pictures
 
 
-@exercise("7.1", "Draw an episode", passed="Different letters, different drawings, new labels: a task.")
+@exercise(
+    "7.1",
+    "Draw an episode",
+    passed="Different letters, different drawings, new labels: a task.",
+    keeps_arguments=True,
+)
 def draw_episode(answer):
-    pictures = _numbered()
-    before = pictures.copy()
-    episodes = [answer(pictures, N_WAY, K_SHOT, N_QUERY, np.random.default_rng(seed)) for seed in range(40)]
-    yield untouched(pictures, before, "images")
-    yield from _forms(episodes[0])
-    found = [_decode(episode) for episode in episodes]
+    pictures, found = _pictures(), []
+    for seed in range(40):
+        episode = answer(pictures, *SIZES, np.random.default_rng(seed))
+        yield from _forms(episode, pictures, SIZES)
+        found.append(_decode(episode, pictures))
     for support, query in found:
-        yield from _one_episode(support, query)
+        yield from _one_episode(support, query, SIZES)
     yield from _across_episodes(found)
-    again = _decode(answer(pictures, N_WAY, K_SHOT, N_QUERY, np.random.default_rng(3)))
+    again = _decode(answer(pictures, *SIZES, np.random.default_rng(3)), pictures)
     if any(not np.array_equal(a, b) for a, b in zip(again, found[3], strict=True)):
         yield "the same generator gives another task each time: draw with `rng` and nothing else"
+    small = 3, 1, 2
+    episode = answer(pictures, *small, np.random.default_rng(3))
+    yield from _forms(episode, pictures, small)
+    yield from _one_episode(*_decode(episode, pictures), small)
 
 
-def _forms(episode: Task) -> Iterator[str | None]:
-    """Type, shapes and range of one episode."""
+def _forms(episode: Task, pictures: np.ndarray, sizes: tuple[int, int, int]) -> Iterator[str | None]:
+    """Type, shapes and pixels of one episode."""
     if not (isinstance(episode, tuple) and len(episode) == 2 and all(len(part) == 2 for part in episode)):
         yield "return Task(Examples(x, y), Examples(x, y)): first the support set, then the query set"
-    for name, (x, y), each in (("support", episode[0], K_SHOT), ("query", episode[1], N_QUERY)):
-        want = (N_WAY * each, 1, SIDE, SIDE)
+    n_way, *each_set = sizes
+    for name, (x, y), each in zip(("support", "query"), episode, each_set, strict=True):
+        want = (n_way * each, 1, SIDE, SIDE)
         if np.shape(x) == (want[0], SIDE, SIDE):
             yield f"{name}.x has no axis of colours: its shape is {np.shape(x)}, and {want} is right"
         if np.shape(x) != want or np.shape(y) != want[:1]:
             yield (
-                f"{name}.x has the shape {np.shape(x)} and {name}.y {np.shape(y)}; for n_way {N_WAY} with {each} "
+                f"{name}.x has the shape {np.shape(x)} and {name}.y {np.shape(y)}; for n_way {n_way} with {each} "
                 f"of each, {want} and {want[:1]} are right"
             )
+        x = np.asarray(x)
+        if not np.isfinite(x).all():
+            yield f"{np.sum(~np.isfinite(x))} pixels of {name}.x are not finite (NaN or infinity)"
         if np.max(x) > 1:
             yield f"the pixels of {name}.x go up to {np.max(x):g}: divide by 255"
         if np.max(x) < 1:
             yield f"full ink has become {np.max(x):.2g} in {name}.x, and it should be 1: divide by 255, once"
+        if _differences(x, pictures).min(axis=1).max() > 1e-3:  # half precision is near enough
+            yield f"a picture in {name}.x is none of `images`: take whole drawings, and only divide them by 255"
 
 
-def _decode(episode: Task) -> tuple[np.ndarray, np.ndarray]:
+def _differences(x: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """How far each picture of a set is from each of all drawings, at the pixel where they differ most."""
+    return np.abs(x - pictures.reshape(1, -1, SIDE, SIDE) / 255).max(axis=(2, 3))
+
+
+def _decode(episode: Task, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of class, drawing and label: one array for the support set, one for the query set."""
 
     def rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        pixels = np.rint(255 * np.asarray(x)[:, 0, 0, :2]).astype(int)
-        return np.column_stack([pixels, np.asarray(y)])
+        return np.column_stack([*divmod(_differences(np.asarray(x), pictures).argmin(axis=1), DRAWINGS), y])
 
     support, query = (rows(*part) for part in episode)
     return support, query
 
 
-def _one_episode(support: np.ndarray, query: np.ndarray) -> Iterator[str | None]:
+def _one_episode(support: np.ndarray, query: np.ndarray, sizes: tuple[int, int, int]) -> Iterator[str | None]:
     """What must hold in every single episode."""
-    if set(support[:, 2]) != set(range(N_WAY)):
+    n_way, *each_set = sizes
+    if set(support[:, 2]) != set(range(n_way)):
         yield (
-            f"the labels of one task are {sorted(set(support[:, 2].tolist()))}, and 0 to {N_WAY - 1} are right: "
+            f"the labels of one task are {sorted(set(support[:, 2].tolist()))}, and 0 to {n_way - 1} are right: "
             "a label is the place of a letter in this task, not its number in the array"
         )
-    meant = {label: set(support[support[:, 2] == label, 0].tolist()) for label in range(N_WAY)}
+    for name, rows, each in zip(("support", "query"), (support, query), each_set, strict=True):
+        counts = [int(np.sum(rows[:, 2] == label)) for label in range(n_way)]
+        if counts != n_way * [each]:
+            yield f"the labels 0 to {n_way - 1} occur {counts} times in {name}.y; {each} of each are right"
+    meant = {label: set(support[support[:, 2] == label, 0].tolist()) for label in range(n_way)}
     if any(len(classes) > 1 for classes in meant.values()):
         yield "in the support set one label stands for several letters: pictures and labels are not in one order"
-    if len(set(support[:, 0].tolist())) < N_WAY:
+    if len(set(support[:, 0].tolist())) < n_way:
         yield "one letter was drawn twice and has two labels: choose the letters without putting them back"
     if any(row[0] not in meant.get(row[2], ()) for row in query.tolist()):
         yield "a query picture has another label than its letter has in the support set"
@@ -115,13 +137,17 @@ def _across_episodes(found: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[str
         yield f"in 40 tasks only {len(set(letters.tolist()))} of {CLASSES} letters occur: choose among all of them"
 
 
-@exercise("7.2", "One block", passed="Four of these and one linear layer: that is the network of all the papers.")
+@exercise(
+    "7.2",
+    "One block",
+    passed="Four of these and one linear layer: that is the network of all the papers.",
+    keeps_arguments=True,
+)
 def block(answer):
     rng = np.random.default_rng(7)
     shapes = {"w1": (3, 2, 3, 3), "b1": (3,), "scale1": (3,), "shift1": (3,)}
     params = {name: torch.as_tensor(rng.normal(size=shape)) for name, shape in shapes.items()}
     h = torch.as_tensor(rng.normal(size=(4, 2, 6, 6)))
-    before = h.clone()
     try:
         got = answer(params, 1, h)
     except KeyError as error:
@@ -137,7 +163,6 @@ def block(answer):
             "and mean and variance `keepdim=True`"
         )
         return
-    yield untouched(h, before, "h")
     g = F.conv2d(h, params["w1"], params["b1"], padding=1)
     scale, shift = params["scale1"][:, None, None], params["shift1"][:, None, None]
 
@@ -274,3 +299,6 @@ def each_alone(answer):
             ),
         ],
     )
+    want = torch.stack([network.apply(phi, torch.cat([support_x[:1], x[None]]))[-1] for x in query_x[:2]])
+    got = answer(network.apply, phi, support_x[:1], query_x[:2])
+    yield compare(got, want, name="the scores of two queries beside one support picture", rtol=1e-4)

@@ -4,7 +4,7 @@ A check is a generator under `@exercise`, and never raises. It gets the reader's
 finds: `None` for "fine so far", or a sentence. The first sentence is the verdict; without one the exercise is
 passed.
 
-    from mlcourse.checks.compare import compare, untouched
+    from mlcourse.checks.compare import compare
     from mlcourse.checks.verdict import exercise
 
     @exercise("2.3", "Mean squared error", passed="A mean does not grow with the number of points.")
@@ -22,7 +22,9 @@ passed.
 What `exercise` sees to, so that a check need not:
 - a `...` left in the answer, or `NotImplementedError`: "not attempted", with the line;
 - an exception in the reader's code: "wrong", in words, with the line;
-- an exception in the check, because the answer has a form it did not expect: "wrong", in words.
+- an exception in the check, because the answer has a form it did not expect: "wrong", in words;
+- arguments that the answer changes in place: it gets copies, so that no right answer is computed from spoilt ones.
+  Where the task asks to leave them as they are, say `exercise(…, keeps_arguments=True)`: then it is "wrong".
 
 What `compare` sees to: None, type, missing keys, shape, NaN, sign, scale (a sum for a mean), order, offset.
 Put the wrong answers that you expect into `diagnoses`, the most particular first: (wrong value, message) or
@@ -39,7 +41,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mlcourse.checks.attempt import Unanswered, explain, open_place
+from mlcourse.checks.attempt import Unanswered, explain, open_place, words_of
+from mlcourse.checks.lent import Changed, lend
 
 Status = Literal["not attempted", "passed", "wrong"]
 
@@ -86,19 +89,22 @@ class Verdict:
 Findings = Iterator[str | None]
 
 
-def exercise(number: str, title: str, *, passed: str = "Correct.") -> Callable[..., Callable[..., Verdict]]:
+def exercise(
+    number: str, title: str, *, passed: str = "Correct.", keeps_arguments: bool = False
+) -> Callable[..., Callable[..., Verdict]]:
     """Make a generator of findings into a check that returns a `Verdict` and never raises.
 
     Args:
         number: as in the notebook's heading, e.g. "5.1".
         title: as in the notebook's heading.
         passed: what a reader hears after solving it: what it was good for, in one sentence.
+        keeps_arguments: whether an answer that changes its arguments in place is wrong.
     """
 
     def decorate(findings: Callable[..., Findings]) -> Callable[..., Verdict]:
         @functools.wraps(findings)
-        def check(*answers: object) -> Verdict:
-            status, message = _judge(findings, answers, passed)
+        def check(*answers: object, **named: object) -> Verdict:
+            status, message = _judge(findings, (*answers, *named.values()), passed, keeps_arguments)
             return Verdict(status, _sentence(message), f"Exercise {number} · {title}")
 
         check.number, check.title = number, title
@@ -107,19 +113,25 @@ def exercise(number: str, title: str, *, passed: str = "Correct.") -> Callable[.
     return decorate
 
 
-def _judge(findings: Callable[..., Findings], answers: tuple, passed: str) -> tuple[Status, str]:
+def _judge(findings: Callable[..., Findings], answers: tuple, passed: str, keep: bool) -> tuple[Status, str]:
     """Run a check on the answers; a place that is still open outranks whatever the check finds."""
     open_, certain = open_place(answers)
     if certain:
         return "not attempted", open_
+    changes: list[str] = []
     try:
-        message = next((found for found in findings(*answers) if found), None)
+        lent = [lend(answer, changes, keep=keep) for answer in answers]
+        message = next((found for found in findings(*lent) if found), None)
     except (Unanswered, NotImplementedError):
         return "not attempted", open_ or "Replace the `...` with your answer, then run this cell again."
+    except Changed as error:
+        message = str(error)
     except Exception as error:  # whatever a reader's code may do, a check explains it
-        if "ellipsis" in str(error):
+        if "ellipsis" in words_of(error):
             return "not attempted", open_ or "There is still a `...` in your answer: replace it."
         message = explain(error, answers)
+    if message and changes and not keep:
+        message = f"{_sentence(message)} Your function also changed {changes[0]} in place, which may be why"
     if message is None:
         return "passed", passed
     return ("not attempted", open_) if open_ else ("wrong", message)

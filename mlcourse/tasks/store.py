@@ -197,6 +197,9 @@ def derived(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) 
 # ---------------------------------------------------------------- reading and checking
 
 
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
 def digest_of(arrays: Arrays) -> str:
     """SHA-256 of the arrays' names, types, shapes and bytes, whatever file they came from."""
     sha = hashlib.sha256()
@@ -216,7 +219,16 @@ def read_arrays(path: Path, *, fix: str) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is truncated or corrupt ({error})"
         raise DataError(f"{path} {reason}; {fix}") from error
 

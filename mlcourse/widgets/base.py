@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ import anywidget
 import numpy as np
 import traitlets
 
-from mlcourse import palette
+from mlcourse import palette, results
+from mlcourse.errors import DataError
 
 FOLDER = Path(__file__).parent
 HINT = "A still picture. To bring it to life, run this cell or trust the notebook; on a web page, allow scripts."
@@ -87,9 +88,23 @@ class StateError(traitlets.TraitError, ValueError):
 
 def require_one_of(name: str, value: Any, known: Iterable[Any]) -> Any:
     """`value`, if it is one of those that are known; else a StateError that lists them."""
-    if value not in known:
+    known = tuple(known)
+    if not isinstance(value, Hashable) or value not in known:  # a list is none; an array is not for comparing
         raise StateError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
     return value
+
+
+def require_kind(name: str, value: Any, kind: type) -> None:
+    """Refuse what is no `kind`."""
+    if not isinstance(value, kind):
+        raise StateError(f"{name} is {value!r}; give an object of the class {kind.__name__}")
+
+
+def require_several(name: str, value: Any, wanted: str) -> tuple:
+    """The parts of a list, or of anything else that holds several; else a StateError that says what is wanted."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise StateError(f"{name} is {value!r}; give {wanted}")
+    return tuple(value)
 
 
 def require_whole(name: str, value: Any, low: int, high: int) -> int:
@@ -100,12 +115,24 @@ def require_whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def as_numbers(value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """`value` as a float64 array, if it holds finite numbers and has this shape; else None."""
+    """`value` as a float64 array, if it holds finite numbers, no words, and has this shape; else None."""
     try:
-        numbers = np.array(value, dtype=np.float64)
+        numbers = np.array(value)
     except (TypeError, ValueError):
         return None
-    return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
+    fits = holds_numbers(numbers) and numbers.shape == shape and np.isfinite(numbers).all()
+    return numbers.astype(np.float64) if fits else None
+
+
+def holds_numbers(array: np.ndarray) -> bool:
+    """Whether an array is of real numbers, whole or not."""
+    return np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)
+
+
+def table_lacks(name: str, error: Exception) -> DataError:
+    """What to raise when a stored table has not what a widget tells of it; error: how that showed."""
+    path = results.results_folder() / f"{name}.json"
+    return DataError(f"the table {path} lacks what a widget needs ({error!r}); restore it: git checkout {path}")
 
 
 def fixed(value: float) -> str:

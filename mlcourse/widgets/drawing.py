@@ -12,6 +12,7 @@ import numpy as np
 import traitlets
 
 from mlcourse import palette, results, weights
+from mlcourse.errors import DataError
 from mlcourse.fast import protonet
 from mlcourse.tasks import drawings, glyphs
 from mlcourse.widgets import base, network
@@ -44,13 +45,14 @@ class DrawOnce(base.Widget):
     selected = traitlets.Int(NEW, min=NEW).tag(sync=True, stored=True)
 
     def __init__(self, cards: Sequence[Drawing] | None = None, query: Drawing | None = None):
-        examples = example() if cards is None else (list(cards), [])
-        self.weights = {name: values.astype(np.float16) for name, values in weights.load(NAME).items()}
+        wanted = f"a list of {CARDS[0]} to {CARDS[1]} drawings"
+        examples = example() if cards is None else (list(base.require_several("cards", cards, wanted)), [])
+        self.weights = stored_weights()
         super().__init__(
             network=network.to_page(self.weights),
             accuracy=_accuracy(),
             cards=examples[0],
-            query=examples[1] if query is None else query,
+            query=examples[1] if query is None else _checked("query", query),
         )
 
     def __repr__(self) -> str:
@@ -147,6 +149,22 @@ def percent(share: float) -> str:
     return "> 99 %" if share >= 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
+def stored_weights() -> dict[str, np.ndarray]:
+    """The network's weights, float16. DataError when they are another network's, or more than float16 can hold."""
+    stored = weights.load(NAME)
+    channels = max((len(values) for values in stored.values() if values.ndim), default=0)  # in front of each
+    weights.require_network(NAME, stored, network.shapes(channels))
+    with np.errstate(over="ignore"):
+        small = {name: values.astype(np.float16) for name, values in stored.items()}
+    for name, values in stored.items():
+        if not np.array_equal(small[name], values):
+            most = f"the largest of them is {np.abs(values).max():g}"
+            raise DataError(
+                f"weights {NAME!r}: {name!r} holds numbers that float16 cannot, {most}; round them first"
+            )
+    return small
+
+
 @cache
 def example() -> tuple[list[Drawing], Drawing]:
     """Three symbols of a script that the network never saw, and one of them by another drawer."""
@@ -170,8 +188,12 @@ def _accuracy() -> str:
     """The measured accuracy on unseen handwriting, in %, in the browser's own arithmetic."""
     rows = {row["method"]: row["values"] for row in results.load(NAME)["rows"]}
     # Who had no browser has no row of its own; torch's is the same to two digits
-    mean, _ = rows.get("the browser's own arithmetic", rows["torch, float32"])["Omniglot, 1-shot"]
-    return f"{mean:.1f}"
+    row = rows.get("the browser's own arithmetic") or rows.get("torch, float32")
+    try:
+        mean, _ = row["Omniglot, 1-shot"]
+        return f"{mean:.1f}"
+    except (KeyError, TypeError, ValueError) as error:
+        raise base.table_lacks(NAME, error) from error
 
 
 def _checked(name: str, drawing: Drawing) -> Drawing:

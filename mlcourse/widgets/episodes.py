@@ -11,6 +11,7 @@ import numpy as np
 import traitlets
 
 from mlcourse import baselines, figures
+from mlcourse.arguments import require_count
 from mlcourse.tasks.images import ImageSet
 from mlcourse.tasks.task import Examples, Task
 from mlcourse.widgets import base, images
@@ -42,6 +43,7 @@ class Deck:
     @classmethod
     def shuffle(cls, image_set: ImageSet, rng: np.random.Generator) -> "Deck":
         """Choose classes and drawings of the set, and deal EPISODES episodes."""
+        base.require_kind("image_set", image_set, ImageSet)
         if image_set.channels > 1:
             raise ValueError(f"image_set is {image_set!r}; give one of grey images")
         enough = np.flatnonzero(image_set.per_class >= DRAWINGS)
@@ -105,7 +107,7 @@ class EpisodeBrowser(base.Widget):
         seed: int = 0,
         hidden: bool = False,
     ):
-        self.deck = Deck.shuffle(image_set, np.random.default_rng(seed))
+        self.deck = Deck.shuffle(image_set, np.random.default_rng(require_count("seed", seed, least=0)))
         self.shown = f"EpisodeBrowser({image_set!r}"
         super().__init__(data=self._payload(), n_way=n_way, k_shot=k_shot, n_query=n_query, hidden=hidden)
 

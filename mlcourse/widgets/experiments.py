@@ -6,6 +6,7 @@ stored, and what the published book shows, is the picture at the starting values
 
 import html
 import inspect
+import math
 from collections.abc import Callable
 from numbers import Integral, Real
 from string import Formatter
@@ -18,6 +19,7 @@ from mlcourse import figures
 from mlcourse.widgets import base
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
 def experiment(
@@ -39,7 +41,11 @@ def experiment(
     """
     if not callable(draw):
         raise TypeError(f"draw is {draw!r}; give a function that returns a matplotlib Figure")
-    start = start or {}
+    start = {} if start is None else start
+    if not isinstance(alt, str):
+        raise ValueError(f"alt is {alt!r}; say in a sentence what the figure shows")
+    if not isinstance(start, dict):
+        raise ValueError(f"start is {start!r}; give a dict of starting values")
     _check_names(draw, alt, controls, start)
     defaults = {
         name: p.default for name, p in inspect.signature(draw).parameters.items() if p.default is not p.empty
@@ -104,9 +110,16 @@ def _check_names(draw: Callable, alt: str, controls: dict[str, Any], start: dict
     parameters = inspect.signature(draw).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in controls:
+        if name in parameters and parameters[name].kind in BY_PLACE:
+            raise ValueError(
+                f"draw takes {str(parameters[name])!r} by its place; let it take {name!r} by its name"
+            )
         if name not in parameters and not takes_any:
             raise ValueError(f"draw has no parameter {name!r}; it takes {', '.join(parameters) or 'none'}")
-    in_alt = {field for _, field, _, _ in Formatter().parse(alt) if field is not None}
+    try:
+        in_alt = {field for _, field, _, _ in Formatter().parse(alt) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"alt is {alt!r} ({error}); write {{{{ and }}}} for braces that are not gaps") from error
     for where, names in (("start", set(start)), ("alt", in_alt)):
         if unknown := sorted(names - set(controls)):
             raise ValueError(f"{where} names {unknown[0]!r}, which is no control; there are {', '.join(controls)}")
@@ -128,14 +141,19 @@ def _control(name: str, control: Any, starts: dict[str, Any]) -> ipywidgets.Valu
         value = starts.get(name, control[0])
         if value not in control:
             raise ValueError(f"{name} starts at {value!r}; give one of {', '.join(map(repr, control))}")
-        return ipywidgets.Dropdown(options=control, value=value, **look)
+        # as pairs (label, value), since ipywidgets would take a choice that is a tuple for such a pair
+        return ipywidgets.Dropdown(options=[(str(choice), choice) for choice in control], value=value, **look)
     return _slider(name, control, starts, look)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
 def _slider(name: str, control: Any, starts: dict[str, Any], look: dict[str, Any]) -> ipywidgets.ValueWidget:
-    fits = isinstance(control, tuple) and len(control) in (2, 3) and all(isinstance(n, Real) for n in control)
+    fits = isinstance(control, tuple) and len(control) in (2, 3) and all(_is_number(n) for n in control)
     if not (fits and control[0] < control[1] and all(step > 0 for step in control[2:])):
-        ways = "(low, high), (low, high, step), a list of choices, or True or False"
+        ways = "(low, high), (low, high, step) of finite numbers, a list of choices, or True or False"
         raise ValueError(f"{name} is {control!r}; give {ways}")
     low, high = control[:2]
     if name not in starts:

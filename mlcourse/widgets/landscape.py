@@ -5,6 +5,7 @@ draws it there. This file is the widget that joins them, with its words and its 
 """
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def _require_places(name: str, value: list, shape: tuple[int, ...]) -> list:
 def _payload(inner_lr: float, inner_steps: int) -> dict[str, Any]:
     """What the script needs and never changes."""
     return {
-        "presets": {key: preset._asdict() for key, preset in PRESETS.items()},
+        "presets": deepcopy({key: preset._asdict() for key, preset in PRESETS.items()}),
         "begin": {"inner_lr": inner_lr, "inner_steps": inner_steps, "lam": quadratics.LAM},
         "limits": {"inner_lr": RATES, "inner_steps": STEPS, "lam": LAMBDAS},
         "names": METHODS,

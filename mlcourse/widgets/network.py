@@ -30,6 +30,13 @@ def fold(params: Params) -> dict[str, np.ndarray]:
     return folded
 
 
+def shapes(channels: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the folded convolutions, by name."""
+    inputs = [1] + [channels] * (BLOCKS - 1)
+    kernels = {f"w{block}": (channels, inputs[block], 3, 3) for block in range(BLOCKS)}
+    return kernels | {f"b{block}": (channels,) for block in range(BLOCKS)}
+
+
 def embed(weights: dict[str, np.ndarray], images: np.ndarray, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """Images (n, 28, 28) to points (n, channels), computed in the precision `dtype`."""
     h = torch.as_tensor(images, dtype=dtype)[:, None]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from mlcourse import palette, weights
+from mlcourse import palette
+from mlcourse.arguments import require_count
 from mlcourse.reference import matching, protonet
 from mlcourse.reference.autograd import log_softmax
 from mlcourse.tasks import drawings, glyphs
@@ -22,8 +23,9 @@ DISTANCES = {"squared": "squared distance", "euclidean": "distance", "cosine": "
 VIEWS = {"plane": "a plane of your own", "space": "the learned space"}
 CLASSES, EXAMPLES = (2, 6), (1, 8)  # in the plane: how many classes, how many examples of each
 WINDOW = ((-4.0, 4.0), (-3.0, 3.0))  # of the plane, where 0 is the origin that cosines are measured from
-START = [[[-2.4, 0.6], [-1.2, 1.8], [-2.6, 2.2]], [[2.2, 1.4]], [[0.6, -1.8], [1.6, -1.0]]]
-QUERY = [0.4, 0.5]
+START = (((-2.4, 0.6), (-1.2, 1.8), (-2.6, 2.2)), ((2.2, 1.4),), ((0.6, -1.8), (1.6, -1.0)))
+QUERY = (0.4, 0.5)
+SPREAD = (1e-100, 1e100)  # of an embedding: squared distances in it are numbers, neither 0 nor infinite
 SHOTS = 5  # so many support examples of each class travel with an episode of the learned space
 MARKERS = "os^DpH"  # of matplotlib; the shapes that the page draws, too
 HUES = [*palette.TASKS, palette.LIGHT["quiet"]]
@@ -66,7 +68,13 @@ class EmbeddedEpisode:
                 f"points has shape {self.points.shape}; images has shape {shape}, so give "
                 f"({shape[0]}, {shape[1]}, d), d at least 2"
             )
-        if not np.isfinite(self.points).all() or not np.ptp(self.points, axis=(0, 1)).any():
+        if not base.holds_numbers(self.points):
+            raise ValueError(f"points has dtype {self.points.dtype}; give real numbers")
+        largest = np.abs(self.points).max()
+        if SPREAD[1] < largest < np.inf:
+            reach = f"reach {largest:.3g}, where distances are infinite"
+            raise ValueError(f"points, of shape {self.points.shape}, {reach}; divide them by a number")
+        if not largest < np.inf or np.ptp(self.points, axis=(0, 1)).max() < SPREAD[0]:
             raise ValueError(
                 f"points, of shape {self.points.shape}, are all the same or not finite; give a trained embedding"
             )
@@ -79,7 +87,7 @@ class EmbeddedEpisode:
         task = Episodes(image_set, n_way, SHOTS, n_query).sample(1, rng)
         parts = [part.x[0].reshape(n_way, -1, *part.x.shape[2:]) for part in task]
         x = np.concatenate(parts, axis=1)  # (n_way, SHOTS + n_query, 1, H, W)
-        points = np.asarray(embed(x.reshape(-1, *x.shape[2:])), dtype=np.float64)
+        points = _embedded(embed, x.reshape(-1, *x.shape[2:]))
         return cls(np.rint(255 * x[:, :, 0]).astype(np.uint8), points.reshape(*x.shape[:2], -1))
 
     def turned(self) -> tuple["EmbeddedEpisode", float]:
@@ -98,6 +106,25 @@ class EmbeddedEpisode:
             axes = np.vstack([axes, beside / np.linalg.norm(beside)])
         points = np.round(self.points @ axes.T, 3 - int(np.floor(np.log10(np.abs(flat).max()))))
         return EmbeddedEpisode(self.images, points), float((sizes[:2] ** 2).sum() / (sizes**2).sum())
+
+
+def _embedded(embed: Embedding, x: np.ndarray) -> np.ndarray:
+    """What `embed` makes of n images, float64 (n, d); a ValueError when that is no row of numbers for each."""
+    points = embed(x)
+    if hasattr(points, "detach"):
+        from mlcourse.fast.arrays import arrays  # here: who gives tensors has waited for torch
+
+        points = arrays(points)
+    try:
+        points = np.asarray(points)
+    except ValueError as error:
+        raise ValueError(f"embed returned rows of different lengths ({error}); give ({len(x)}, d)") from error
+    if points.ndim != 2 or len(points) != len(x) or not base.holds_numbers(points):
+        raise ValueError(
+            f"embed returned shape {points.shape} and dtype {points.dtype} for images of shape {x.shape}; give "
+            f"real numbers of shape ({len(x)}, d), a row for each image"
+        )
+    return points.astype(np.float64)
 
 
 class PrototypeExplorer(base.Widget):
@@ -121,6 +148,10 @@ class PrototypeExplorer(base.Widget):
     def __init__(
         self, episodes: Sequence[EmbeddedEpisode] = (), *, distance: str = "squared", view: str = "plane"
     ):
+        episodes = base.require_several("episodes", episodes, "a list of embedded episodes")
+        for number, episode in enumerate(episodes):
+            if not isinstance(episode, EmbeddedEpisode):
+                raise ValueError(f"episodes[{number}] is {episode!r}; give what EmbeddedEpisode.draw makes")
         shapes = {(episode.images.shape, episode.points.shape) for episode in episodes}
         if len(shapes) > 1:
             raise ValueError(f"episodes hold images and points of shapes {sorted(shapes)}; give one shape")
@@ -143,8 +174,12 @@ class PrototypeExplorer(base.Widget):
         **options: Any,
     ) -> "PrototypeExplorer":
         """With episodes of grey images from `image_set`, sent through `embed`: x (n, 1, H, W) to (n, d)."""
-        rng = np.random.default_rng(seed)
-        drawn = [EmbeddedEpisode.draw(embed, image_set, n_way, n_query, rng) for _ in range(n_episodes)]
+        if not callable(embed):
+            raise ValueError(f"embed is {embed!r}; give a function of images (n, 1, H, W)")
+        base.require_kind("image_set", image_set, ImageSet)
+        rng = np.random.default_rng(require_count("seed", seed, least=0))
+        many = range(require_count("n_episodes", n_episodes))
+        drawn = [EmbeddedEpisode.draw(embed, image_set, n_way, n_query, rng) for _ in many]
         return cls(drawn, **options)
 
     @classmethod
@@ -153,9 +188,9 @@ class PrototypeExplorer(base.Widget):
 
         The letters are of the glyphs' meta-test scripts, drawn as these weights want them (`tasks.drawings`).
         """
-        from mlcourse.widgets import network  # here: only who looks at this space waits for torch
+        from mlcourse.widgets import drawing, network  # here: only who looks at this space waits for torch
 
-        letters, stored = glyphs.splits().test, weights.load("drawing")
+        letters, stored = glyphs.splits().test, drawing.stored_weights()
         drawn = drawings.in_form(letters, drawings.of_glyphs(letters))
         return cls.from_embedding(lambda x: network.embed(stored, x[:, 0]), drawn, **options)
 
@@ -243,13 +278,14 @@ class PrototypeExplorer(base.Widget):
             if not isinstance(points, Sequence) or not EXAMPLES[0] <= len(points) <= EXAMPLES[1]:
                 wanted = f"{EXAMPLES[0]} to {EXAMPLES[1]} points [x, y]"
                 raise base.StateError(f"examples[{number}] is {points!r}; give {wanted}")
-            for point in points:
-                _require_inside(f"examples[{number}]", point)
-        return examples
+        return [
+            [_inside(f"examples[{number}]", point) for point in of_class]
+            for number, of_class in enumerate(examples)
+        ]
 
     @traitlets.validate("query")
     def _point(self, proposal: Any) -> list:
-        return _require_inside("query", proposal["value"])
+        return _inside("query", proposal["value"])
 
     @traitlets.validate("episode")
     def _known_episode(self, proposal: Any) -> int:
@@ -316,13 +352,13 @@ class PrototypeExplorer(base.Widget):
         }
 
 
-def _require_inside(name: str, point: Any) -> Any:
-    """`point`, if it is [x, y] inside the window."""
+def _inside(name: str, point: Any) -> list[float]:
+    """`point` as a list of its own, if it is [x, y] inside the window."""
     place = base.as_numbers(point, (2,))
     if place is None or not all(low <= v <= high for v, (low, high) in zip(place, WINDOW, strict=True)):
         x, y = (f"from {low:g} to {high:g}" for low, high in WINDOW)
         raise base.StateError(f"{name} holds {point!r}; give [x, y], x {x} and y {y}")
-    return point
+    return place.tolist()
 
 
 def _draw_plane(axes: Any, shown: PrototypeExplorer) -> None:

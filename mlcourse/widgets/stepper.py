@@ -48,8 +48,10 @@ class Stepper(base.Widget):
         methods: Sequence[str] = tuple(loops.METHODS),
         folded: bool = False,
     ):
+        wanted = f"one or more of {', '.join(map(repr, loops.METHODS))}"
+        methods = base.require_several("methods", methods, wanted)
         if not methods:
-            raise ValueError(f"methods is {methods!r}; give one or more of {', '.join(map(repr, loops.METHODS))}")
+            raise ValueError(f"methods is {methods!r}; give {wanted}")
         for one in methods:
             base.require_one_of("methods", one, loops.METHODS)
         base.require_one_of("method", method, methods)

@@ -55,16 +55,23 @@ def start(method: str) -> Params:
     if method == "scratch":
         drawn = NETWORK.init(np.random.default_rng(0))
         return {name: value.astype(np.float32).astype(np.float64) for name, value in drawn.items()}
-    return weights.load(f"sinusoid_{method}")
+    stored = weights.load(f"sinusoid_{method}")
+    weights.require_network(
+        f"sinusoid_{method}", stored, {name: value.shape for name, value in start("scratch").items()}
+    )
+    return stored
 
 
 @cache
 def tuned_rates() -> dict[str, float]:
     """The rate that did best after ten steps on meta-validation waves; MAML's is the one it was trained with."""
-    details = results.load("sinusoid")["details"]
-    chosen = {"scratch": "from scratch", "pooled": "pooled, fine-tuned"}
-    best = {method: details["sweeps"][row]["chosen"]["10 steps"]["inner_lr"] for method, row in chosen.items()}
-    return best | {"maml": details["settings"]["inner_lr"]}
+    table, chosen = results.load("sinusoid"), {"scratch": "from scratch", "pooled": "pooled, fine-tuned"}
+    try:
+        sweeps, settings = table["details"]["sweeps"], table["details"]["settings"]
+        best = {method: sweeps[row]["chosen"]["10 steps"]["inner_lr"] for method, row in chosen.items()}
+        return best | {"maml": settings["inner_lr"]}
+    except (KeyError, TypeError) as error:
+        raise base.table_lacks("sinusoid", error) from error
 
 
 def presets() -> list[dict[str, Any]]:
@@ -98,7 +105,9 @@ class OwnWave(base.Widget):
     step = traitlets.Int(0).tag(sync=True, stored=True)
 
     def __init__(self, methods: Sequence[str] = tuple(METHODS)):
-        self.methods = tuple(base.require_one_of("methods", method, METHODS) for method in methods)
+        wanted = f"one to three of {tuple(METHODS)}"
+        several = base.require_several("methods", methods, wanted)
+        self.methods = tuple(base.require_one_of("methods", method, METHODS) for method in several)
         if not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(f"methods is {self.methods}; give one to three different ones of {tuple(METHODS)}")
         first = presets()[0]
@@ -120,9 +129,10 @@ class OwnWave(base.Widget):
     @traitlets.validate("wave")
     def _amplitude_and_phase(self, proposal: Any) -> list:
         wave = proposal["value"]
-        if wave and base.as_numbers(wave, (2,)) is None:
+        numbers = base.as_numbers(wave, (2,))
+        if wave and numbers is None:
             raise base.StateError(f"wave is {wave!r}; give two numbers, [amplitude, phase], or [] for none")
-        return wave
+        return numbers.tolist() if wave else []
 
     @traitlets.validate("rates")
     def _known_rates(self, proposal: Any) -> dict:

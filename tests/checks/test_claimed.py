@@ -1,5 +1,8 @@
 """A claim that fails says what it missed, and shows no traceback to a reader."""
 
+import subprocess
+import sys
+
 import nbclient
 import nbformat
 import pytest
@@ -29,6 +32,12 @@ def test_a_claim_that_fails_is_quoted():
 def test_any_other_error_is_a_claim_missed_too():
     with pytest.raises(ClaimMissed, match=r"does not show: assert \[\]\[0\] == 1"), claims():
         assert [][0] == 1
+
+
+def test_claims_that_python_leaves_out_do_not_pass():
+    code = "from mlcourse.checks import claims\nwith claims():\n    assert False"
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    assert "ClaimMissed: Nothing was checked: Python was started with -O" in done.stderr.splitlines()[-1]
 
 
 def test_a_reader_sees_the_words_alone():

@@ -1,25 +1,29 @@
 """The framework of the exercise checks: attempted or not, exceptions in words, misconceptions by value."""
 
 import linecache
+from fractions import Fraction
 from itertools import count
 
 import numpy as np
 import pytest
 import torch
 
-from mlcourse.checks.compare import compare, same, untouched
+from mlcourse.checks.compare import compare, same
+from mlcourse.checks.lent import Changed, lend
 from mlcourse.checks.verdict import Verdict, exercise
+from mlcourse.tasks.images import ImageSet
+from mlcourse.tasks.task import Examples
 
 cells = count(1)
 
 
 # The worked example: an exercise's check as a notebook's author writes it.
-@exercise("2.3", "Mean squared error", passed="A mean does not grow with the number of points.")
+@exercise(
+    "2.3", "Mean squared error", passed="A mean does not grow with the number of points.", keeps_arguments=True
+)
 def mean_squared_error(answer):
     prediction, y = np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 1.0])
-    before = prediction.copy()
     loss = answer(prediction, y)
-    yield untouched(prediction, before, "prediction")
     yield compare(
         loss,
         13 / 3,
@@ -124,6 +128,49 @@ def test_the_methods_of_a_class_are_looked_at():
     assert mean_squared_error(stub).status == "not attempted"
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def test_an_exception_without_words_is_wrong_and_not_a_crash():
+    def answer(prediction, y):
+        raise Mute
+
+    assert "`Mute`" in mean_squared_error(answer).message
+
+
+def test_an_answer_given_by_name_is_judged():
+    assert mean_squared_error(answer=lambda prediction, y: np.mean((prediction - y) ** 2)).status == "passed"
+
+
+HELD = {
+    "array": np.array([1.0, np.nan]),
+    "tensor": torch.ones(2),
+    "examples": Examples(np.ones(2), np.zeros(2)),
+    "dicts": [{"w": np.ones(2)}],
+    "set of images": ImageSet("train", np.zeros((1, 1, 2, 2), np.uint8), *3 * [np.array([0])]),
+}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
+def test_an_answer_gets_copies_and_is_told_what_it_changed(held):
+    def first_array(held):
+        while not hasattr(held, "dtype"):
+            held = held.images if isinstance(held, ImageSet) else held["w"] if isinstance(held, dict) else held[0]
+        return held
+
+    def spoil(some, thing):
+        first_array(thing)[...] = 7
+
+    changes = []
+    lend(spoil, changes, keep=False)(3, held)
+    assert not (first_array(held) == 7).any() and changes == ["thing"]
+    lend(lambda some, thing: None, [], keep=True)(3, held)
+    with pytest.raises(Changed, match="your function changed thing in place"):
+        lend(spoil, [], keep=True)(3, held)
+
+
 ROW = np.array([1.0, 2.0, 4.0])
 
 
@@ -156,6 +203,9 @@ ROW = np.array([1.0, 2.0, 4.0])
         ("no", "yes", "'no'"),
         (True, False, "True, and that is not so"),
         ([[1.0], [2.0, 3.0]], ROW, "should be an array of shape (3,); it is a list"),
+        (["1", "2", "4"], ROW, "holds strings"),
+        (ROW + 5j, ROW, "holds complex numbers"),
+        (np.array(["1", 2, 4], dtype=object), ROW, "should be an array of shape (3,)"),
     ],
 )
 def test_compare_says_how_an_answer_differs(got, want, words):
@@ -165,6 +215,7 @@ def test_compare_says_how_an_answer_differs(got, want, words):
 def test_compare_takes_what_is_right_in_any_dress():
     assert compare(torch.tensor(ROW, requires_grad=True), ROW) is None
     assert compare([1, 2, 4], ROW) is None
+    assert compare([Fraction(1), 2, 4], ROW) is None
     assert compare({"b": ROW, "w": (1.0, "x")}, {"w": (1, "x"), "b": ROW + 1e-12}) is None
     assert compare(np.zeros(0), np.zeros(0)) is None
     assert not same(np.nan * ROW, ROW)

@@ -1,5 +1,6 @@
 """What all widgets share: a state that cannot be shown is refused, whoever sends it; figures in words."""
 
+import copy
 import re
 from collections.abc import Callable
 
@@ -49,5 +50,44 @@ def test_no_minus_before_a_zero(value: float, text: str) -> None:
 
 def test_only_finite_numbers_of_the_shape_are_numbers() -> None:
     np.testing.assert_array_equal(base.as_numbers([[1, 2], [3, 4]], (2, 2)), [[1.0, 2.0], [3.0, 4.0]])
-    for wrong in ([1, 2], [[1, 2], [3]], [["a", 2], [3, 4]], [[float("inf"), 2], [3, 4]], None):
+    for wrong in ([1, 2], [[1, 2], [3]], [["1", "2"], ["3", "4"]], [[float("inf"), 2], [3, 4]], None):
         assert base.as_numbers(wrong, (2, 2)) is None
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Stepper(methods=5), "methods is 5; give one or more of 'maml'"),
+        (lambda: Stepper(methods="maml"), "methods is 'maml'; give one or more of 'maml'"),
+        (lambda: Landscape(["alike"]), "preset is ['alike']; give one of 'alike'"),
+        (lambda: Landscape(np.array(["alike"])), "preset is array(['alike']"),
+        (lambda: OwnWave(None), "methods is None; give one to three of ('scratch'"),
+        (lambda: OwnWave([["maml"]]), "methods is ['maml']; give one of 'scratch'"),
+        (lambda: DrawOnce(cards=5), "cards is 5; give a list of 2 to 5 drawings"),
+        (lambda: DrawOnce(query=5), "query is 5; give a list of strokes"),
+        (lambda: PrototypeExplorer(None), "episodes is None; give a list of embedded episodes"),
+        (lambda: PrototypeExplorer([5]), "episodes[0] is 5; give what EmbeddedEpisode.draw makes"),
+        (lambda: EpisodeBrowser(None), "image_set is None; give an object of the class ImageSet"),
+        (lambda: EpisodeBrowser(glyphs.splits().test, seed=-1), "seed is -1; give a whole number of at least 0"),
+        (lambda: EpisodeBrowser(glyphs.splits().test, seed="a"), "seed is 'a'; give a whole number"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_named(make: Callable[[], base.Widget], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make, names",
+    [(PrototypeExplorer, ("examples", "query")), (Landscape, ("minima", "theta")), (DrawOnce, ("cards", "query"))],
+)
+def test_what_is_changed_in_one_widget_is_as_it_was_in_the_next(
+    make: Callable[[], base.Widget], names: tuple[str, ...]
+) -> None:
+    first = make()
+    before = copy.deepcopy(first.state())
+    for name in names:
+        getattr(first, name)[0] = 99
+    for preset in first.data.get("presets", {}).values() if make is Landscape else ():
+        preset["theta"][0] = 99
+    assert make().state() == before

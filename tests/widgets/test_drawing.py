@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mlcourse import results, weights
+from mlcourse.errors import DataError
 from mlcourse.fast import protonet
 from mlcourse.tasks import drawings, glyphs
 from mlcourse.widgets import network
@@ -140,6 +141,23 @@ def test_the_accuracy_that_it_tells_is_measured(shown):
     rows = {row["method"]: row["values"] for row in results.load("drawing")["rows"]}
     measured = rows["the browser's own arithmetic"]["Omniglot, 1-shot"][0]
     assert shown.accuracy == f"{measured:.1f}"
+
+
+def test_weights_and_tables_that_lack_something_are_named(monkeypatch):
+    whole, table = weights.load("drawing"), results.load("drawing")
+    for held, words in (
+        ({name: value for name, value in whole.items() if name != "b0"}, "'b0' is missing, in this network (40,)"),
+        (whole | {"w1": whole["w1"][:, :39]}, "'w1' is (40, 39, 3, 3), in this network (40, 40, 3, 3)"),
+        (whole | {"w4": whole["w3"]}, "'w4' is (40, 40, 3, 3), in this network missing"),
+        (whole | {"b3": whole["b3"] + 1e5}, "'b3' holds numbers that float16 cannot, the largest of them is 100"),
+    ):
+        monkeypatch.setattr(weights, "load", lambda name, held=held: held)
+        with pytest.raises(DataError, match=re.escape(words)):
+            DrawOnce()
+    monkeypatch.undo()
+    monkeypatch.setattr(results, "load", lambda name: table | {"rows": []})
+    with pytest.raises(DataError, match="drawing.json lacks what a widget needs .* git checkout"):
+        DrawOnce()
 
 
 @pytest.mark.parametrize("share, words", [(0.97, "97 %"), (0.9951, "> 99 %"), (0.0049, "< 1 %"), (0.5, "50 %")])

@@ -44,6 +44,13 @@ def test_start_goes_before_the_defaults_and_a_choice_needs_none():
     }
 
 
+def test_choices_may_be_tuples():
+    tried = experiment(lambda pair: draw(*pair), alt="A line to {pair}.", pair=[(0.1, 2), (0.3, 4)])
+    assert tried.values == {"pair": (0.1, 2)} and 'alt="A line to (0.1, 2)."' in tried.output.value
+    tried.controls["pair"].value = (0.3, 4)
+    assert 'alt="A line to (0.3, 4)."' in tried.output.value
+
+
 def test_a_move_draws_the_new_picture_with_its_words():
     tried = experiment(draw, alt=ALT, inner_lr=(0.001, 0.05), inner_steps=(0, 10))
     first = tried.output.value
@@ -90,6 +97,10 @@ def test_a_figure_of_pyplot_is_not_left_open():
         ({"inner_steps": (10, 0)}, "inner_steps is (10, 0); give (low, high), (low, high, step)"),
         ({"inner_steps": (0, 10, 0)}, "inner_steps is (0, 10, 0); give"),
         ({"inner_steps": 3}, "inner_steps is 3; give (low, high)"),
+        (
+            {"inner_lr": (0.0, float("inf"))},
+            "inner_lr is (0.0, inf); give (low, high), (low, high, step) of finite",
+        ),
         ({"method": []}, "method is []; give"),
         ({"inner_steps": (2, 10)}, "inner_steps starts at 1; give a whole number from 2 to 10"),
         (
@@ -101,6 +112,12 @@ def test_a_figure_of_pyplot_is_not_left_open():
         ({"grid": True, "start": {"inner_lr": 1}}, "start names 'inner_lr', which is no control; there are grid"),
         ({"grid": True, "alt": "At {inner_lr}."}, "alt names 'inner_lr', which is no control; there are grid"),
         ({"grid": True, "alt": " "}, "alt is empty; say in a sentence what the figure shows"),
+        ({"grid": True, "alt": None}, "alt is None; say in a sentence what the figure shows"),
+        (
+            {"grid": True, "alt": "A {set."},
+            "alt is 'A {set.' (expected '}' before end of string); write {{ and }}",
+        ),
+        ({"grid": True, "start": 5}, "start is 5; give a dict of starting values"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):
@@ -115,6 +132,8 @@ def test_a_function_that_cannot_be_called_and_one_that_lacks_a_value_are_named()
         experiment(lambda rate: draw(rate), alt="A line.", rate=(0.0, 1.0))
     with pytest.raises(ValueError, match="draw needs 'rate'; give it a control, or a default in the function"):
         experiment(lambda rate, steps=1: draw(rate), alt="A line.", steps=(0, 3))
+    with pytest.raises(ValueError, match="draw takes 'rate=1' by its place; let it take 'rate' by its name"):
+        experiment(lambda rate=1, /: draw(rate), alt="A line.", rate=(0, 3))
 
 
 def test_the_output_holds_a_live_view_and_what_a_page_without_a_kernel_shows():

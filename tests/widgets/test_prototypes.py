@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from mlcourse.baselines import flatten
 from mlcourse.reference import protonet
@@ -123,6 +124,47 @@ def test_episodes_are_drawn_from_a_set_and_embedded():
     assert PrototypeExplorer.from_embedding(flatten, letters, **options).data == shown.data
 
 
+@pytest.mark.parametrize(
+    "embed, words",
+    [
+        (
+            lambda x: flatten(x)[:, :30].T,
+            "embed returned shape (30, 45) and dtype float64 for images of shape (45, 1",
+        ),
+        (lambda x: np.tile(flatten(x), (2, 1)), "returned shape (90, 784)"),
+        (lambda x: flatten(x)[:-3], "shape (42, 784) and dtype float64 for images of shape (45, 1, 28, 28); give"),
+        (lambda x: x[:, 0], "returned shape (45, 28, 28)"),
+        (lambda x: flatten(x) * 1j, "dtype complex128 for images"),
+        (lambda x: flatten(x) * 1e160, "reach 1e+160, where distances are infinite"),
+        (lambda x: flatten(x) * 1e-160, "are all the same or not finite"),
+        (lambda x: [[0.0], [0.0, 1.0]], "embed returned rows of different lengths"),
+        (None, "embed is None; give a function of images (n, 1, H, W)"),
+    ],
+)
+def test_an_embedding_that_gives_no_row_of_numbers_for_each_image_is_named(embed, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        PrototypeExplorer.from_embedding(embed, glyphs.splits().test)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"image_set": None}, "image_set is None; give an object of the class ImageSet"),
+        ({"seed": -1}, "seed is -1; give a whole number of at least 0"),
+        ({"n_episodes": 0}, "n_episodes is 0; give a whole number of at least 1"),
+    ],
+)
+def test_episodes_that_cannot_be_drawn_are_named(options, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        PrototypeExplorer.from_embedding(flatten, **{"image_set": glyphs.splits().test, **options})
+
+
+def test_an_embedding_may_give_tensors_that_are_still_followed():
+    letters = glyphs.splits().test
+    shown = PrototypeExplorer.from_embedding(lambda x: torch.tensor(flatten(x), requires_grad=True), letters)
+    assert shown.data == PrototypeExplorer.from_embedding(flatten, letters).data
+
+
 # --- what the state may be ---------------------------------------------------------------------------------
 
 
@@ -139,6 +181,7 @@ def test_episodes_are_drawn_from_a_set_and_embedded():
         ({"examples": [[[0, 0]], [[0, 3.5]]]}, "examples[1] holds [0, 3.5]; give [x, y], x from -4 to 4"),
         ({"query": [float("nan"), 0]}, "query holds [nan, 0]; give [x, y]"),
         ({"query": [1, 2, 3]}, "query holds [1, 2, 3]; give [x, y]"),
+        ({"query": ["1", "2"]}, "query holds ['1', '2']; give [x, y]"),
     ],
 )
 def test_wrong_states_are_named(plane, change, words):
@@ -175,6 +218,11 @@ def test_queries_of_the_plane_have_no_class(plane):
 def test_wrong_episodes_are_named(images, points, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         EmbeddedEpisode(np.zeros(images, np.uint8), np.zeros(points))
+
+
+def test_points_are_real_numbers():
+    with pytest.raises(ValueError, match="points has dtype complex128; give real numbers"):
+        EmbeddedEpisode(episode().images, episode().points * 1j)
 
 
 def test_episodes_must_be_alike():

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mlcourse import results, weights
+from mlcourse.errors import DataError
 from mlcourse.reference import maml, networks
 from mlcourse.tasks import five_points
 from mlcourse.widgets import waves
@@ -53,6 +54,23 @@ def test_the_rates_at_first_are_the_tuned_ones(own):
         assert own.rates[method] == min(after_ten, key=lambda tried: tried["score"])["inner_lr"]
     assert own.rates["maml"] == 0.01
     assert set(own.rates.values()) <= set(waves.RATES)
+
+
+def test_weights_and_tables_that_lack_something_are_named(monkeypatch):
+    whole, table = dict(waves.start("maml")), results.load("sinusoid")
+    start, rates = waves.start.__wrapped__, waves.tuned_rates.__wrapped__  # as they are before anything is kept
+    for held, words in (
+        ({name: value for name, value in whole.items() if name != "b2"}, "'b2' is missing, in this network (1,)"),
+        (whole | {"w0": whole["w0"].T}, "'w0' is (40, 1), in this network (1, 40)"),
+    ):
+        monkeypatch.setattr(weights, "load", lambda name, held=held: held)
+        with pytest.raises(DataError, match=re.escape(f"weights 'sinusoid_maml': {words}; restore")):
+            start("maml")
+    for lacking in ({}, {"details": {"sweeps": {}, "settings": {}}}):
+        rest = {name: part for name, part in table.items() if name != "details"} | lacking
+        monkeypatch.setattr(results, "load", lambda name, rest=rest: rest)
+        with pytest.raises(DataError, match="sinusoid.json lacks what a widget needs .* git checkout"):
+            rates()
 
 
 # --- what the kernel computes ------------------------------------------------------------------------------
@@ -161,6 +179,7 @@ def test_wrong_methods_are_named(methods, words):
         ("points", [[0, 0]] * 4 + [[0]], "give five pairs"),
         ("wave", [1.0], "wave is [1.0]; give two numbers, [amplitude, phase], or [] for none"),
         ("wave", ["a", 2], "wave is ['a', 2]; give two numbers"),
+        ("wave", ["1", "2"], "wave is ['1', '2']; give two numbers"),
         ("wave", [1, [2]], "wave is [1, [2]]; give two numbers"),
         ("wave", [float("nan"), 1], "wave is [nan, 1]; give two numbers"),
         ("rates", {"maml": 0.01}, "give one for each of ('scratch', 'pooled', 'maml')"),
