@@ -62,9 +62,14 @@ class Evaluation:
         else:
             figures = f"{self.metric} {self.mean:.3f} ± {self.half_width:.3f}"
         said = f"{figures} (95 % interval over {len(self.scores)} tasks, {how})"
-        if self.not_finite:
-            said += f"; {self.not_finite:,} predictions were no finite numbers, and count as wrong"
-        return said
+        return f"{said}; {self.lost}" if self.not_finite else said
+
+    @property
+    def lost(self) -> str:
+        """How many predictions were no finite numbers, in words."""
+        if self.not_finite == 1:
+            return "1 prediction was no finite number, and counts as wrong"
+        return f"{self.not_finite:,} predictions were no finite numbers, and count as wrong"
 
 
 @dataclass(frozen=True)

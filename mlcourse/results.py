@@ -290,8 +290,7 @@ def scored(evaluation: Any, *, scale: float = 1.0, digits: int = 3) -> list[floa
     figure = [round(scale * evaluation.mean, digits), round(scale * evaluation.half_width, digits)]
     if not evaluation.not_finite:
         return figure
-    counted = f"{evaluation.not_finite:,} predictions were no finite numbers"
-    return f"{as_text(figure)}; {counted}" if math.isfinite(evaluation.mean) else counted
+    return f"{as_text(figure)}; {evaluation.lost}" if math.isfinite(evaluation.mean) else evaluation.lost
 
 
 def as_printed(figure: Any) -> str:

@@ -180,6 +180,8 @@ def test_a_score_without_a_number_is_told_in_words():
     """0 % would pass for bad luck, and an infinite error for no table at all."""
     sound = Evaluation("accuracy", np.array([0.5, 0.7]), False)
     assert results.scored(sound, scale=100, digits=1) == [60.0, 19.6]
-    assert results.scored(replace(sound, not_finite=1200)).endswith("; 1,200 predictions were no finite numbers")
+    assert results.scored(replace(sound, not_finite=1200)).endswith(
+        "; 1,200 predictions were no finite numbers, and count as wrong"
+    )
     failed = Evaluation("squared error", np.array([np.inf, 1.0]), False, 1)
-    assert results.scored(failed) == "1 predictions were no finite numbers"
+    assert results.scored(failed) == "1 prediction was no finite number, and counts as wrong"

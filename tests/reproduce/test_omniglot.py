@@ -149,7 +149,9 @@ def test_a_run_that_diverged_does_not_pass_for_bad_luck(monkeypatch):
 
     monkeypatch.setattr(training, "train", train)
     (row,) = omniglot.run(small("protonet"), **SMALL)["rows"]
-    assert row["values"]["accuracy, %"] == "0.00 ± 0.00; 200 predictions were no finite numbers"
+    assert (
+        row["values"]["accuracy, %"] == "0.00 ± 0.00; 200 predictions were no finite numbers, and count as wrong"
+    )
 
 
 def test_settings_are_changed_by_name():
