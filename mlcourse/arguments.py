@@ -5,6 +5,7 @@ is a ValueError that names the argument, what it is, and the fix.
 """
 
 import difflib
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -64,7 +65,9 @@ def nearest(value: Any, choices: Sequence[str]) -> str:
 
 def require_family(name: str, family: Any) -> None:
     """Refuse what tasks cannot be drawn from, above all the class of a family in place of a family."""
-    if isinstance(family, type) or not callable(getattr(family, "sample", None)):
+    static = inspect.getattr_static(family, "sample", None)
+    unbound = isinstance(family, type) and not isinstance(static, staticmethod | classmethod)
+    if unbound or not callable(getattr(family, "sample", None)):
         kind = f"the class {family.__name__}" if isinstance(family, type) else _in_short(family)
         raise ValueError(f"{name} is {kind}; give a task family, such as Sinusoids(k_shot=5, n_query=10)")
 

@@ -70,13 +70,12 @@ class Run:
         return torch.full((), self.steps / self.meta_steps, dtype=torch.float64, device=tasks.support.x.device)
 
     def note(self, point: dict[str, float]) -> None:
-        """Add one point to the curve; ValueError when it has other names than those before it."""
-        if self.curve and set(point) != set(self.curve):
-            now, before = (sorted(set(names) - {"step", "loss"}) for names in (point, self.curve))
-            raise ValueError(f"the callback gave {now}, and before {before}; give the same names each time")
-        for name, figure in point.items():
+        """Add one point to the curve; a figure that is not measured every time is NaN where it was not."""
+        before = len(self.curve.get("step", []))
+        for name in self.curve.keys() | point.keys():
+            figure = point.get(name, math.nan)
             figure = figure if isinstance(figure, int) else float(figure)  # a checkpoint holds plain numbers only
-            self.curve.setdefault(name, []).append(figure)
+            self.curve.setdefault(name, [math.nan] * before).append(figure)
 
     def save(self, path: Path, identity: dict[str, Any]) -> None:
         """Write a checkpoint whole or not at all."""
@@ -134,7 +133,7 @@ def _digest(held: dict[str, Any]) -> str:
 
 
 def identity(
-    named: Mapping[str, Mapping[str, Any]],
+    named: dict[str, Mapping[str, Any]],
     run: Run,
     family: TaskFamily,
     fresh: Callable[[], Generator],
@@ -164,7 +163,7 @@ def identity(
         "first tasks": first[:16],
         "first steps": _try_steps(run.copy(), place(drawn), step),
     }
-    return {group: _plain(settings) for group, settings in named.items()} | {"found": found}
+    return {group: _plain(settings) for group, settings in (named | {"found": found}).items()}
 
 
 def _try_steps(run: Run, tasks: Task, step: Callable) -> list[float]:
@@ -183,15 +182,19 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a file keeps them without pickles; ValueError for what is no number, word or list of them."""
 
     def one(name: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): one(name, part) for key, part in value.items()}
         if isinstance(value, list | tuple):
             return [one(name, part) for part in value]
-        if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.ndim == 0):
-            return value.item()
+        if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+            return value.tolist()
+        if isinstance(value, Path | torch.dtype | torch.device):
+            return str(value)
         if not isinstance(value, str | int | float | bool | None):
             raise ValueError(f"{name} is {value!r}; a checkpoint is known by numbers, words and lists of them")
         return value
 
-    return {name: one(name, str(value) if isinstance(value, Path) else value) for name, value in settings.items()}
+    return {name: one(name, value) for name, value in settings.items()}
 
 
 def _numbered(tree: Any) -> dict[str, np.ndarray]:

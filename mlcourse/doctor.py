@@ -37,6 +37,17 @@ class Finding(NamedTuple):
     fix: str = ""
 
 
+WEIGHTS = ("drawing", "glyphs_maml", "sinusoid_maml", "sinusoid_pooled", "sinusoid_reptile")
+TABLES = (
+    "bench_meta_gradient_conv4",
+    "bench_meta_gradient_conv4_cuda",
+    "bench_meta_gradient_sinusoid",
+    "drawing",
+    "sinusoid",
+    "transfer_glyphs_to_omniglot",
+)
+
+
 def examine() -> list[Finding]:
     """Look at everything. Never raises: what breaks while being looked at is a finding, too."""
     findings = []
@@ -172,6 +183,7 @@ def disk() -> Finding:
 def data() -> Finding:
     """Whether what the lessons read is there and whole: the glyphs, the weights, the tables."""
     from mlcourse import results, weights
+    from mlcourse.reproduce import omniglot_table
     from mlcourse.tasks import store
 
     fix = f"git -C {paths.REPOSITORY} checkout data"
@@ -182,15 +194,14 @@ def data() -> Finding:
     glyphs, wrong = store.verify("glyphs"), []
     if not glyphs["ok"]:
         wrong.append(glyphs["detail"])
-    for part, load in (("weights", weights.load), ("results", results.load)):
-        names = sorted({path.stem for kind in ("json", "npz") for path in (folder / part).glob(f"*.{kind}")})
-        if not names:
-            wrong.append(f"{folder / part} is missing or empty")
-        for name in names:
-            try:
-                load(name)
-            except DataError as error:
-                wrong.append(str(error))
+    runs = ("omniglot runs", lambda _: omniglot_table.runs(folder / "results" / "omniglot"))
+    looks = [(name, weights.load) for name in WEIGHTS] + [(name, results.load) for name in TABLES] + [runs]
+    for name, load in looks:
+        try:
+            if not load(name):
+                wrong.append(f"{name} are missing")
+        except DataError as error:
+            wrong.append(str(error))
     return Finding("data", PROBLEM, "; ".join(wrong), fix) if wrong else Finding("data", OK, f"whole, in {folder}")
 
 

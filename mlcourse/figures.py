@@ -657,6 +657,8 @@ def timings(
         against: the name of the row that the others are compared with: how many times faster they are.
     """
     times = dict(rows)
+    if not times or not all(0 < time < np.inf for time in times.values()):
+        raise ValueError(f"rows has the times {list(times.values())}; give one or more, finite and above zero")
     if len(times) < len(rows):
         names = [name for name, _ in rows]
         twice = next(name for name in names if names.count(name) > 1)

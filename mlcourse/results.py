@@ -162,17 +162,18 @@ def _spare(name: str, text: str) -> Path:
 
 
 def load(name: str) -> dict[str, Any]:
-    """Read the table `name`, or the file at the path `name` when it ends in .json or names a folder.
+    """Read the table `name`, such as "sinusoid" or "omniglot/NAME", or the file at the path `name`.
 
     Raises DataError when it is not there (the message lists what is) or is no table.
     """
-    is_path = str(name).endswith(".json") or os.sep in str(name)
-    path = Path(name) if is_path else results_folder() / f"{name}.json"
+    path, own = Path(name), results_folder() / f"{name}.json"
+    if path.suffix != ".json" and (own.exists() or os.sep not in str(name)):
+        path = own
     try:
         result = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
         validate(result)
     except FileNotFoundError as error:
-        known = [*names(), *(folder.name for folder in results_folder().iterdir() if any(folder.glob("*.json")))]
+        known = [*names(), *sorted({path.parent.name for path in results_folder().glob("*/*.json")})]
         raise DataError(
             f"there is no table {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none yet'}"
         ) from error

@@ -94,6 +94,13 @@ def _require_rows(rows: list[Any], columns: list[str]) -> None:
     """Refuse rows that make no table, and dicts of which a cell would be lost."""
     if not rows and not columns:
         raise ValueError("rows is empty; give at least one row, or the columns of a table without rows")
+    dicts = [row for row in rows if isinstance(row, Mapping)]
+    if dicts and len(dicts) == len(rows):
+        for name in columns:
+            if not any(name in row for row in dicts):
+                raise ValueError(
+                    f"columns has {name!r}, which no row has; the first has {', '.join(map(repr, rows[0]))}"
+                )
     for place, row in enumerate(rows):
         if isinstance(row, str) or not isinstance(row, Iterable):
             raise ValueError(f"rows[{place}] is {row!r}; give a dict or a sequence of cells")

@@ -164,10 +164,11 @@ def train(
     """Meta-train from `params` for `meta_steps` steps of `meta_batch_size` tasks each.
 
     After every `block` steps the curve gains a point, `callback(step, params)` may add figures to it (a
-    validation score), and `checkpoint` is written. Where `checkpoint` exists, training goes on from there and
-    ends, on a CPU, with the same bits as a run that was never interrupted; a checkpoint of another run is refused
-    (`mlcourse/checkpoints.py`). about: settings of the caller's own that a checkpoint must have, too. `seed`
-    draws the tasks. A family that draws on the device itself (`fast.episodes.Episodes`) brings its own generator.
+    validation score; NaN stands where it gave none), and `checkpoint` is written. Where `checkpoint` exists,
+    training goes on from there and ends, on a CPU, with the same bits as a run that was never interrupted; a
+    checkpoint of another run is refused (`mlcourse/checkpoints.py`). about: settings of the caller's own that a
+    checkpoint must have, too. `seed` draws the tasks. A family that draws on the device itself
+    (`fast.episodes.Episodes`) brings its own generator.
 
     Parameters that `requires_grad_(False)` froze, beside others that it did not, end as they began.
 
@@ -182,9 +183,9 @@ def train(
     for a checkpoint that belongs to another run or cannot be read or written.
     """
     sizes = {"meta_steps": meta_steps, "meta_batch_size": meta_batch_size, "block": block}
-    for name, size in sizes.items():
-        require_count(name, size)
-    require_count("seed", seed, least=0)
+    sizes = {name: require_count(name, size) for name, size in sizes.items()}
+    meta_steps, meta_batch_size, block = sizes.values()
+    seed = require_count("seed", seed, least=0)
     if budget_seconds is not None:
         require_positive("budget_seconds", budget_seconds)
     require_family("family", family)
@@ -234,7 +235,7 @@ def train(
             run.seconds += time.perf_counter() - started
             if budget_seconds is not None and run.steps == size:
                 run.meta_steps = bar.total = run.affordable(budget_seconds)
-            _require_finite(method.name, run, loss)
+            _require_finite(method.name, run, loss, frozen)
             if run.steps == size and distributed.first() and _same_as(run.params, start):
                 told = f"After {size} meta-steps of {method.name} no parameter has moved"
                 print(f"{told}: does the loss depend on them?", file=sys.stderr)
@@ -266,20 +267,20 @@ def _state(method: Method, params: Params) -> Any:
     for leaf in leaves(state):
         if not isinstance(leaf, torch.Tensor):
             raise ValueError(
-                f"the state of {method.name} holds {leaf!r}; give tensors in dicts and tuples, and numbers that "
-                "never change in Method.settings"
+                f"the state of {method.name} holds {leaf!r}; give tensors in dicts and tuples, () for no "
+                "state, and numbers that never change in Method.settings"
             )
     return state
 
 
-def _require_finite(name: str, run: Run, loss: float) -> None:
+def _require_finite(name: str, run: Run, loss: float, frozen: frozenset[str]) -> None:
     """FloatingPointError when training has left the finite numbers: nothing that follows would mean anything."""
     if not np.isfinite(loss):
         raise FloatingPointError(
             f"the loss of {name} is {loss} after {run.steps} meta-steps; lower inner_lr or meta_lr"
         )
     for key, p in run.params.items():
-        if not torch.isfinite(p).all():
+        if key not in frozen and not torch.isfinite(p).all():
             raise FloatingPointError(
                 f"{key!r} of {name} is not finite after {run.steps} meta-steps, though the loss is {loss}: its "
                 "gradient is not. Lower meta_lr, or look in the loss for what has no slope, such as a root of zero"
@@ -295,7 +296,8 @@ def _asked(callback: Callable | None, run: Run) -> dict[str, float]:
     figures = callback(run.steps, tree_map(torch.clone, run.params)) if callback else None
     if figures is None:
         return {}
-    if not isinstance(figures, Mapping) or figures.keys() & {"step", "loss"}:
+    single = isinstance(figures, Mapping) and all(np.ndim(figure) == 0 for figure in figures.values())
+    if not single or None in figures.values() or figures.keys() & {"step", "loss"}:
         raise ValueError(
             f"the callback gave {figures!r}; give a dict of figures by name, other than step and loss, or None"
         )

@@ -92,8 +92,10 @@ def _as_stored(params: Any) -> Arrays:
         params = {key: arrays(p) for key, p in params.items()}
     require_params("params", params, "numpy")
     for key in params:
-        if not isinstance(key, str) or not key.isidentifier() or key in NOT_NAMES:
-            raise ValueError(f"params has the name {key!r}; give a name such as 'w0', and none of {NOT_NAMES}")
+        if not isinstance(key, str) or not key or "/" in key or key in NOT_NAMES:
+            raise ValueError(
+                f"params has the name {key!r}; give a name such as 'w0', without /, and none of {NOT_NAMES}"
+            )
     with np.errstate(over="ignore"):  # the infinities are told below
         small = {key: np.asarray(p, dtype=np.float32) for key, p in params.items()}
     if fault := _fault(small):

@@ -110,7 +110,8 @@ def test_a_frozen_layer_is_part_of_what_a_run_is(tmp_path):
 
 def test_settings_may_be_what_numpy_computed_or_a_path(tmp_path):
     rate, about = np.float64(0.02), {"data": Path("a") / "b", "sizes": (1, np.int64(2)), "alpha": np.float32(0.5)}
-    plainly = {"data": "a/b", "sizes": [1, 2], "alpha": 0.5}
+    about |= {"cut": {"val": np.arange(2)}, "dtype": torch.float32}
+    plainly = {"data": "a/b", "sizes": [1, 2], "alpha": 0.5, "cut": {"val": [0, 1]}, "dtype": "torch.float32"}
     train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=rate), about=about)
     train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=0.02), about=plainly)
 
@@ -164,14 +165,19 @@ def test_a_place_where_no_checkpoint_can_be_is_told_before_anything_is_drawn(tmp
             train(place, family=Never(5, 5))
 
 
-def test_the_curve_keeps_its_names(tmp_path):
-    train(tmp_path / "run.pt", meta_steps=3, block=3, callback=lambda step, params: {"a": 1.0})
+def test_what_is_not_measured_every_time_is_not_a_number_in_between(tmp_path):
+    def sometimes(step, params):
+        return {4: None, 6: {"b": 2}}.get(step, {"a": 1.0})
 
-    def changing(step, params):
-        return {"a" if step == 3 else "b": 1.0}
+    for _ in range(2):  # also of a run that is read again
+        curve = train(tmp_path / "run.pt", block=2, callback=sometimes).curve
+        np.testing.assert_array_equal(curve["a"], [1.0, np.nan, np.nan])
+        np.testing.assert_array_equal(curve["b"], [np.nan, np.nan, 2])
 
-    with pytest.raises(ValueError, match=r"the callback gave \['b'\], and before \['a'\]"):
-        train(tmp_path / "other.pt", callback=changing)
+
+def test_sizes_may_be_numpys(tmp_path):
+    for _ in range(2):
+        train(tmp_path / "run.pt", meta_steps=np.int64(6), block=np.int64(3), seed=np.int64(0))
 
 
 # --- images, drawn where they are used ---------------------------------------------------------------------

@@ -151,6 +151,12 @@ def test_notebooks_without_sources(clone):
     assert doctor.notebooks().status == PROBLEM and "clone" in doctor.notebooks().fix
 
 
+def test_all_data_of_the_course_are_looked_for():
+    folder = paths.data_folder()
+    assert sorted(doctor.WEIGHTS) == sorted(path.stem for path in (folder / "weights").glob("*.npz"))
+    assert sorted(doctor.TABLES) == sorted(path.stem for path in (folder / "results").glob("*.json"))
+
+
 def test_data_that_is_missing_or_damaged(clone):
     assert doctor.data().status == OK
     (clone / "data" / "weights" / "drawing.npz").write_bytes(b"")
@@ -158,9 +164,10 @@ def test_data_that_is_missing_or_damaged(clone):
     found = doctor.data()
     assert found.status == PROBLEM and found.fix == f"git -C {clone} checkout data"
     assert "drawing.npz is truncated or corrupt" in found.found and "drawing.json is no table" in found.found
-    for part in ("glyphs", "weights"):
+    for part in ("glyphs", "weights", "results/omniglot"):
         shutil.rmtree(clone / "data" / part)
-    assert "strokes.npz is missing" in doctor.data().found
-    assert f"{clone / 'data' / 'weights'} is missing or empty" in doctor.data().found
+    found = doctor.data().found
+    for said in ("strokes.npz is missing", "no weights called 'sinusoid_maml'", "omniglot runs are missing"):
+        assert said in found
     shutil.rmtree(clone / "data")
     assert f"data folder {clone / 'data'} is missing" in doctor.data().found

@@ -185,3 +185,11 @@ def test_a_score_without_a_number_is_told_in_words():
     )
     failed = Evaluation("squared error", np.array([np.inf, 1.0]), False, 1)
     assert results.scored(failed) == "1 prediction was no finite number, and counts as wrong"
+
+
+def test_a_run_in_a_folder_has_a_name_too(result, tmp_path, monkeypatch):
+    run = results.names()[0]
+    (path,) = list(results.results_folder().glob("omniglot/*protonet_5w1s.json"))[:1]
+    assert results.load(f"omniglot/{path.stem}")["name"] == path.stem and results.load(run)
+    results.save(result, tmp_path / "noext")
+    assert results.load(str(tmp_path / "noext")) == json.loads((tmp_path / "noext").read_text())

@@ -53,3 +53,10 @@ def test_floats_of_any_precision_have_four_digits():
 
 def test_a_bar_in_a_cell_opens_no_column_in_markdown():
     assert r"| a\|b |" in table([{"name": "a|b"}])._repr_markdown_()
+
+
+def test_a_column_that_no_row_has_is_refused():
+    with pytest.raises(
+        ValueError, match="columns has 'accuracy', which no row has; the first has 'method', 'acc'"
+    ):
+        table([{"method": "MAML", "acc": 98.0}], columns=["method", "accuracy"])

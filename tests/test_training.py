@@ -253,13 +253,22 @@ def test_parameters_that_explode_stop_the_run_even_where_the_loss_does_not(tmp_p
     assert not os.listdir(tmp_path)
 
 
+def test_a_frozen_mask_may_be_infinite():
+    def loss(params, x, y):
+        return LOSS({name: p for name, p in params.items() if name != "mask"}, x, y)
+
+    params = {name: p.requires_grad_() for name, p in NETWORK.init(np.random.default_rng(0)).items()}
+    params["mask"] = torch.tensor([0.0, -torch.inf], dtype=torch.float64)
+    assert train(training.maml_method(loss, inner_lr=0.02), params=params).params["mask"][1] == -torch.inf
+
+
 @pytest.mark.parametrize("budget", [0, -1.0, float("nan"), float("inf"), "60", True])
 def test_a_budget_is_a_time(budget):
     with pytest.raises(ValueError, match="budget_seconds is "):
         train(METHODS["MAML"], budget_seconds=budget)
 
 
-@pytest.mark.parametrize("answer", [3.0, [("a", 1)], {"loss": 1.0}, {"step": 1}])
+@pytest.mark.parametrize("answer", [3.0, [("a", 1)], {"loss": 1.0}, {"step": 1}, {"a": None}, {"a": np.ones(2)}])
 def test_what_a_callback_may_answer(answer):
     with pytest.raises(ValueError, match="the callback gave .*; give a dict of figures by name"):
         train(METHODS["MAML"], callback=lambda step, params: answer)
@@ -301,6 +310,11 @@ def test_a_family_is_no_class_and_gives_what_it_is_asked_for():
         train(METHODS["MAML"], family=Fewer(5, 5))
     with pytest.raises(ValueError, match="family is the class Sinusoids; give a task family"):
         train(METHODS["MAML"], family=Sinusoids)
+
+    class Static:
+        sample = staticmethod(Sinusoids(5, 5).sample)
+
+    train(METHODS["MAML"], family=Static)
 
 
 @pytest.mark.parametrize("name", ["meta_steps", "meta_batch_size", "block"])

@@ -141,7 +141,6 @@ def _across_episodes(found: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[str
     "7.2",
     "One block",
     passed="Four of these and one linear layer: that is the network of all the papers.",
-    keeps_arguments=True,
 )
 def block(answer):
     rng = np.random.default_rng(7)

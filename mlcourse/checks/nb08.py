@@ -221,7 +221,6 @@ def _same_probabilities(got: object, queries: np.ndarray, centres: np.ndarray) -
     "8.4",
     "One more example",
     passed="The class has learned from a new example, and nothing was trained.",
-    keeps_arguments=True,
 )
 def add_example(answer):
     prototype, embedding = np.array([1.0, -2.0, 4.0]), np.array([3.0, 0.0, -2.0])

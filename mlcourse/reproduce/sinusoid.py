@@ -202,7 +202,7 @@ def row(name: str, columns: dict[str, list[Evaluation]]) -> dict[str, Any]:
         over_tasks = mean_over_seeds(evaluations)
         values[heading] = results.scored(over_tasks, digits=4)
     last = columns[column(STEPS[-1])]
-    if len(last) > 1:
+    if len(last) > 1 and not any(evaluation.not_finite for evaluation in last):
         values["spread over seeds"] = round(across_seeds(last).spread, 4)  # of the last column
     published = {"published": PUBLISHED[name], "source": SOURCE} if name in PUBLISHED else {}
     return {"method": name, "values": values} | published

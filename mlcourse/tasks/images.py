@@ -54,6 +54,13 @@ class ImageSet:
                     f"{name} has shape {getattr(self, name).shape}; images holds {len(self)} classes, "
                     f"so give shape ({len(self)},)"
                 )
+        if self.counts is not None:
+            counts = np.asarray(self.counts)
+            if counts.ndim != 1 or not np.issubdtype(counts.dtype, np.integer):
+                raise ValueError(
+                    f"counts has shape {counts.shape} and type {counts.dtype}; give whole numbers, one a class"
+                )
+            object.__setattr__(self, "counts", counts.astype(np.int64))  # unsigned numbers would wrap below zero
         if self.counts is not None and ((self.counts < 1).any() or self.counts.sum() != len(self.images)):
             raise ValueError(
                 f"counts is {self.counts!r}, {self.counts.sum()} in all; give one number of at least 1 for each "
@@ -138,7 +145,9 @@ class ImageSet:
 
 def _chosen(name: str, given: Iterable, population: int) -> np.ndarray:
     """The numbers that are meant by some (n,) of 0 ... population - 1, each once, or by a mask (population,)."""
-    chosen = np.asarray(given if isinstance(given, np.ndarray) else list(given))
+    if isinstance(given, slice):
+        given = range(population)[given]
+    chosen = np.asarray(given if isinstance(given, np.ndarray) or not isinstance(given, Iterable) else list(given))
     if chosen.dtype == bool and chosen.shape == (population,):
         return np.flatnonzero(chosen)
     whole = np.issubdtype(chosen.dtype, np.integer) or not chosen.size

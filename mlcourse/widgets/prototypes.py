@@ -56,6 +56,8 @@ class EmbeddedEpisode:
     points: np.ndarray
 
     def __post_init__(self) -> None:
+        if hasattr(self.points, "detach"):
+            raise ValueError(f"points is a torch tensor of shape {tuple(self.points.shape)}; give a NumPy array")
         shape, dtype = self.images.shape, self.images.dtype
         if self.images.ndim != 4 or dtype != np.uint8 or shape[1] <= SHOTS:
             raise ValueError(

@@ -190,6 +190,24 @@ def test_an_image_that_a_class_does_not_have_is_no_image_of_the_next():
     np.testing.assert_array_equal(uneven.pick(np.array([0, 2]), np.array([1, 3])), uneven.images[[1, 10]])
 
 
+def test_counts_may_be_unsigned():
+    uneven = labelled_set(3, 5, counts=np.array([2, 5, 4]))
+    again = ImageSet(
+        "own",
+        uneven.images,
+        uneven.alphabet,
+        uneven.alphabet_names,
+        uneven.class_names,
+        np.array([2, 5, 4], np.uint8),
+    )
+    np.testing.assert_array_equal(again.pick([0, 1, 2], [0, -1, 2]), uneven.pick([0, 1, 2], [0, -1, 2]))
+    assert len(uneven.take(slice(1, None))) == 2
+    with pytest.raises(ValueError, match="counts has shape .3,. and type float64"):
+        ImageSet(
+            "own", uneven.images, uneven.alphabet, uneven.alphabet_names, uneven.class_names, np.array([2.0, 5, 4])
+        )
+
+
 def test_an_image_set_is_made_of_arrays():
     with pytest.raises(ValueError, match="images is a list; give a NumPy array"):
         ImageSet("own", [[1]], np.array([0]), np.array(["a"]), np.array(["b"]))
