@@ -63,6 +63,13 @@ def nearest(value: Any, choices: Sequence[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
+def require_seed(name: str, value: int) -> int:
+    """Return a seed that NumPy's and torch's generators both take, or refuse it."""
+    if require_count(name, value, least=0) >= 2**64:
+        raise ValueError(f"{name} is {value}; torch's generators take whole numbers below 2**64")
+    return int(value)
+
+
 def require_family(name: str, family: Any) -> None:
     """Refuse what tasks cannot be drawn from, above all the class of a family in place of a family."""
     static = inspect.getattr_static(family, "sample", None)
@@ -70,6 +77,13 @@ def require_family(name: str, family: Any) -> None:
     if unbound or not callable(getattr(family, "sample", None)):
         kind = f"the class {family.__name__}" if isinstance(family, type) else _in_short(family)
         raise ValueError(f"{name} is {kind}; give a task family, such as Sinusoids(k_shot=5, n_query=10)")
+
+
+def require_as_many(tasks: Any, n_tasks: int) -> None:
+    """Refuse another number of tasks than a family was asked for."""
+    given = len(tasks[0][0])
+    if given != n_tasks:
+        raise ValueError(f"the family gave {given} tasks when asked for {n_tasks}; give as many")
 
 
 def one_number(loss: Callable) -> Callable:

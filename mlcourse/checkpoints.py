@@ -163,7 +163,7 @@ def identity(
         "first tasks": first[:16],
         "first steps": _try_steps(run.copy(), place(drawn), step),
     }
-    return {group: _plain(settings) for group, settings in (named | {"found": found}).items()}
+    return _plain("identity", named | {"found": found})
 
 
 def _try_steps(run: Run, tasks: Task, step: Callable) -> list[float]:
@@ -178,23 +178,19 @@ def _try_steps(run: Run, tasks: Task, step: Callable) -> list[float]:
     return found
 
 
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a file keeps them without pickles; ValueError for what is no number, word or list of them."""
-
-    def one(name: str, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(key): one(name, part) for key, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [one(name, part) for part in value]
-        if isinstance(value, np.generic | np.ndarray | torch.Tensor):
-            return value.tolist()
-        if isinstance(value, Path | torch.dtype | torch.device):
-            return str(value)
-        if not isinstance(value, str | int | float | bool | None):
-            raise ValueError(f"{name} is {value!r}; a checkpoint is known by numbers, words and lists of them")
-        return value
-
-    return {name: one(name, value) for name, value in settings.items()}
+def _plain(name: str, value: Any) -> Any:
+    """A setting as a file keeps it without pickles; ValueError for what is no number, word or group of them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(str(key), part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(name, part) for part in value]
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, Path | torch.dtype | torch.device):
+        return str(value)
+    if not isinstance(value, str | int | float | bool | None):
+        raise ValueError(f"{name} is {value!r}; a checkpoint is known by numbers, words and lists of them")
+    return value
 
 
 def _numbered(tree: Any) -> dict[str, np.ndarray]:

@@ -26,17 +26,7 @@ BROWSER_APPS = (
 )
 ROOM = 1_000_000_000  # bytes that downloads, arrays and compiled code want
 REINSTALL = "run `make clean-all`, then `make lab`; or: pip install -c constraints.txt -e ."
-
-
-class Finding(NamedTuple):
-    """One thing looked at: `status` is "ok", "note" or "problem"; `fix` is empty when nothing needs doing."""
-
-    name: str
-    status: str
-    found: str
-    fix: str = ""
-
-
+# what lies in data/, and lessons read
 WEIGHTS = ("drawing", "glyphs_maml", "sinusoid_maml", "sinusoid_pooled", "sinusoid_reptile")
 TABLES = (
     "bench_meta_gradient_conv4",
@@ -46,6 +36,15 @@ TABLES = (
     "sinusoid",
     "transfer_glyphs_to_omniglot",
 )
+
+
+class Finding(NamedTuple):
+    """One thing looked at: `status` is "ok", "note" or "problem"; `fix` is empty when nothing needs doing."""
+
+    name: str
+    status: str
+    found: str
+    fix: str = ""
 
 
 def examine() -> list[Finding]:

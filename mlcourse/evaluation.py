@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import require_count, require_family, require_rng, require_tasks
+from mlcourse.arguments import require_as_many, require_count, require_family, require_rng, require_tasks
 from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one
 
 Learner = Callable[[Examples, Array], Array]
@@ -324,8 +324,7 @@ def _drawn(family: TaskFamily, n_tasks: int, rng: Any) -> Task:
     tasks = family.sample(n_tasks, rng)
     tasks = Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
     require_tasks("tasks", tasks, "numpy")
-    if len(tasks.query.x) != n_tasks:
-        raise ValueError(f"the family gave {len(tasks.query.x)} tasks when asked for {n_tasks}; give as many")
+    require_as_many(tasks, n_tasks)
     for name, y in {"support.y": tasks.support.y, "query.y": tasks.query.y}.items():
         if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
             raise ValueError(f"tasks.{name} has dtype {y.dtype} and holds what is no finite number; give numbers")
@@ -385,10 +384,10 @@ def _labels(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndar
     if predictions.ndim != y.ndim + 1:
         _require_shape(predictions, y)
         finite = np.isfinite(predictions)
-        if (predictions[finite] % 1).any():
-            odd = predictions[finite][predictions[finite] % 1 != 0][0]
+        numbers = predictions[finite]
+        if (odd := numbers[numbers % 1 != 0]).size:
             raise ValueError(
-                f"the learner predicts the label {odd:g}; return whole numbers, or scores for each class"
+                f"the learner predicts the label {odd[0]:g}; return whole numbers, or scores for each class"
             )
         return predictions, finite
     _require_shape(predictions[..., 0], y)
@@ -420,12 +419,14 @@ def _require_separate_queries(predict: Callable, tasks: Task) -> None:
         "removed": np.stack([predict(support, x[:, i : i + 1])[0, 0] for i in range(min(3, x.shape[1]))]),
         "permuted": predict(support, x[:, ::-1].copy())[0, ::-1],
     }
+    finite = scored[np.isfinite(scored)]  # a learner that diverged is bad, not transductive
+    if not finite.size:
+        return
+    # what counts is the spread of the scores, above what float32 can tell apart
+    apart = max(1e-3 * np.ptp(finite), 1e-5 * np.abs(finite).max())
     for what, found in others.items():
         expected = scored[: len(found)]
-        sound = np.isfinite(expected)  # a learner that diverged is bad, not transductive
-        # what counts is the spread of the scores, above what float32 can tell apart
-        apart = 1e-3 * (np.ptp(scored[np.isfinite(scored)]) if sound.any() else 0)
-        apart = max(apart, 1e-5 * np.abs(scored[np.isfinite(scored)]).max(initial=0))
+        sound = np.isfinite(expected)
         if not np.allclose(expected[sound], found[sound], rtol=0, atol=apart):
             raise ValueError(
                 f"the learner's predictions moved when the other queries were {what}: it is transductive, or "

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import nearest, require_count
+from mlcourse.arguments import nearest, require_count, require_seed
 from mlcourse.errors import DataError
 from mlcourse.files import require_place, write_whole
 from mlcourse.paths import data_folder
@@ -106,8 +106,7 @@ def require_run(
     if not isinstance(seeds, Sequence | np.ndarray) or not len(seeds):
         raise ValueError(f"seeds is {seeds!r}; give a list of one or more")
     for seed in seeds:
-        if require_count("seeds", seed, least=0) >= 2**64:
-            raise ValueError(f"seeds has {seed}; torch's generators take whole numbers below 2**64")
+        require_seed("seeds", seed)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds is {list(seeds)}; give each once")
     if n_tasks is not None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse.arguments import require_count, require_family, require_positive
+from mlcourse.arguments import require_as_many, require_count, require_family, require_positive
 from mlcourse.checkpoints import Generator, Run, identity
 from mlcourse.fast import adam, distributed, maml, metric, reptile
 from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
@@ -201,10 +201,7 @@ def train(
 
     def sample(rng: Generator) -> Task:
         tasks = family.sample(meta_batch_size, rng)
-        if len(tasks.support.x) != meta_batch_size:
-            raise ValueError(
-                f"the family gave {len(tasks.support.x)} tasks when asked for {meta_batch_size}; give as many"
-            )
+        require_as_many(tasks, meta_batch_size)
         return tasks
 
     def place(tasks: Task) -> Task:

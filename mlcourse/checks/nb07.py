@@ -137,11 +137,7 @@ def _across_episodes(found: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[str
         yield f"in 40 tasks only {len(set(letters.tolist()))} of {CLASSES} letters occur: choose among all of them"
 
 
-@exercise(
-    "7.2",
-    "One block",
-    passed="Four of these and one linear layer: that is the network of all the papers.",
-)
+@exercise("7.2", "One block", passed="Four of these and one linear layer: that is the network of all the papers.")
 def block(answer):
     rng = np.random.default_rng(7)
     shapes = {"w1": (3, 2, 3, 3), "b1": (3,), "scale1": (3,), "shift1": (3,)}

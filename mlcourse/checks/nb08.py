@@ -217,11 +217,7 @@ def _same_probabilities(got: object, queries: np.ndarray, centres: np.ndarray) -
         return False
 
 
-@exercise(
-    "8.4",
-    "One more example",
-    passed="The class has learned from a new example, and nothing was trained.",
-)
+@exercise("8.4", "One more example", passed="The class has learned from a new example, and nothing was trained.")
 def add_example(answer):
     prototype, embedding = np.array([1.0, -2.0, 4.0]), np.array([3.0, 0.0, -2.0])
     right = prototype + (embedding - prototype) / 5

@@ -7,7 +7,7 @@ training runs, and the GPU never waits for the CPU.
 import numpy as np
 import torch
 
-from mlcourse.arguments import require_count
+from mlcourse.arguments import require_count, require_seed
 from mlcourse.fast.arrays import resolved
 from mlcourse.tasks import images
 from mlcourse.tasks.images import ImageSet
@@ -59,9 +59,7 @@ class Episodes:
 
     def generator(self, seed: int) -> torch.Generator:
         """A generator that `sample` can draw with."""
-        if require_count("seed", seed, least=0) >= 2**64:
-            raise ValueError(f"seed is {seed}; torch's generators take whole numbers below 2**64")
-        return torch.Generator(self.device).manual_seed(int(seed))
+        return torch.Generator(self.device).manual_seed(require_seed("seed", seed))
 
     def sample(self, n_tasks: int, rng: torch.Generator) -> Task:
         """Draw T = `n_tasks` tasks; the same generator state gives the same tasks, on the same kind of device."""

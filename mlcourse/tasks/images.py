@@ -60,12 +60,12 @@ class ImageSet:
                 raise ValueError(
                     f"counts has shape {counts.shape} and type {counts.dtype}; give whole numbers, one a class"
                 )
+            if (counts < 1).any() or counts.sum() != len(self.images):
+                raise ValueError(
+                    f"counts is {counts!r}, {counts.sum()} in all; give one number of at least 1 for each "
+                    f"class, {len(self.images)} in all, as many as there are images"
+                )
             object.__setattr__(self, "counts", counts.astype(np.int64))  # unsigned numbers would wrap below zero
-        if self.counts is not None and ((self.counts < 1).any() or self.counts.sum() != len(self.images)):
-            raise ValueError(
-                f"counts is {self.counts!r}, {self.counts.sum()} in all; give one number of at least 1 for each "
-                f"class, {len(self.images)} in all, as many as there are images"
-            )
 
     @property
     def _axes_in_front(self) -> int:

@@ -197,9 +197,6 @@ def derived(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) 
 # ---------------------------------------------------------------- reading and checking
 
 
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
-
-
 def digest_of(arrays: Arrays) -> str:
     """SHA-256 of the arrays' names, types, shapes and bytes, whatever file they came from."""
     sha = hashlib.sha256()
@@ -208,6 +205,10 @@ def digest_of(arrays: Arrays) -> str:
         sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+# what NumPy raises for a file that is missing, damaged or something else
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_arrays(path: Path, *, fix: str) -> Arrays:
@@ -219,16 +220,7 @@ def read_arrays(path: Path, *, fix: str) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except UNREADABLE as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is truncated or corrupt ({error})"
         raise DataError(f"{path} {reason}; {fix}") from error
 
