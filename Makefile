@@ -78,7 +78,7 @@ $(STAMPS): pyproject.toml constraints.txt $(again)
 # `unfinished` is there from before the first change until after the last: whatever stops in between, the next call
 # begins anew. At the end it becomes `ready`, whose time is thus from before pip read pyproject.toml.
 # pip works in this environment or not at all. -I: no file in this folder and no PYTHONPATH gets in its way.
-# JupyterLab is told not to ask about its news, and to save a widget as its picture (mlcourse/widgets/saving.py).
+# JupyterLab is told not to ask about its news, and to save a widget as its picture (mlcourse/lessons/widgets/saving.py).
 define set_up
 set -e
 trap 'exit 130' INT TERM  # but not before what runs now has ended
@@ -101,7 +101,7 @@ case "$$1" in *author) course='$(AUTHOR)' ;; *) course='$(LEARNER)' ;; esac
 echo "Installing the course and what it needs into $(VENV): about a minute, longer the first time."
 $$pip install --quiet --no-user -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e "$$course"
 mkdir -p $(VENV)/etc/jupyter/labconfig $(VENV)/etc/jupyter/jupyter_server_config.d
-echo '{"ServerApp": {"jpserver_extensions": {"mlcourse.widgets.saving": true}}}' \
+echo '{"ServerApp": {"jpserver_extensions": {"mlcourse.lessons.widgets.saving": true}}}' \
 	> $(VENV)/etc/jupyter/jupyter_server_config.d/mlcourse.json
 echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' \
 	> $(VENV)/etc/jupyter/labconfig/page_config.json

@@ -24,9 +24,8 @@ from pathlib import Path
 import looks
 from docutils.nodes import make_id
 
-from mlcourse import results
-from mlcourse.reproduce import omniglot_table
-from mlcourse.widgets import DrawOnce
+from mlcourse.experiments import omniglot_table, results
+from mlcourse.lessons.widgets import DrawOnce
 
 HERE = Path(__file__).resolve().parent
 MADE = HERE / "_made"

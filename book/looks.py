@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from mlcourse import figures, palette, weights
+from mlcourse import weights
+from mlcourse.lessons import figures, palette
+from mlcourse.lessons.widgets import base
 from mlcourse.reference import losses, maml, networks
 from mlcourse.tasks import five_points
-from mlcourse.widgets import base
 
 
 def colours() -> str:
     """CSS for light pages, dark pages, and pages where no script chooses: those follow the system."""
     light, dark = variables(palette.LIGHT), variables(palette.DARK)
     return (
-        "/* Made by book/build.py from mlcourse/palette.py. */\n"
+        "/* Made by book/build.py from mlcourse/lessons/palette.py. */\n"
         f'html[data-theme="light"], html[data-theme="auto"] {{{light}}}\n'
         f'html[data-theme="dark"] {{{dark}}}\n'
         f'@media (prefers-color-scheme: dark) {{ html[data-theme="auto"] {{{dark}}} }}\n'

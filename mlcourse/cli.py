@@ -143,7 +143,7 @@ def data_verify(
 
 def print_table(table: dict[str, Any], as_json: bool) -> None:
     """A table of results: data, or Markdown to paste."""
-    from mlcourse import results
+    from mlcourse.experiments import results
 
     print_json(table) if as_json else typer.echo(f"**{table['title']}**\n\n{results.table(table)}")
 
@@ -154,8 +154,7 @@ def results_table(
     as_json: Json = False,
 ) -> None:
     """Print stored tables in Markdown, published numbers beside ours; "omniglot" lays its runs side by side."""
-    from mlcourse import results
-    from mlcourse.reproduce import omniglot_table
+    from mlcourse.experiments import omniglot_table, results
 
     names = names or [*results.names(), "omniglot"]
     if as_json:
@@ -186,7 +185,7 @@ def reproduce_sinusoid(
     as_json: Json = False,
 ) -> None:
     """The sinusoid table of the MAML paper, with tuned baselines: minutes."""
-    from mlcourse.reproduce import sinusoid
+    from mlcourse.experiments import sinusoid
 
     table = sinusoid.run(
         seeds=tuple(seeds),
@@ -224,8 +223,8 @@ def reproduce_omniglot(
     as_json: Json = False,
 ) -> None:
     """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
-    from mlcourse.reproduce import omniglot
-    from mlcourse.reproduce.omniglot_recipe import changed, recipe
+    from mlcourse.experiments import omniglot
+    from mlcourse.experiments.omniglot_recipe import changed, recipe
 
     table = omniglot.run(
         changed(recipe(method, n_way, k_shot), change or []),
@@ -253,7 +252,7 @@ def reproduce_transfer(
     as_json: Json = False,
 ) -> None:
     """Prototypical Networks of notebook 08 on unseen scripts, rendered and handwritten: minutes on a CPU."""
-    from mlcourse.reproduce import transfer
+    from mlcourse.experiments import transfer
 
     print_table(transfer.run(seeds=tuple(seeds), out=out, say=say), as_json)
 
@@ -266,7 +265,7 @@ def reproduce_drawing(
     as_json: Json = False,
 ) -> None:
     """The recogniser of drawings, judged by torch and in a browser: half an hour on a CPU."""
-    from mlcourse.reproduce import drawing
+    from mlcourse.experiments import drawing
 
     table = drawing.run(seeds=tuple(seeds), out=out, weights_folder=weights_folder, say=say)
     print_table(table, as_json)
@@ -295,7 +294,7 @@ def bench_meta_gradient(
     as_json: Json = False,
 ) -> None:
     """One meta-gradient: ours, `higher`, a plain loop over tasks; for conv4 JAX too, if installed."""
-    from mlcourse import bench, results
+    from mlcourse.experiments import bench, results
 
     if out:
         require_place(out)
@@ -317,8 +316,8 @@ def bench_widgets(
     as_json: Json = False,
 ) -> None:
     """The seconds to make each widget, and the size that a page stores it in."""
-    from mlcourse import results
-    from mlcourse.bench import widgets
+    from mlcourse.experiments import results
+    from mlcourse.experiments.bench import widgets
 
     if out:
         require_place(out)

@@ -181,8 +181,8 @@ def disk() -> Finding:
 
 def data() -> Finding:
     """Whether what the lessons read is there and whole: the glyphs, the weights, the tables."""
-    from mlcourse import results, weights
-    from mlcourse.reproduce import omniglot_table
+    from mlcourse import weights
+    from mlcourse.experiments import omniglot_table, results
     from mlcourse.tasks import store
 
     fix = f"git -C {paths.REPOSITORY} checkout data"

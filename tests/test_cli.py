@@ -8,9 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mlcourse import bench, cli, doctor, results
+from mlcourse import cli, doctor
 from mlcourse.errors import DataError
-from mlcourse.reproduce import omniglot_table, sinusoid
+from mlcourse.experiments import bench, omniglot_table, results, sinusoid
 from mlcourse.tasks import store
 
 TABLE = {
@@ -49,7 +49,7 @@ def forbid_traceback(result, *, says):
 # --- light, and as documented ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("modules", ["mlcourse", "mlcourse.cli", "mlcourse.results, mlcourse.doctor"])
+@pytest.mark.parametrize("modules", ["mlcourse", "mlcourse.cli", "mlcourse.experiments.results, mlcourse.doctor"])
 def test_importing_is_light(modules):
     heavy = "{'torch', 'matplotlib', 'IPython', 'pooch', 'PIL'}"
     script = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
@@ -254,7 +254,7 @@ def test_what_is_wrong_is_told_before_anything_is_loaded_or_trained(run, monkeyp
 
     for place in ("mlcourse.training.train", "mlcourse.tasks.omniglot.load", "mlcourse.tasks.glyphs.splits"):
         monkeypatch.setattr(place, work)
-    monkeypatch.setattr("mlcourse.bench.timing.interleaved_medians", work)
+    monkeypatch.setattr("mlcourse.experiments.bench.timing.interleaved_medians", work)
     (tmp_path / "file").write_text("")
     names = {"FILE/x.json": tmp_path / "file" / "x.json", "FILE": tmp_path / "file", "FOLDER": tmp_path}
     forbid_traceback(run(*(names.get(word, word) for word in line.split())), says=says)

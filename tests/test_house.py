@@ -10,12 +10,12 @@ from mlcourse.paths import REPOSITORY
 
 PACKAGE = REPOSITORY / "mlcourse"
 FLOORS = [  # ground first; a module may import from its own floor and from those below
-    {"arguments", "errors", "files", "palette", "paths"},
-    {"tables", "tasks"},
-    {"results", "weights", "reference", "fast"},
+    {"arguments", "errors", "files", "paths"},
+    {"tasks"},
+    {"weights", "reference", "fast"},
     {"evaluation"},
-    {"training", "checkpoints", "baselines", "figures"},
-    {"widgets", "checks", "bench", "reproduce", "doctor"},
+    {"training", "checkpoints", "baselines"},
+    {"lessons", "experiments", "doctor"},  # the two wings, and what looks whether all is there
     {"cli", "__main__", "__init__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -2,9 +2,8 @@
 
 import re
 
-from mlcourse import results
+from mlcourse.experiments import omniglot_table, results
 from mlcourse.paths import REPOSITORY
-from mlcourse.reproduce import omniglot_table
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 

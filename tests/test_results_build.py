@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlcourse import results
 from mlcourse.errors import DataError
+from mlcourse.experiments import results
 from mlcourse.paths import REPOSITORY
 
 

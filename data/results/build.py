@@ -21,15 +21,14 @@ import numpy as np
 import torch
 import typer
 
-from mlcourse import bench, results
 from mlcourse.arguments import require_choice, require_rate
 from mlcourse.cli import OneLineErrors
+from mlcourse.experiments import bench, omniglot, results
+from mlcourse.experiments.omniglot_recipe import changed, recipe
+from mlcourse.experiments.omniglot_table import CELLS
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
 from mlcourse.files import require_place
-from mlcourse.reproduce import omniglot
-from mlcourse.reproduce.omniglot_recipe import changed, recipe
-from mlcourse.reproduce.omniglot_table import CELLS
 from mlcourse.tasks import Episodes, glyphs
 
 BUDGET = {"protonet": 30, "matching": 30, "maml": 120, "fomaml": 90, "reptile": 230}  # seconds of training a seed

@@ -2,9 +2,9 @@
 
 A drawing is a list of strokes; a stroke is an array of points (n, 2): x to the right, y down, in any unit.
 `render` centres it, brings its longer side to one length and draws it with one pen, so that a reader's finger,
-Omniglot's bitmaps and the glyphs' strokes all arrive in the same form. `mlcourse/widgets/render.js` is the same
-arithmetic for the browser: single additions, multiplications, divisions and square roots of float64, in the same
-order, which IEEE 754 fixes to the last bit.
+Omniglot's bitmaps and the glyphs' strokes all arrive in the same form. `render.js` beside the widget `DrawOnce` is
+the same arithmetic for the browser: single additions, multiplications, divisions and square roots of float64, in
+the same order, which IEEE 754 fixes to the last bit.
 """
 
 from collections.abc import Iterator, Sequence

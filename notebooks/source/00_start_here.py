@@ -17,7 +17,7 @@
 # %% tags=["setup"]
 import numpy as np
 
-from mlcourse import checks, figures
+from mlcourse.lessons import checks, figures
 from mlcourse.tasks import five_points
 
 task, wave = five_points()    # the five points, and the wave that they come from
@@ -30,7 +30,7 @@ task, wave = five_points()    # the five points, and the wave that they come fro
 # **Meta-learning** gives a machine that practice. It does not train on many examples of one task. It trains on many small tasks, with a few examples each. And it is judged on one thing: how well it does on a *new* task, after only a few examples of that.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-from mlcourse import palette
+from mlcourse.lessons import palette
 from mlcourse.tasks import Sinusoids
 
 def small_task(axes, x, y, curve, colour, size):
@@ -93,12 +93,12 @@ assert 0.3 < by_pixels < 0.6
 # How does 98 feel? The network below is prototypical, trained by this course on the characters of other scripts, and small enough to travel with the page. Three symbols have been drawn once each, and one of them again by another hand. Press **Start with empty cards** and make up symbols of your own.
 
 # %%
-from mlcourse.widgets import DrawOnce
+from mlcourse.lessons.widgets import DrawOnce
 
 DrawOnce()
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-from mlcourse import results
+from mlcourse.experiments import results
 
 drawn = DrawOnce()
 assert drawn.probabilities().argmax() == 2 and drawn.probabilities()[2] > 0.9
@@ -161,7 +161,7 @@ assert abs(np.mean((joined - truth) ** 2) - 7.7) < 0.05 and abs(np.mean((flat - 
 # **Steppers** let you walk through an algorithm. This one learns another wave from five points, one step at a time. Press **Inner step**, or use the slider; the arrow keys move it too. Two letters stand in it and on every page from here on: $\theta$ (theta) is where a learner *starts*, $\varphi$ (phi) is where it is *after* learning from the points. The five dots are called *support points*. (Two of them nearly coincide, at the far left.)
 
 # %%
-from mlcourse.widgets import Stepper
+from mlcourse.lessons.widgets import Stepper
 
 Stepper(stage="task")
 

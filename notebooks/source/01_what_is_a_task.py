@@ -24,7 +24,7 @@
 # %% tags=["setup"]
 import numpy as np
 
-from mlcourse import checks, figures
+from mlcourse.lessons import checks, figures
 from mlcourse.tasks import Examples, Sinusoids, Task, each, five_points, one, stack
 
 # %% [markdown]
@@ -177,7 +177,7 @@ checks.nb01.cut(cut)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from matplotlib.patches import FancyBboxPatch
-from mlcourse import palette
+from mlcourse.lessons import palette
 
 def box(axes, x, y, width, height, text="", colour=figures.INK, **words):
     shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.2", facecolor="white", edgecolor=colour, linewidth=1.5)
@@ -222,7 +222,7 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # **Predict.** At the start the mean loss of the three tasks is 4.7 at $\theta$ itself, and 3.4 after three inner steps from there. After twelve outer steps, which of the two is near 0: both, only the first, or only the second?
 
 # %%
-from mlcourse.widgets import Stepper
+from mlcourse.lessons.widgets import Stepper
 
 Stepper(methods=["maml"], folded=True)
 
@@ -316,7 +316,7 @@ assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.su
 # **Predict.** Set `n_way` to 7, `k_shot` to 2 and `n_query` to 4. What are the shapes of `support.x` and `query.x` for one task? Say them before you move the sliders.
 
 # %%
-from mlcourse.widgets import EpisodeBrowser
+from mlcourse.lessons.widgets import EpisodeBrowser
 
 browser = EpisodeBrowser(splits.test)
 browser

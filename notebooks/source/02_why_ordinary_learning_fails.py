@@ -25,7 +25,8 @@
 import numpy as np
 from numpy.random import default_rng
 
-from mlcourse import checks, figures, weights
+from mlcourse.lessons import checks, figures
+from mlcourse import weights
 from mlcourse.reference import adam, losses, networks
 from mlcourse.reference.autograd import grad, mean
 from mlcourse.tasks import Examples, Sinusoids, each, five_points
@@ -558,7 +559,7 @@ assert abs(scores["fine-tuned"].half_width - 0.2) < 0.05, scores
 # **Predict.** These are the five points of this page. After ten steps, whose error on the *whole* wave has fallen: that of the random start, of the pooled one, or of both? Tick *show the wave behind them*, then press **Play**.
 
 # %%
-from mlcourse.widgets import OwnWave
+from mlcourse.lessons.widgets import OwnWave
 
 OwnWave(methods=("scratch", "pooled"))
 

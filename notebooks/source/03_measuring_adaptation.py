@@ -25,7 +25,8 @@
 import numpy as np
 from numpy.random import default_rng
 
-from mlcourse import checks, figures, weights
+from mlcourse.lessons import checks, figures
+from mlcourse import weights
 from mlcourse.reference import losses, networks
 from mlcourse.reference.autograd import grad
 from mlcourse.tasks import Examples, Sinusoids, Task, each, glyphs, one
@@ -580,7 +581,7 @@ for name, learner in rivals.items():
     shifted[name] = old, new
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-from mlcourse import results as stored_results
+from mlcourse.experiments import results as stored_results
 
 settings = stored_results.load("sinusoid")["details"]["settings"]
 assert settings["meta_steps"] * settings["meta_batch_size"] == 1_750_000

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcourse import checks, figures, palette
+from mlcourse.lessons import checks, figures, palette
 from mlcourse.tasks import five_points
 
 task, wave = five_points()

@@ -26,7 +26,8 @@ import time
 
 import numpy as np
 
-from mlcourse import checks, figures, weights
+from mlcourse.lessons import checks, figures
+from mlcourse import weights
 from mlcourse.reference import adam, losses, maml, networks
 from mlcourse.reference.autograd import grad, value_and_grad
 from mlcourse.tasks import Examples, Sinusoids, each, five_points
@@ -97,7 +98,7 @@ for name, theta in starts.items():
 # **Predict.** MAML's start has met nothing but waves. Press **A straight line**, give all three the rate 0.01, and take ten steps. Which of the three ends nearest to the five points?
 
 # %%
-from mlcourse.widgets import OwnWave
+from mlcourse.lessons.widgets import OwnWave
 
 OwnWave()
 
@@ -197,7 +198,7 @@ def my_meta_loss(theta, tasks, inner_lr=0.01, inner_steps=1):
 # **Predict.** Is one step of 0.01 the same as ten steps of 0.001? And what does one step of 0.03 do, three times as long as the one that this start was trained for?
 
 # %%
-from mlcourse.widgets import experiment
+from mlcourse.lessons.widgets import experiment
 
 def adapted(inner_lr=0.03, inner_steps=1):
     theta, x, y = starts["MAML"], task.query.x, task.query.y
@@ -310,7 +311,7 @@ checks.nb05.meta_loss(meta_loss)
 # To see the two loops move, take a model with only two parameters, an amplitude $a$ and a phase $p$, so that the picture on the right is the real loss, not a sketch. Press **Inner step**: each task moves its own copy of $\theta$ to its $\varphi_i$. Press **Outer step**: $\theta$ itself moves. Go on to the end, then choose *Joint training* and compare: which of the two has the lower loss at $\theta$, and which after adapting?
 
 # %%
-from mlcourse.widgets import Stepper
+from mlcourse.lessons.widgets import Stepper
 
 Stepper(method="maml", inner_steps=1)
 
@@ -492,7 +493,7 @@ checks.nb05.adapt_all(adapt_all)
 # %%
 from IPython.display import Markdown
 
-from mlcourse import results
+from mlcourse.experiments import results
 
 table = results.load("sinusoid")
 Markdown(results.table(table))

@@ -28,7 +28,9 @@ import tracemalloc
 
 import numpy as np
 
-from mlcourse import checks, figures, results, weights
+from mlcourse.lessons import checks, figures
+from mlcourse.experiments import results
+from mlcourse import weights
 from mlcourse.reference import adam, autograd, losses, maml, networks, reptile
 from mlcourse.reference.autograd import grad, stop_gradient
 from mlcourse.tasks import Examples, Sinusoids, Task, each, five_points, stack
@@ -425,7 +427,7 @@ checks.nb06.rests_at(rests_at)
 # **Predict.** At which `inner_lr` do the two rest at the same place? And with a second inner step, do they come nearer to each other or part further?
 
 # %%
-from mlcourse.widgets import experiment
+from mlcourse.lessons.widgets import experiment
 
 def resting_places(inner_lr=0.05, inner_steps=2):
     how = {"inner_lr": inner_lr, "inner_steps": inner_steps}
@@ -479,7 +481,7 @@ assert outer_loop(1.0, 0.1, 0.05, 15, first_order=True)[-1] < -50
 # One parameter could be an accident. Here is a model with two, the sine $a \sin(x - p)$ of the steppers, with three tasks and one inner step. Below is the real loss after that step, and the way that three methods take from the same start, sixty outer steps long. (The figures are losses where they end.)
 
 # %% tags=["hide-input"]
-from mlcourse.widgets import loops
+from mlcourse.lessons.widgets.stepper import loops
 
 three_sines, trails, ends_at = loops.draw_tasks(seed=2), {}, {}
 for name, method in {"MAML": "maml", "first-order": "first-order", "joint": "joint"}.items():
@@ -814,7 +816,7 @@ assert shares["Reptile"](5, 0.02) > shares["MAML"](2, 0.01) > shares["first-orde
 # **Predict.** The two valleys cross at the top; there the loss before any step is lowest. Rings with letters show where each method comes to rest: M for MAML, at the far side; F for first order, half-way. What keeps M away from the crossing? And where will it go when you make `inner_lr` smaller, down to 0.005?
 
 # %%
-from mlcourse.widgets import Landscape
+from mlcourse.lessons.widgets import Landscape
 
 landscape = Landscape("crossed")
 landscape
@@ -851,7 +853,7 @@ assert all(np.allclose(alike.scene.rest(method), np.mean(alike.minima, axis=0)) 
 # Step through them on the three sines of two parameters. Choose the method, then compare after the last outer step: where is $\theta$, and how far down do three inner steps take it?
 
 # %%
-from mlcourse.widgets import Stepper
+from mlcourse.lessons.widgets import Stepper
 
 stepper = Stepper(method="reptile")
 stepper

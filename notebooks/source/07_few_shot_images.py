@@ -31,7 +31,8 @@ import torch
 import torch.nn.functional as F
 from numpy.random import default_rng
 
-from mlcourse import baselines, checks, figures, weights
+from mlcourse import baselines, weights
+from mlcourse.lessons import checks, figures
 from mlcourse.evaluation import adaptation_curve, evaluate
 from mlcourse.fast import adam, arrays, losses, maml, networks
 from mlcourse.fast.learners import GradientLearner
@@ -167,7 +168,7 @@ figures.show(figures.episode_grid(rotated, class_names=["0°", "90°", "180°", 
 # **Predict.** How many of the 15 will you get right, and how many will the pixels? Write down both before you start.
 
 # %%
-from mlcourse.widgets import EpisodeBrowser
+from mlcourse.lessons.widgets import EpisodeBrowser
 
 EpisodeBrowser(splits.test, seed=7, hidden=True)
 
@@ -712,7 +713,7 @@ for name, batch in batches.items():
     print(f"{name:20} {np.round(company[name], 2)}")
 
 # %% tags=["hide-input"]
-from mlcourse import palette
+from mlcourse.lessons import palette
 
 with figures.style():
     figure, axes = figures.canvas(height=2.5)
@@ -848,7 +849,7 @@ assert 1 - alone.mean > 1.5 * (1 - together.mean) and abs(100 * difference.mean(
 # It is no different on Omniglot, 5-way 1-shot. Here are the published figures, and ours from a GPU (notebook 09):
 
 # %% tags=["hide-input"]
-from mlcourse import results
+from mlcourse.experiments import results
 
 def ours(name):
     run = results.load(str(results.results_folder() / f"omniglot/omniglot_random_{name}_5w1s.json"))
@@ -869,7 +870,7 @@ figures.table(
 )
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-from mlcourse.reproduce.omniglot_table import PUBLISHED
+from mlcourse.experiments.omniglot_table import PUBLISHED
 
 printed = {key: PUBLISHED[key].accuracy["5w1s"] for key in (("maml", True), ("reptile", True), ("reptile", False))}
 assert printed == {("maml", True): [98.7, 0.4], ("reptile", True): [97.68, 0.04], ("reptile", False): 95.39}

@@ -25,7 +25,8 @@
 import numpy as np
 from numpy.random import default_rng
 
-from mlcourse import baselines, checks, figures
+from mlcourse import baselines
+from mlcourse.lessons import checks, figures
 from mlcourse.evaluation import evaluate
 from mlcourse.reference import adam, metric, networks, protonet
 from mlcourse.reference.autograd import sum as total, value_and_grad
@@ -179,13 +180,13 @@ checks.nb08.log_probabilities(log_probabilities)
 # **Predict.** You change *squared distance* to *distance*. What changes: the borders, the probabilities, or both? And with the *cosine*, which compares directions as seen from the origin?
 
 # %%
-from mlcourse.widgets import PrototypeExplorer
+from mlcourse.lessons.widgets import PrototypeExplorer
 
 plane = PrototypeExplorer()
 plane
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-from mlcourse.widgets import prototypes as explorer
+from mlcourse.lessons.widgets.prototypes import prototypes as explorer
 
 everywhere = np.stack(np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-3, 3, 61)), axis=-1).reshape(-1, 2)
 sides = {name: explorer.log_probabilities(everywhere, plane.prototypes, name) for name in ("squared", "euclidean", "cosine")}
@@ -259,7 +260,7 @@ print("largest difference", np.abs(mine - packaged).max())
 # %% tags=["hide-input"]
 from matplotlib.colors import ListedColormap
 
-from mlcourse import palette
+from mlcourse.lessons import palette
 
 SHADES = ListedColormap(["#BFD9EC", "#FBE0B8", "#BFE3D4"])
 DOTS = [figures.readable(colour) for colour in palette.TASKS[:3]]
@@ -329,7 +330,7 @@ assert np.argsort(places).tolist() in (np.argsort(distances).tolist(), np.argsor
 # **Predict.** Shift the middle of the rings by 1. How many of the queries are still sorted rightly? And do ten support points of each class rescue it?
 
 # %% tags=["hide-input"]
-from mlcourse.widgets import experiment
+from mlcourse.lessons.widgets import experiment
 
 def off_centre(shift=1.0, k_shot=1):
     drawn = one(rings(1, default_rng(5), k_shot=k_shot, n_query=40), 0)
@@ -459,7 +460,7 @@ space = PrototypeExplorer.from_embedding(embed, letters.test, view="space")
 space
 
 # %% tags=["hide-input"]
-from mlcourse.widgets.prototypes import log_probabilities as by_measure
+from mlcourse.lessons.widgets.prototypes.prototypes import log_probabilities as by_measure
 
 def nearest_star(shown, axes):
     """The class of each query, by its nearest prototype in the first `axes` directions."""
@@ -602,7 +603,7 @@ assert runs["cosine"].mean < min(runs["distance"].mean, runs["squared distance"]
 # So `python -m mlcourse reproduce transfer` has trained the network of this page, in full, three times with each measure, each with the rate that did best on the meta-val scripts:
 
 # %% tags=["hide-input"]
-from mlcourse import results
+from mlcourse.experiments import results
 
 stored = results.load("transfer_glyphs_to_omniglot")
 spreads = stored["details"]["spread over seeds"]
@@ -790,7 +791,7 @@ Markdown(results.caption(stored))                                     # how it w
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 from dataclasses import asdict
 
-from mlcourse.reproduce import transfer
+from mlcourse.experiments import transfer
 from mlcourse.tasks import overlap
 
 settings = stored["details"]["settings"]
@@ -873,7 +874,7 @@ except DataError as error:
 # And the shortest way to your own data: draw it. The network of this widget is the one of this page with 40 channels, trained for longer, on Omniglot's background alphabets and the glyphs together (without the scripts that are tested). Its four convolutions are small enough to travel with the page and run in your browser.
 
 # %%
-from mlcourse.widgets import DrawOnce
+from mlcourse.lessons.widgets import DrawOnce
 
 drawn = DrawOnce()
 drawn

@@ -32,7 +32,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mlcourse import checks, figures, results
+from mlcourse.lessons import checks, figures
+from mlcourse.experiments import results
 from mlcourse.fast import losses, maml, networks
 from mlcourse.fast.arrays import default_device, tensors, tree_map
 from mlcourse.tasks import Sinusoids, each, glyphs
@@ -125,7 +126,7 @@ rows = [{"layer": name, "million FLOP": f"{flop / 1e6:.2f}", "share": f"{flop / 
 figures.table(rows, f"One picture once through Conv4: {one_pass / 1e6:.1f} million operations")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-from mlcourse.bench.floor import conv4_flop, meta_gradient_flop
+from mlcourse.experiments.bench.floor import conv4_flop, meta_gradient_flop
 
 assert one_pass == conv4_flop(64, 5) == 19_630_720
 assert 0.73 < layers["convolution 2, 14×14"] / one_pass < 0.75 and layers["convolution 1, 28×28"] / one_pass < 0.05
@@ -964,7 +965,7 @@ assert matching_run["hardware"]["gpu"] == "none" and matching_run["rows"][0]["va
 # And the accuracies, ours beside the published ones, on the random split of 1,200 and 423 letters. *Transductive* (notebook 07) means that the queries of a task were normalised together.
 
 # %% tags=["nbval-ignore-output"]
-from mlcourse.reproduce import omniglot_table
+from mlcourse.experiments import omniglot_table
 
 Markdown(omniglot_table.summary(omniglot_table.runs()))
 

@@ -26,7 +26,7 @@ import nbclient
 import nbformat
 from nbformat import NotebookNode
 
-from mlcourse.widgets.saving import WIDGET_VIEW
+from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = SOURCE.parent
@@ -42,7 +42,7 @@ LANGUAGE = {
     "version": "3.11.7",
 }
 # Around the asserts of a cell with the tag "claims": a reader whose training was cut short is told so.
-CLAIMS = "from mlcourse.checks import claims\n\nwith claims():\n"
+CLAIMS = "from mlcourse.lessons.checks import claims\n\nwith claims():\n"
 SECONDS_A_CELL = 600
 
 

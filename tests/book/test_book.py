@@ -16,8 +16,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from mlcourse import results
-from mlcourse.reproduce import omniglot_table
+from mlcourse.experiments import omniglot_table, results
 from tests.book.conftest import build_book, pages_in_toc
 from tests.notebooks.exercises import exercises, sources
 

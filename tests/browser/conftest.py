@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from mlcourse.widgets import base
+from mlcourse.lessons.widgets import base
 from tests.conftest import Watched
 
 PAGE = """<!doctype html><html lang="en">

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from mlcourse.widgets.saving import WIDGET_VIEW
+from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 from tests.conftest import LabServer, Watched
 
 PHONE = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}

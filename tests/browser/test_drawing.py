@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mlcourse.widgets.drawing import DrawOnce, percent
+from mlcourse.lessons.widgets.drawing.drawing import DrawOnce, percent
 from tests.browser.hands import PHONE, caption, drag, middle, swipe, tab, touch
 
 pytestmark = pytest.mark.browser

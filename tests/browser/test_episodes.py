@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from mlcourse.lessons.widgets.episodes.episodes import EPISODES, EpisodeBrowser
 from mlcourse.tasks import glyphs
-from mlcourse.widgets.episodes import EPISODES, EpisodeBrowser
 from tests.browser.hands import PHONE, tab
 
 pytestmark = pytest.mark.browser

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator
 
-from mlcourse import widgets
+from mlcourse.lessons import widgets
+from mlcourse.lessons.widgets import DrawOnce, EpisodeBrowser, Landscape, OwnWave, PrototypeExplorer, Stepper, base
 from mlcourse.tasks import glyphs
-from mlcourse.widgets import DrawOnce, EpisodeBrowser, Landscape, OwnWave, PrototypeExplorer, Stepper, base
 from tests.conftest import OF_COLOURS, Watched, violations
 
 pytestmark = pytest.mark.browser

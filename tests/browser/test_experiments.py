@@ -2,8 +2,8 @@
 
 import pytest
 
-from mlcourse import figures
-from mlcourse.widgets import experiment
+from mlcourse.lessons import figures
+from mlcourse.lessons.widgets import experiment
 from tests.browser.hands import stored
 
 pytestmark = pytest.mark.browser

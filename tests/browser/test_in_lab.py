@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError
 
-from mlcourse import figures
+from mlcourse.lessons import figures
+from mlcourse.lessons.widgets import EpisodeBrowser, OwnWave, base, experiment
 from mlcourse.tasks import glyphs
-from mlcourse.widgets import EpisodeBrowser, OwnWave, base, experiment
 from tests.browser.hands import Lab, caption, drag, handle, middle, notebook, numbers, stored
 from tests.browser.test_every_widget import WIDGETS
 from tests.conftest import LabServer, watch
@@ -131,7 +131,7 @@ def live(lab: Lab) -> Iterator[Callable[..., Locator]]:
 
 def test_the_stepper_and_the_kernel(lab: Lab, live: Callable[..., Locator]) -> None:
     stepper = live(
-        "from mlcourse.widgets import Stepper\ns = Stepper()\ns",
+        "from mlcourse.lessons.widgets import Stepper\ns = Stepper()\ns",
         "print('kernel sees', s.index, s.method)",
         "s.index = 0",
     )
@@ -155,7 +155,7 @@ def test_the_stepper_and_the_kernel(lab: Lab, live: Callable[..., Locator]) -> N
 def test_your_own_sinusoid_and_the_kernel_compute_the_same_curves(lab: Lab, live: Callable[..., Locator]) -> None:
     curve = "[round(v, 6) for v in own.curves()['maml'][::50, 0].tolist()]"
     own = live(
-        "from mlcourse.widgets import OwnWave\nown = OwnWave()\nown",
+        "from mlcourse.lessons.widgets import OwnWave\nown = OwnWave()\nown",
         f"import json\nprint('kernel sees', json.dumps([own.step, own.points[0], {curve}, own.caption()]))",
         "own.step = 10",
     )
@@ -180,7 +180,7 @@ def test_your_own_sinusoid_and_the_kernel_compute_the_same_curves(lab: Lab, live
 
 def test_the_landscape_and_the_kernel(lab: Lab, live: Callable[..., Locator]) -> None:
     landscape = live(
-        "from mlcourse.widgets import Landscape\ns = Landscape()\ns",
+        "from mlcourse.lessons.widgets import Landscape\ns = Landscape()\ns",
         "print('kernel sees', s.method, [round(w, 3) for w in s.theta], *s.directions()['maml'].round(6) + 0)",
         "s.preset = 'alike'",
     )
@@ -193,7 +193,7 @@ def test_the_landscape_and_the_kernel(lab: Lab, live: Callable[..., Locator]) ->
 
 def test_the_episode_browser_and_the_kernel_hold_the_same_task(lab: Lab, live: Callable[..., Locator]) -> None:
     episodes = live(
-        "from mlcourse.tasks import glyphs\nfrom mlcourse.widgets import EpisodeBrowser\n"
+        "from mlcourse.tasks import glyphs\nfrom mlcourse.lessons.widgets import EpisodeBrowser\n"
         "b = EpisodeBrowser(glyphs.splits().test)\nb",
         "print('kernel sees', b.number, b.episode().support.x.shape, b.guesses, b.right.tolist())",
         "b.n_query = 1\nb.number = 5",
@@ -215,7 +215,7 @@ def test_the_episode_browser_and_the_kernel_hold_the_same_task(lab: Lab, live: C
 
 def test_the_prototype_explorer_and_the_kernel(lab: Lab, live: Callable[..., Locator]) -> None:
     explorer = live(
-        "from mlcourse.widgets import PrototypeExplorer\nw = PrototypeExplorer()\nw",
+        "from mlcourse.lessons.widgets import PrototypeExplorer\nw = PrototypeExplorer()\nw",
         "import json\nprint('kernel sees', json.dumps([w.counts, w.distance, w.probabilities.round(2).tolist()]))",
         "w.examples = [[[-1, 0]], [[1, 0]]]\nw.query = [0, 2]\nw.distance = 'squared'",
     )
@@ -237,7 +237,7 @@ def test_the_prototype_explorer_and_the_kernel(lab: Lab, live: Callable[..., Loc
 def test_draw_it_once_and_the_kernel_compute_the_same_numbers(lab: Lab, live: Callable[..., Locator]) -> None:
     known = "once.cards[0], once.query, once.probabilities().tolist(), once.images()[-1].sum()"
     drawing = live(
-        "from mlcourse.widgets import DrawOnce\nonce = DrawOnce()\nonce",
+        "from mlcourse.lessons.widgets import DrawOnce\nonce = DrawOnce()\nonce",
         f"import json\nprint('kernel sees', json.dumps([{known}]))",
         "once.cards = once.cards[1:]",
     )
@@ -264,8 +264,8 @@ def test_draw_it_once_and_the_kernel_compute_the_same_numbers(lab: Lab, live: Ca
 
 
 EXPERIMENT = """
-from mlcourse import figures
-from mlcourse.widgets import experiment
+from mlcourse.lessons import figures
+from mlcourse.lessons.widgets import experiment
 
 def draw(inner_steps=1, inner_lr=0.01):
     figure, axes = figures.canvas()

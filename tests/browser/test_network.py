@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from mlcourse import weights
+from mlcourse.experiments.drawing_browser import Recogniser
 from mlcourse.fast import networks, protonet
-from mlcourse.reproduce.drawing_browser import Recogniser
+from mlcourse.lessons.widgets.drawing import network
 from mlcourse.tasks import drawings
-from mlcourse.widgets import network
 
 pytestmark = pytest.mark.browser
 

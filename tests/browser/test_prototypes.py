@@ -5,8 +5,13 @@ import re
 import numpy as np
 import pytest
 
+from mlcourse.lessons.widgets.prototypes.prototypes import (
+    DISTANCES,
+    EmbeddedEpisode,
+    PrototypeExplorer,
+    log_probabilities,
+)
 from mlcourse.reference import protonet
-from mlcourse.widgets.prototypes import DISTANCES, EmbeddedEpisode, PrototypeExplorer, log_probabilities
 from tests.browser.hands import PHONE, caption, drag, handle, middle, swipe
 from tests.browser.test_every_widget import CROWDED
 

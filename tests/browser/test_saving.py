@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlcourse.widgets import Stepper
-from mlcourse.widgets.saving import WIDGET_VIEW
+from mlcourse.lessons.widgets import Stepper
+from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 from tests.browser.hands import Lab, notebook, stored
 from tests.conftest import LabServer, watch
 
@@ -50,7 +50,7 @@ def test_opening_and_saving_changes_nothing(lab: Lab, name: str) -> None:
 
 
 def test_a_saved_widget_is_its_picture_and_no_error_when_it_is_opened_again(lab: Lab) -> None:
-    source = "from mlcourse.widgets import Stepper\nStepper()"
+    source = "from mlcourse.lessons.widgets import Stepper\nStepper()"
     page = lab.open("saved.ipynb", notebook((source, stored(Stepper()))))
     lab.run(0)
     page.locator(".mlc").first.wait_for(timeout=60_000)

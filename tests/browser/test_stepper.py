@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlcourse.widgets import Stepper
+from mlcourse.lessons.widgets import Stepper
 from tests.browser.hands import PHONE, caption, tab
 
 pytestmark = pytest.mark.browser

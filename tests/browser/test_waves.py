@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from mlcourse.lessons.widgets.waves import waves
+from mlcourse.lessons.widgets.waves.waves import OwnWave
 from mlcourse.reference import losses, maml, networks
 from mlcourse.reference.autograd import grad
 from mlcourse.tasks import Examples
-from mlcourse.widgets import waves
-from mlcourse.widgets.waves import OwnWave
 from tests.browser.hands import PHONE, caption, drag, handle, middle, numbers, swipe, tab
 
 pytestmark = pytest.mark.browser

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import jupytext
 
-from mlcourse.checks import Verdict
+from mlcourse.lessons.checks import Verdict
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "notebooks" / "source"

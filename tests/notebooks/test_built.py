@@ -10,7 +10,7 @@ import sys
 import nbformat
 import pytest
 
-from mlcourse.widgets.saving import WIDGET_VIEW
+from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

@@ -65,8 +65,8 @@ def test_every_notebook_that_is_published_is_tested():
 NOTEBOOK = """
 # %% tags=["setup"]
 import numpy as np
-from mlcourse.checks.compare import compare
-from mlcourse.checks.verdict import exercise
+from mlcourse.lessons.checks.compare import compare
+from mlcourse.lessons.checks.verdict import exercise
 
 @exercise("9.1", "A mean")
 def check_mean(answer):

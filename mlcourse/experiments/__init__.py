@@ -1,0 +1,1 @@
+"""What makes the measured tables: experiments with their runner, benchmarks, stored results."""

@@ -1,0 +1,1 @@
+"""What makes notebooks lessons: checks, widgets, figures, tables. The package itself knows nothing of it."""

@@ -1,0 +1,278 @@
+"""Checks of the exercises of notebook 06, first-order MAML and Reptile."""
+
+import numpy as np
+
+from mlcourse.lessons.checks.compare import compare
+from mlcourse.lessons.checks.verdict import exercise
+from mlcourse.reference import adam, losses, maml, networks, reptile
+from mlcourse.reference.autograd import grad
+from mlcourse.tasks import Sinusoids, each, one
+
+NETWORK = networks.mlp((1, 6, 1))
+LOSS = losses.squared_error(NETWORK)
+
+
+def _theta() -> dict[str, np.ndarray]:
+    return NETWORK.init(np.random.default_rng(3))
+
+
+@exercise(
+    "6.1",
+    "Drop the factor",
+    passed="The same φ, and a cheaper derivative: this one line is first-order MAML.",
+)
+def adapt_first_order(answer):
+    theta = _theta()
+    task = one(Sinusoids(k_shot=5, n_query=4).sample(1, np.random.default_rng(4)), 0)
+    full = maml.adapt(LOSS, theta, task.support, inner_lr=0.1, inner_steps=3)
+    at_theta = grad(LOSS)(theta, *task.support)
+    phi = answer(LOSS, theta, task.support, 0.1, 3)
+    yield compare(
+        phi,
+        full,
+        name="φ",
+        diagnoses=[
+            (
+                {name: theta[name] - 3 * 0.1 * at_theta[name] for name in theta},
+                "every step uses the gradient at θ: take it at φ, where the last step ended",
+            ),
+            (theta, "φ is θ itself: no step was taken"),
+        ],
+    )
+
+    def gradient(adapt) -> dict[str, np.ndarray]:
+        return grad(lambda start: LOSS(adapt(start), *task.query))(theta)
+
+    def steps(start, first_order: bool):
+        return maml.adapt(LOSS, start, task.support, inner_lr=0.1, inner_steps=3, first_order=first_order)
+
+    zeros = {name: np.zeros_like(p) for name, p in theta.items()}
+    last_only = gradient(lambda start: _history_cut_before_the_gradient(start, task.support))
+    yield compare(
+        gradient(lambda start: answer(LOSS, start, task.support, 0.1, 3)),
+        gradient(lambda start: steps(start, True)),
+        name="the gradient through φ",
+        diagnoses=[
+            (
+                gradient(lambda start: steps(start, False)),
+                "the values are right, but this is the full, second-order gradient: the inner gradient still "
+                "knows where it came from",
+            ),
+            (
+                zeros,
+                "φ no longer depends on θ at all, so its gradient is zero: cut the history of the gradient, "
+                "not that of φ",
+            ),
+            (last_only, "only some of the steps are cut: `stop_gradient` belongs in every round of the loop"),
+        ],
+    )
+
+
+def _history_cut_before_the_gradient(start, support):
+    """Adapt with the first step's history cut and the other two kept."""
+    phi = maml.adapt(LOSS, start, support, inner_lr=0.1, inner_steps=1, first_order=True)
+    return maml.adapt(LOSS, phi, support, inner_lr=0.1, inner_steps=2)
+
+
+@exercise(
+    "6.2",
+    "Where does it come to rest?",
+    passed="Equal curvatures give equal weights: then both methods rest at the same place.",
+)
+def rests_at(answer):
+    curvatures, slopes = np.array([1.0, 4.0, 6.0]), np.array([1.0, 2.0, 5.0])
+
+    def right(power: float, steps: int = 3, *, curved: bool = True, lr: float = 0.1) -> float:
+        weights = (curvatures if curved else 1.0) * (1 - lr * curvatures) ** (steps * power)
+        return float(np.sum(weights * slopes) / np.sum(weights))
+
+    def unnormalised(power: float) -> float:
+        return float(np.sum(curvatures * (1 - 0.1 * curvatures) ** (3 * power) * slopes))
+
+    def added(power: float) -> float:
+        weights = curvatures * (1 - 0.1 * 3 * curvatures) ** power
+        return float(np.sum(weights * slopes) / np.sum(weights))
+
+    def shared(power: float) -> list:
+        return [
+            (
+                right(power, 1),
+                "the share is that of one step: after `inner_steps` steps it is taken to that power",
+            ),
+            (
+                added(power),
+                "`inner_steps` multiplies the rate; but each step leaves a share of what the last one left",
+            ),
+            (
+                right(power, curved=False),
+                "the curvature is missing in the weights: the gradient at φ is c·(φ − m), not φ − m",
+            ),
+            (unnormalised(power), "a weighted sum, not a mean: divide by the sum of the weights"),
+            (right(0), "these are the weights of joint training: nothing of the inner steps is in them"),
+        ]
+
+    first = answer(curvatures, slopes, 0.1, 3, True)
+    swapped = "first order and MAML are exchanged: first order has the share once, MAML twice"
+    yield compare(
+        first, right(1), name="the resting place of first order", diagnoses=[(right(2), swapped), *shared(1)]
+    )
+    full = answer(curvatures, slopes, 0.1, 3, False)
+    yield compare(
+        full,
+        right(2),
+        name="MAML's resting place",
+        diagnoses=[
+            (right(1), "MAML has first order's weights: through the inner steps the share comes in a second time"),
+            *shared(2),
+        ],
+    )
+    yield compare(answer(curvatures, slopes, 0.1, 0, True), right(0), name="the resting place without inner steps")
+    two = 1.0 * 0.8**2, 3.0 * 0.4**2
+    want = (two[0] * 2.0 + two[1] * 7.0) / sum(two)
+    got = answer(np.array([1.0, 3.0]), np.array([2.0, 7.0]), 0.2, 2, True)
+    yield compare(got, want, name="the resting place for two tasks")
+
+
+@exercise(
+    "6.3",
+    "Reptile's outer step",
+    passed="A share of the way to the mean of the φ: that is all of it.",
+    keeps_arguments=True,
+)
+def reptile_outer_step(answer):
+    theta = {"w0": np.array([[1.0, -2.0]]), "b0": np.array([0.5, 3.0])}
+    adapted = [
+        {"w0": np.array([[2.0, -1.0]]), "b0": np.array([0.0, 3.5])},
+        {"w0": np.array([[4.0, 1.0]]), "b0": np.array([1.5, 5.0])},
+        {"w0": np.array([[0.0, -3.0]]), "b0": np.array([-3.0, 2.0])},
+    ]
+    got = answer(theta, adapted, 0.25)
+
+    def each_name(rule) -> dict[str, np.ndarray]:
+        return {name: rule(theta[name], np.array([phi[name] for phi in adapted])) for name in theta}
+
+    yield compare(
+        got,
+        each_name(lambda t, phis: t + 0.25 * (phis.mean(axis=0) - t)),
+        name="the new θ",
+        diagnoses=[
+            (theta, "θ has not moved"),
+            (each_name(lambda t, phis: phis.mean(axis=0)), "this goes all the way: multiply the way by `meta_lr`"),
+            (
+                each_name(lambda t, phis: t + 0.25 * phis.mean(axis=0)),
+                "you add the mean of φ itself: the way from θ to it is the mean minus θ",
+            ),
+            (
+                each_name(lambda t, phis: t - 0.25 * (phis.mean(axis=0) - t)),
+                "you walk away from the tasks: φ − θ already points the right way, so add it",
+            ),
+            (
+                each_name(lambda t, phis: t + 0.25 * (phis.sum(axis=0) - t)),
+                "the sum of the φ lies far from all of them: take their mean over the tasks",
+            ),
+            (
+                each_name(lambda t, phis: t + 0.25 * (phis - t).sum(axis=0)),
+                "the ways are summed: with more tasks the step would grow; take the mean over the tasks",
+            ),
+            (
+                each_name(lambda t, phis: t + 0.25 * (phis[-1] - t)),
+                "only the last task counts: take the mean over all in `adapted`",
+            ),
+            (
+                each_name(lambda t, phis: 0.25 * (phis.mean(axis=0) - t)),
+                "this is the step alone: the new θ is θ plus the step",
+            ),
+            (
+                each_name(lambda t, phis: t + 0.25 * (phis.mean() - t)),
+                "each array's mean has become one number: give `np.mean` the axis of the tasks, `axis=0`",
+            ),
+        ],
+    )
+    halfway = {name: (theta[name] + adapted[0][name]) / 2 for name in theta}
+    yield compare(answer(theta, adapted[:1], 0.5), halfway, name="the new θ of one task, halfway,")
+
+
+@exercise("6.4", "Count the pairs", passed="No pairs with one step: that is why it is joint training.")
+def two_terms(answer):
+    avg_grad, inner = np.array([2.0, -1.0, 0.5]), np.array([3.0, 4.0, -10.0])
+
+    def right(k: float, pairs: float, lr: float = 0.1) -> np.ndarray:
+        return k * avg_grad - lr * pairs * inner
+
+    yield compare(answer(avg_grad, inner, 0.1, 1), avg_grad, name="the expansion for one step", diagnoses=[
+        (right(1, 1), "one step has nobody before it to disturb it, so no pair: the count is off by one"),
+        (right(1, 0.5), "with one step there is no pair, and you count a half: is it k·k / 2?"),
+    ])  # fmt: skip
+    yield compare(
+        answer(avg_grad, inner, 0.1, 5),
+        right(5, 10),
+        name="the expansion",
+        diagnoses=[
+            (right(5, -10), "the sign of the second term: each step before moved down, by −α g"),
+            (right(1, 10), "each of the k steps brings a gradient: the first term is k times `avg_grad`"),
+            (right(5, 4), "you count steps that have one before them; but step 3 has two, step 4 has three"),
+            (right(5, 20), "every pair is counted twice: of two steps, only the earlier disturbs the later"),
+            (right(5, 10, 1.0), "the disturbance is as long as the step before, α g: `inner_lr` is missing"),
+            (right(1, 2), "the whole is divided by k: what the k steps go against is their sum"),
+        ],
+    )
+
+
+@exercise(
+    "6.5",
+    "Carry the moments",
+    passed="The memory of the gradients' sizes lives on from one meta-step to the next.",
+)
+def reptile_adam_step(answer):
+    network = networks.mlp((1, 40, 40, 1))  # the network that the notebook's inner_adam is for
+    loss = losses.squared_error(network)
+    theta = network.init(np.random.default_rng(5))
+    tasks = Sinusoids(k_shot=4, n_query=1).sample(3, np.random.default_rng(6))
+
+    def inner(moments, support):
+        whole_set = np.tile(np.arange(len(support.x)), (5, 1))
+        return reptile.adapt_adam(loss, theta, moments, support, whole_set, inner_lr=0.003)
+
+    fresh = adam.init(theta)
+    _, moments = inner(fresh, one(tasks, 0).support)
+    moments = adam.Moments(moments.first, {name: 9 * m for name, m in moments.second.items()}, moments.steps)
+
+    def mean(several):
+        first, second = (
+            {name: np.mean([m[part][name] for m in several], axis=0) for name in theta} for part in (0, 1)
+        )
+        return adam.Moments(first, second, several[0].steps)
+
+    def step(begin, chain: bool = False):
+        adapted, after = [], []
+        for task in each(tasks):
+            phi, left = inner(after[-1] if chain and after else begin, task.support)
+            adapted.append(phi)
+            after.append(left)
+        return reptile.interpolate(theta, adapted, 0.5), after
+
+    new, after = step(moments)
+    wiped, _ = step(fresh)
+    chained, _ = step(moments, chain=True)
+    got_theta, got_moments = answer(theta, moments, tasks, 0.5)
+    yield compare(
+        got_theta,
+        new,
+        name="the new θ",
+        diagnoses=[
+            (wiped, "every task begins with fresh moments: what the steps before have learnt is wiped"),
+            (chained, "each task begins with the moments of the task before it: all begin with the same"),
+        ],
+    )
+    if isinstance(got_moments, list):
+        yield "the moments after the step are a list, one a task: average them, `mean_of_moments(after)`"
+    yield compare(
+        tuple(got_moments),
+        tuple(mean(after)),
+        name="the moments after",
+        diagnoses=[
+            (tuple(moments), "the moments that go out are those that came in: they will never learn anything"),
+            (tuple(fresh), "the moments that go out are fresh: the next step begins without a memory"),
+            (tuple(after[-1]), "these are the moments of the last task alone: take the mean over the tasks"),
+        ],
+    )

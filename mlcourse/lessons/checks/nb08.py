@@ -1,0 +1,247 @@
+"""Checks of the exercises of notebook 08, Prototypical networks."""
+
+import numpy as np
+
+from mlcourse.lessons.checks.compare import compare, same
+from mlcourse.lessons.checks.verdict import exercise
+
+
+@exercise(
+    "8.1",
+    "A class is a mean",
+    passed="These means are all that the method keeps of a class.",
+    keeps_arguments=True,
+)
+def prototypes(answer):
+    embeddings = np.random.default_rng(1).normal(size=(6, 2))
+    labels = np.array([2, 0, 1, 1, 0, 2])  # not in order, two of each
+    groups = [embeddings[labels == label] for label in range(3)]
+    got = answer(embeddings, labels, 3)
+    yield compare(
+        got,
+        np.stack([group.mean(axis=0) for group in groups]),
+        name="the array of prototypes",
+        diagnoses=[
+            (np.stack([group.sum(axis=0) for group in groups]), "these are sums of each class: take their means"),
+            (np.stack([group[0] for group in groups]), "this is one example of each class: average all of them"),
+            (
+                embeddings.reshape(3, 2, 2).mean(axis=1),
+                "the examples do not stand in the order of their classes: pick each class by `labels == k`",
+            ),
+            (
+                np.tile(embeddings.mean(axis=0), (3, 1)),
+                "all prototypes are the mean of all examples: average each class by itself",
+            ),
+            (
+                embeddings.mean(axis=0),
+                "this is the mean of all examples: average each class by itself, and stack the means",
+            ),
+            (
+                np.array([group.mean() for group in groups]),
+                "each class has become a single number: average over its examples (axis 0), not over all numbers",
+            ),
+            (
+                lambda means: means.shape == (3, 2) and np.allclose(means, [g.mean(axis=1) for g in groups]),
+                "you averaged the coordinates of each example (axis 1): average over the examples, axis 0",
+            ),
+        ],
+    )
+    uneven = np.array([0, 0, 0, 1, 0, 2])
+    want = np.stack([embeddings[uneven == label].mean(axis=0) for label in range(3)])
+    yield compare(answer(embeddings, uneven, 3), want, name="the array of prototypes of classes of different size")
+    want = np.stack([embeddings[1:2].mean(axis=0), embeddings[[0, 2]].mean(axis=0)])
+    yield compare(
+        answer(embeddings[:3], np.array([1, 0, 1]), 2), want, name="the array of prototypes of two classes"
+    )
+
+
+def _log_softmax(logits: np.ndarray, axis: int = 1) -> np.ndarray:
+    """Rows (or columns) of logits to log-probabilities."""
+    top = logits - logits.max(axis=axis, keepdims=True)
+    return top - _log_total(top, axis)
+
+
+def _log_total(logits: np.ndarray, axis: int = 1) -> np.ndarray:
+    """The logarithm of the sum of the exponentials of each row (or column)."""
+    return np.log(np.exp(logits).sum(axis=axis, keepdims=True))
+
+
+_LOG_OF_ZERO = (
+    "you took the logarithm of the finished probability, and that of a far class is zero: "
+    "use the logit minus the logarithm of the sum"
+)
+
+
+def _is_log_of_zero(numbers: np.ndarray, logits: np.ndarray) -> bool:
+    """Whether likely classes are right and those far behind are minus infinity."""
+    want = _log_softmax(logits)
+    finite = np.isfinite(numbers)
+    lost = not finite.all() and finite.any(axis=1).all()
+    return bool(lost and np.isneginf(numbers[~finite]).all() and np.allclose(numbers[finite], want[finite]))
+
+
+@exercise(
+    "8.2",
+    "From distances to log-probabilities",
+    passed="Its mean over the queries, with a minus, is the loss.",
+    keeps_arguments=True,
+)
+def log_probabilities(answer):
+    rng = np.random.default_rng(2)
+    queries, centres = rng.normal(size=(4, 2)), rng.normal(size=(3, 2))
+    squares = ((queries[:, None] - centres) ** 2).sum(axis=-1)
+    want, top = _log_softmax(-squares), squares.min(axis=1, keepdims=True) - squares
+    over_queries = "the sum runs over the queries: add up over the classes, axis 1"
+    got = answer(queries, centres)
+    yield compare(
+        got,
+        want,
+        name="the array of log-probabilities",
+        diagnoses=[
+            (_log_softmax(squares), "the farthest class is the likeliest: put a minus before the distances"),
+            (_log_softmax(-np.sqrt(squares)), "these are distances, not squared ones: leave the root out"),
+            (_log_softmax(-squares, axis=0), over_queries),
+            (top - np.log(np.exp(top).sum(axis=0)), over_queries),
+            (np.exp(want), "these are probabilities: return their logarithms"),
+            (squares, "these are the squared distances: the softmax and its logarithm are still to come"),
+            (-squares, "these are the logits: subtract from each row the logarithm of its sum of exponentials"),
+            (
+                lambda numbers: any(np.allclose(numbers, part + _log_total(part)) for part in (top, -squares)),
+                "the logarithm of the sum is added: dividing inside the logarithm means subtracting",
+            ),
+            (
+                _log_softmax(-np.abs(queries[:, None] - centres).sum(axis=-1)),
+                "these are sums of absolute differences: square them",
+            ),
+            (
+                _log_softmax(-((queries[:, None] - centres) ** 2).mean(axis=-1)),
+                "you took the mean over the coordinates: a squared distance is their sum",
+            ),
+        ],
+    )  # fmt: skip
+    far = 100 * queries
+    logits = -((far[:, None] - centres) ** 2).sum(axis=-1)
+    overall = logits - logits.max()
+    with np.errstate(all="ignore"):
+        got = answer(far, centres)
+        over_all_rows = overall - _log_total(overall)
+    yield compare(
+        got,
+        _log_softmax(logits),
+        name="the array of log-probabilities of far queries",
+        diagnoses=[
+            (
+                lambda numbers: np.allclose(numbers, over_all_rows, equal_nan=True),
+                "you subtracted the largest logit of all: subtract from each row the largest logit of that row",
+            ),
+            (
+                lambda numbers: _is_log_of_zero(numbers, logits),
+                _LOG_OF_ZERO,
+            ),
+            (
+                lambda numbers: not np.isfinite(numbers).all(),
+                "right for near queries, but of far ones every exponential becomes zero and its logarithm minus "
+                "infinity: subtract the largest logit of each row first",
+            ),
+        ],
+    )
+    one, two = np.array([[100.0, 0.0]]), np.array([[0.0, 0.0], [5.0, 0.0]])
+    logits = -((one[:, None] - two) ** 2).sum(axis=-1)  # -10000 and -9025: the loser's probability is zero
+    with np.errstate(all="ignore"):
+        got = answer(one, two)
+    yield compare(
+        got,
+        _log_softmax(logits),
+        name="the array of log-probabilities of a query with a class far behind",
+        diagnoses=[(lambda numbers: _is_log_of_zero(numbers, logits), _LOG_OF_ZERO)],
+    )
+
+
+@exercise(
+    "8.3",
+    "The linear classifier inside",
+    passed="Support examples in, a linear layer out, without a step.",
+    keeps_arguments=True,
+)
+def as_linear(answer):
+    rng = np.random.default_rng(3)
+    centres, queries = rng.normal(size=(3, 2)), rng.normal(size=(5, 2))
+    weights, biases = 2 * centres.T, -(centres**2).sum(axis=1)
+    got = answer(centres)
+    if _same_probabilities(got, queries, centres):
+        return
+    yield compare(
+        got,
+        (weights, biases),
+        name="(weights, biases)",
+        diagnoses=[
+            (
+                (centres.T, biases / 2),
+                "same regions, other probabilities: both weights and biases are halved",
+            ),
+            ((centres.T, biases), "these weights are half of what they should be: look at the factor of c·q"),
+            (
+                (-weights, biases),
+                "the weights have the wrong sign: the minus before the square meets the minus before 2 c·q",
+            ),
+            (
+                (weights, -biases),
+                "the biases have the wrong sign: a class far from the origin must not profit from it",
+            ),
+            ((weights, -np.sqrt(-biases)), "the biases are lengths: ‖c‖² is the sum of squares, without the root"),
+            (
+                (weights, np.zeros(3)),
+                "the biases are zero: −‖c‖² differs from class to class, so they must stay",
+            ),
+            ((-weights, -biases), "these are scores of the distance itself: the farthest class would win"),
+            (
+                lambda pair: np.allclose(pair[0], weights.T),
+                "the weights have one row a class: `queries @ weights` needs one column a class, so transpose",
+            ),
+            (
+                lambda pair: np.shape(pair[1]) == (2,),
+                "there is one bias a coordinate: add up the squares of each prototype, axis 1",
+            ),
+        ],
+    )
+
+
+def _same_probabilities(got: object, queries: np.ndarray, centres: np.ndarray) -> bool:
+    """Whether other numbers do the same: what is added to every class alike leaves the softmax as it is."""
+    try:
+        weights, biases = (np.asarray(part, dtype=float) for part in got)
+        right_form = weights.shape == centres.T.shape and biases.shape == centres.shape[:1]
+        squares = ((queries[:, None] - centres) ** 2).sum(axis=-1)
+        return right_form and same(_log_softmax(queries @ weights + biases), _log_softmax(-squares))
+    except (TypeError, ValueError):
+        return False
+
+
+@exercise("8.4", "One more example", passed="The class has learned from a new example, and nothing was trained.")
+def add_example(answer):
+    prototype, embedding = np.array([1.0, -2.0, 4.0]), np.array([3.0, 0.0, -2.0])
+    right = prototype + (embedding - prototype) / 5
+    got = answer(prototype, 4, embedding)
+    yield compare(
+        got,
+        (right, 5),
+        name="(prototype, count)",
+        diagnoses=[
+            ((right, 4), "the prototype is right; count must grow by one, or the next example weighs too much"),
+            (
+                lambda pair: np.allclose(pair[0], (prototype + embedding) / 2),
+                "the new example weighs as much as the four old ones together: it is one of five",
+            ),
+            (
+                lambda pair: np.allclose(pair[0], prototype + (embedding - prototype) / 4),
+                "the new example is one of five: divide by count + 1",
+            ),
+            (
+                lambda pair: np.allclose(pair[0], (prototype + embedding) / 5),
+                "the old prototype stands for four examples: weigh it by `count`",
+            ),
+            (lambda pair: np.allclose(pair[0], prototype + embedding), "this is a sum: a prototype is a mean"),
+        ],
+    )
+    second = (prototype + embedding) / 2, 2
+    yield compare(answer(prototype, 1, embedding), second, name="(prototype, count) after a second example")

@@ -1,0 +1,253 @@
+"""Checks of the exercises of notebook 09, the same lines on a GPU."""
+
+from collections import Counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mlcourse.lessons.checks.compare import compare
+from mlcourse.lessons.checks.verdict import exercise
+
+
+class Asked(TorchDispatchMode):
+    """Counts what the library is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        self.asked[str(operation.overloadpacket).removeprefix("aten.")] += 1
+        return operation(*args, **(kwargs or {}))
+
+
+@exercise(
+    "9.1",
+    "Count a convolution",
+    passed="Divided by what a machine does in a second, this is the floor under the time.",
+)
+def convolution_flop(answer):
+    yield compare(
+        answer(5, 7, 11, 13),
+        2 * 9 * 5 * 7 * 11 * 13,
+        name="the number of operations",
+        diagnoses=[
+            (9 * 5 * 7 * 11 * 13, "each term is a multiplication *and* an addition: two operations"),
+            (
+                (2 * 9 * 5 - 1) * 7 * 11 * 13,
+                "exact, but here the first term counts an addition, too: count 2 for every term",
+            ),
+            (2 * 3 * 5 * 7 * 11 * 13, "a 3×3 kernel has 9 neighbours, not 3"),
+            (2 * 9 * 7 * 11 * 13, "every sum runs over the neighbours in all `n_in` channels"),
+            (2 * 9 * 5 * 11 * 13, "there are `n_out` numbers for each pixel, each with a sum of its own"),
+            (2 * 9 * 5 * 7 * 11 * 11, "the picture need not be square: height times width, not height squared"),
+            (2 * 9 * 5 * 7, "these are the operations for one pixel: there are height times width of them"),
+            (
+                2 * 9 * 5 * 7 * 9 * 11,
+                "padding keeps the size: the pixels at the edge are made as well",
+            ),
+            (
+                2 * 9 * 5 * 11 * 13 + 2 * 9 * 7 * 11 * 13,
+                "every channel out meets every channel in: multiply `n_in` by `n_out`, do not add them",
+            ),
+        ],
+    )
+    yield compare(answer(1, 64, 28, 28), 2 * 9 * 64 * 784, name="the number of operations of Conv4's first layer")
+
+
+@exercise(
+    "9.2",
+    "One matrix product",
+    passed="Two copies and one product; under `vmap`, one batched product.",
+    keeps_arguments=True,
+)
+def convolution(answer):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 4, 5, 3, generator=generator, dtype=torch.float64)
+    w = torch.randn(6, 3, 3, 3, generator=generator, dtype=torch.float64)
+    try:
+        got = answer(x, w)
+    except RuntimeError as error:
+        if "Sizes of tensors must match" not in str(error):
+            raise
+        yield (
+            "the shifted pictures differ in size, so the padding went to the wrong axes: `F.pad` counts them "
+            "last axis first, C, W, H, so its first pair of numbers pads the channels"
+        )
+        return
+
+    def right(x: torch.Tensor, w: torch.Tensor, border: float = 0.0) -> torch.Tensor:
+        padded = F.pad(x.movedim(-1, 1), (1, 1, 1, 1), value=border)
+        return F.conv2d(padded, w).movedim(1, -1)
+
+    def with_kernel(matrix: torch.Tensor) -> torch.Tensor:
+        """What comes out when the kernel, whatever its axes mean, is made a matrix (27, 6)."""
+        return right(x, matrix.reshape(3, 3, 3, 6).permute(3, 2, 0, 1))
+
+    flipped = w.flip(2, 3)
+    yield compare(
+        got,
+        right(x, w),
+        name="the result",
+        diagnoses=[
+            (
+                right(x, w.transpose(2, 3)),
+                "the kernel's rows and columns are exchanged: `i` moves down, `j` to the right, in both factors",
+            ),
+            (
+                right(x, flipped),
+                "the kernel is turned by half: the pixel at the upper left meets the kernel's (0, 0)",
+            ),
+            (
+                with_kernel(w.reshape(27, 6)),
+                "the kernel's numbers were only laid out anew: first `permute` them to (row, column, in, out)",
+            ),
+            (
+                with_kernel(w.permute(1, 2, 3, 0).reshape(27, 6)),
+                "the kernel's channels come before its rows and columns; in a row of neighbours they come last",
+            ),
+            (right(x, w, border=1.0), "the border is filled with ones: pad with zeros"),
+            (right(x, w)[:, 1:-1, 1:-1], "the border is missing: take the nine slices of the padded picture"),
+            (right(x, w).movedim(-1, 1), "the channels are not last: the result is (n, H, W, C')"),
+            (
+                lambda got: got.shape == (2 * 4 * 5, 6),
+                "the product is right but still a matrix: give it the shape (n, H, W, C') again",
+            ),
+        ],
+    )
+    with Asked() as door:
+        answer(x, w)
+    if any("conv" in name for name in door.asked):
+        yield "the numbers are right, but torch's own convolution made them: make them by one matrix product"
+    products = sum(door.asked[name] for name in ("mm", "bmm", "addmm", "baddbmm", "mv", "dot"))
+    if products != 1:
+        made = f"{products} products" if products else "no matrix product"
+        yield f"the numbers are right, but {made} made them: join the nine pictures first, then multiply once"
+
+
+@exercise(
+    "9.3",
+    "Round like a GPU",
+    passed="With 10 bits this is TF32, with 7 bfloat16, to the last bit.",
+    keeps_arguments=True,
+)
+def rounded(answer):
+    x = torch.tensor([1.0, -3.14159265, 0.1, 1000.7, -7.7e-6, 0.0, 1.99999])
+    got = answer(x, 7)
+    mantissa, exponent = torch.frexp(x)
+
+    def kept(how, digits: int) -> torch.Tensor:
+        return torch.ldexp(how(mantissa * 2**digits) / 2**digits, exponent)
+
+    yield compare(
+        got,
+        x.bfloat16().float(),
+        rtol=1e-9,
+        name="x with 7 bits",
+        diagnoses=[
+            (
+                kept(torch.round, 7),
+                "you keep one bit too few: the leading 1 stands behind the point here and is not among the `bits`",
+            ),
+            (
+                lambda got: got.dtype == torch.bfloat16,
+                "the result is of type bfloat16: round by arithmetic, so that any number of bits can be kept",
+            ),
+            (kept(torch.round, 9), "one bit too many: keep `bits + 1` digits behind the point"),
+            (kept(torch.trunc, 8), "digits were cut off, not rounded: `torch.round` takes the nearest"),
+            (kept(torch.floor, 8), "every number was rounded down: `torch.round` takes the nearest"),
+            (kept(torch.ceil, 8), "every number was rounded up: `torch.round` takes the nearest"),
+            (
+                lambda got: got.shape == x.shape and torch.allclose(got, x, rtol=1e-6, atol=0.0),
+                "x comes back as it was, or nearly: `decimals` counts decimal digits, and here bits are kept",
+            ),
+            (
+                torch.round(mantissa * 2**8) / 2**8,
+                "these are the mantissas alone: put the exponents back with `torch.ldexp`",
+            ),
+            (
+                torch.ldexp(torch.round(mantissa * 2**8), exponent),
+                "after rounding, divide by the power of two again",
+            ),
+            (
+                torch.round(x * 2**8) / 2**8,
+                "this keeps digits behind the point of x, not of its mantissa: small numbers vanish",
+            ),
+        ],
+    )
+    yield compare(
+        answer(x, 23),
+        x,
+        rtol=1e-9,
+        name="x with all of its 23 bits",
+        diagnoses=[
+            (
+                x.bfloat16().float(),
+                "with `bits` = 23 nothing should change; yours keeps 7 bits whatever `bits` says",
+            ),
+            (
+                kept(lambda steps: torch.floor(steps + 0.5), 24),
+                "with 23 bits there is no room for the half: adding 0.5 rounds by itself; use `torch.round`",
+            ),
+            (
+                lambda got: got.shape == x.shape and torch.allclose(got, x, rtol=1e-6, atol=0.0),
+                "with `bits` = 23 every number should come back to the last bit; yours are a hair off",
+            ),
+        ],
+    )
+    ten = x.half().float()
+    normal = x.abs() > 1e-4  # float16 has 10 bits, too, but few exponents
+    yield compare(answer(x, 10)[normal], ten[normal], rtol=1e-9, name="x with 10 bits")
+
+
+@exercise(
+    "9.4", "The mean over unequal ranks", passed="Sums can be added, means cannot: now every task counts the same."
+)
+def over_ranks(answer):
+    gradients = torch.tensor([[1.0, -2.0, 4.0], [3.0, 0.5, -1.0], [0.25, 7.0, 2.0]], dtype=torch.float64)
+    n_tasks = torch.tensor([5, 3, 4])
+    sums = n_tasks[:, None] * gradients
+    try:
+        got = answer(gradients, n_tasks)
+    except RuntimeError as error:
+        if "dtype" not in str(error) and "scalar type" not in str(error):
+            raise
+        yield (
+            "`n_tasks` are integers and `gradients` are not, and a matrix product wants one type: "
+            "`n_tasks.to(gradients)` has the other's"
+        )
+        return
+    yield compare(
+        got,
+        sums.sum(dim=0) / 12,
+        name="the mean",
+        diagnoses=[
+            (gradients.mean(dim=0), "this is the mean of the means: a task counts for more in the smaller ranks"),
+            (gradients.sum(dim=0), "this adds the ranks' means: the step grows with the number of ranks"),
+            (sums.sum(dim=0), "a sum over all tasks: divide by how many tasks there are"),
+            (
+                sums.sum(dim=0) / 3,
+                "you divided by the number of ranks: the sums are over tasks, so divide by the tasks",
+            ),
+            (
+                (gradients / n_tasks[:, None]).sum(dim=0),
+                "a rank's mean times its number of tasks is its sum; you divided by it once more",
+            ),
+            (
+                (n_tasks * gradients).sum(dim=0) / 12,
+                "the counts were multiplied along the gradient: `n_tasks[:, None]` has one for each row",
+            ),
+            (
+                sums / 12,
+                "these are the ranks' shares, one row each: add them up over the ranks",
+            ),
+            (
+                lambda got: got.ndim == 1 and torch.allclose(got, sums.sum(dim=1) / 12),
+                "you added along the gradient, not over the ranks: the ranks are axis 0",
+            ),
+        ],
+    )
+    equal = torch.tensor([2, 2, 2])
+    yield compare(answer(gradients, equal), gradients.mean(dim=0), name="the mean of equal ranks")

@@ -1,0 +1,1 @@
+"""`DrawOnce`: draw symbols once each; a network recognises the next, in the page itself."""

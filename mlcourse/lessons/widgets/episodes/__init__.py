@@ -1,0 +1,1 @@
+"""`EpisodeBrowser`: leaf through few-shot tasks, and be the learner."""

@@ -1,0 +1,1 @@
+"""`PrototypeExplorer`: drag examples and classes; look into a learned space."""

@@ -1,0 +1,1 @@
+"""`OwnWave`: place five points, and three networks adapt to them."""

@@ -1,1 +1,0 @@
-"""Published tables, made again: one file each, run by `python -m mlcourse reproduce NAME`."""

@@ -1,0 +1,69 @@
+"""The sinusoid table: a tiny run of the whole path, and what the stored table promises."""
+
+import numpy as np
+import pytest
+
+from mlcourse import weights
+from mlcourse.experiments import results, sinusoid
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    made = sinusoid.run(
+        seeds=(0,),
+        meta_steps=20,
+        n_tasks=12,
+        capture="eager",
+        out=folder / "t.json",
+        weights_folder=folder,
+        progress=False,
+    )
+    return folder, made
+
+
+def test_the_table_is_stored_whole_with_its_sweeps(tiny):
+    folder, made = tiny
+    stored = results.load(str(folder / "t.json"))
+    assert stored["rows"] == made["rows"]
+    methods = [row["method"] for row in stored["rows"]]
+    assert methods[:5] == ["MAML", "first-order MAML", "Reptile", "pooled, fine-tuned", "from scratch"]
+    assert set(stored["details"]["sweeps"]) == {
+        "pooled, fine-tuned",
+        "from scratch",
+        "linear probe on pooled features",
+    }
+    for row in stored["rows"]:
+        assert all(len(row["values"][column]) == 2 for column in ("1 step", "5 steps", "10 steps"))
+
+
+def test_a_baseline_is_at_least_as_good_with_tuned_steps_on_validation(tiny):
+    _, made = tiny
+    tried = made["details"]["sweeps"]["from scratch"]["tried"]
+    best = made["details"]["sweeps"]["from scratch"]["chosen"]["tuned steps"]
+    (score,) = [row["score"] for row in tried if {k: row[k] for k in best} == best]
+    assert score == min(row["score"] for row in tried)
+
+
+def test_stored_weights_are_those_of_the_first_seed(tiny):
+    folder, made = tiny
+    job = sinusoid.train_one(("MAML", 0, sinusoid.Settings(meta_steps=20, n_tasks=12, capture="eager")))
+    with np.load(folder / "sinusoid_maml.npz") as stored:
+        for name, value in job["params"].items():
+            np.testing.assert_allclose(stored[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_the_courses_own_table_reaches_the_paper():
+    table = results.load("sinusoid")
+    assert table["details"]["settings"]["meta_steps"] == 70_000 and len(table["seeds"]) == 3
+    ours = {row["method"]: row["values"] for row in table["rows"]}
+    for column, published in sinusoid.PUBLISHED["MAML"].items():
+        mean, half_width = ours["MAML"][column]
+        assert mean - half_width <= published
+
+
+def test_the_shipped_weights_need_one_step():
+    family = sinusoid.Sinusoids(k_shot=5, n_query=50)
+    settings = sinusoid.Settings(n_tasks=100)
+    curve = sinusoid.curve_of(weights.load("sinusoid_maml"), family, settings, inner_lr=0.01, inner_steps=1)
+    assert curve.mean[0] > 2 and curve.mean[1] < 0.9
