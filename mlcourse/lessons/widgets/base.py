@@ -81,7 +81,7 @@ def _joining_fault(source: str, *, is_module: bool) -> str:
         return f'{odd[0].strip()!r}; write import {{ names }} from "./module.js"; in one line'
     if is_module and "export default" in source:
         return "it has a default export, which only the widget's own script may have"
-    for literal in re.findall(r"`[^`]*`", re.sub(r"^\s*//.*$", "", source, flags=re.MULTILINE)):
+    for literal in re.findall(r"`[^`]*`", source):
         if odd := re.search(r"\n\s*(import|export|//).*", literal):
             return f"in a template literal the line {odd[0].strip()!r} would be taken for code; begin it otherwise"
     return ""
