@@ -27,6 +27,8 @@ help:  ## list the targets
 	@echo "         TORCH_INDEX=https://download.pytorch.org/whl/cpu (the small build of torch, without CUDA)"
 	@echo "         TEST_OPTIONS=\"-k maml\"  NOTEBOOKS=\"05_maml_from_zero --all\""
 
+# Threads are left alone: `train` takes one for small work by itself, and whoever shares the machine or opens many
+# notebooks at a time sets OMP_NUM_THREADS, which the kernels inherit: OMP_NUM_THREADS=1 make lab.
 lab: $(VENV)/ready  ## set the course up if need be, and open it in JupyterLab
 	@$(trust_unchanged)
 	exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \

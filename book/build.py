@@ -6,6 +6,7 @@ cover.html           the widget on the cover page, as it also stands in a notebo
 exercises.md         every exercise, from the notebooks
 evening.md, …        the learning paths, with minutes from the notebooks' covers
 results.md           the tables of data/results
+package/NAME.md      the reference of the package, a page each
 static/colours.css   the course's palette, as the theme's variables
 static/social.png    the picture that a link to the book shows elsewhere
 
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import api
 import looks
 from docutils.nodes import make_id
 
@@ -250,10 +252,12 @@ def main() -> None:
         "results.md": results_page(),
         "static/colours.css": looks.colours(),
         **{f"{path}.md": path_table(path, known) for path in PATHS},
+        **{f"package/{name}.md": page for name, page in api.pages().items()},
     }
     image = looks.social_image(f"{len(known)} notebooks · widgets · checked exercises")
     shutil.rmtree(MADE, ignore_errors=True)  # not before everything is there: an error leaves what was
-    (MADE / "static").mkdir(parents=True)
+    for folder in ("static", "package"):
+        (MADE / folder).mkdir(parents=True)
     for name, text in pages.items():
         (MADE / name).write_text(text + "\n", encoding="utf-8")
     (MADE / "static" / "social.png").write_bytes(image)

@@ -70,15 +70,6 @@ def require_seed(name: str, value: int) -> int:
     return int(value)
 
 
-def require_family(name: str, family: Any) -> None:
-    """Refuse what tasks cannot be drawn from, above all the class of a family in place of a family."""
-    static = inspect.getattr_static(family, "sample", None)
-    unbound = isinstance(family, type) and not isinstance(static, staticmethod | classmethod)
-    if unbound or not callable(getattr(family, "sample", None)):
-        kind = f"the class {family.__name__}" if isinstance(family, type) else _in_short(family)
-        raise ValueError(f"{name} is {kind}; give a task family, such as Sinusoids(k_shot=5, n_query=10)")
-
-
 def require_as_many(tasks: Any, n_tasks: int) -> None:
     """Refuse another number of tasks than a family was asked for."""
     given = len(tasks[0][0])
@@ -90,13 +81,37 @@ def one_number(loss: Callable) -> Callable:
     """`loss(params, ...)` that is refused when it is not one real number."""
 
     def checked(params: Mapping[str, Array], *rest: Any) -> Any:
-        out = loss(params, *rest)
+        out = loss(params, *rest) if len(rest) != 3 else with_mask(loss, params, *rest[:2], mask=rest[2])
         shape = getattr(out, "shape", None)
         if shape is None or tuple(shape) != () or not is_real(out):
             raise ValueError(f"the loss is {_in_short(out)}; give one real number, such as a mean over examples")
         return out
 
     return checked
+
+
+def with_mask(function: Callable, *arguments: Any, mask: Array | None) -> Any:
+    """`function(*arguments, mask)`, refused when it takes no mask; without a mask `function(*arguments)`."""
+    if mask is None:
+        return function(*arguments)
+    try:
+        return function(*arguments, mask)
+    except TypeError as error:
+        if _takes(function, *arguments, mask):
+            raise
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ValueError(
+            f"{name}{inspect.signature(function)} takes no mask, and these examples are ragged; give it one more "
+            "argument, mask=None: true where an example is real, and leave the others out of its mean"
+        ) from error
+
+
+def _takes(function: Callable, *arguments: Any) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 # --- arrays ------------------------------------------------------------------------------------------------
@@ -144,15 +159,18 @@ def require_library(name: str, array: Any, library: str) -> None:
 
 
 def require_examples(name: str, examples: Any, library: str, *, batch: bool = False) -> None:
-    """Refuse examples whose x and y do not belong together; with `batch` both have the task axis in front."""
-    if not isinstance(examples, tuple) or len(examples) != 2:
+    """Refuse examples whose x and y do not belong together; with `batch` both have the task axis in front.
+
+    Ragged examples have a mask, too. Where that is NumPy's, every task must have a real example (`require_real`).
+    """
+    if not isinstance(examples, tuple) or len(examples) not in (2, 3):
         raise ValueError(f"{name} is {_in_short(examples)}; give Examples(x, y)")
-    for part, array in zip("xy", examples, strict=True):
+    for part, array in zip("xy", examples[:2], strict=True):
         require_library(f"{name}.{part}", array, library)
         if array.ndim < 1 + batch:
             axes = "(tasks, examples, ...)" if batch else "(examples, ...)"
             raise ValueError(f"{name}.{part} is {_in_short(array)}; give an array {axes}")
-    (x, y), axes = examples, 1 + batch
+    (x, y, *mask), axes = examples, 1 + batch
     if tuple(x.shape[:axes]) != tuple(y.shape[:axes]):
         raise ValueError(
             f"{name}.x has shape {tuple(x.shape)} and {name}.y {tuple(y.shape)}; give one y for each x"
@@ -160,6 +178,25 @@ def require_examples(name: str, examples: Any, library: str, *, batch: bool = Fa
         )
     if 0 in x.shape[:axes]:
         raise ValueError(f"{name}.x has shape {tuple(x.shape)}; give at least one {'task and ' * batch}example")
+    if mask:
+        require_mask(f"{name}.mask", *mask, tuple(x.shape[:axes]), library)
+
+
+def require_mask(name: str, mask: Any, shape: tuple[int, ...], library: str) -> None:
+    """Refuse what does not say of each example whether it is real; of NumPy's also what `require_real` does."""
+    require_library(name, mask, library)
+    if "bool" not in str(mask.dtype) or tuple(mask.shape) != shape:
+        raise ValueError(f"{name} is {_in_short(mask)}; give true or false for each example, shape {shape}")
+    if isinstance(mask, np.ndarray):
+        require_real(name, mask)
+
+
+def require_real(name: str, mask: Array) -> None:
+    """Refuse the mask of a task without a real example. For a tensor on a GPU this waits for the GPU."""
+    found = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
+    if not found.any(axis=-1).all():
+        where = f" for task {np.argwhere(~found.any(axis=-1))[0, 0]}" if found.ndim == 2 else ""
+        raise ValueError(f"{name} is false everywhere{where}; give each task at least one real example")
 
 
 def require_task(name: str, task: Any, library: str) -> None:
@@ -181,27 +218,24 @@ def require_tasks(name: str, tasks: Any, library: str) -> None:
         raise ValueError(f"{name} has support sets of {ours} tasks and query sets of {theirs}; give both of each")
 
 
-def require_inner(library: str, params: Any, inner_lr: Any, inner_steps: int) -> None:
-    """Refuse parameters, an inner rate or a number of inner steps with which nothing can adapt."""
-    require_params("params", params, library)
-    require_rate("inner_lr", inner_lr)
-    require_count("inner_steps", inner_steps, least=0)
-
-
-def require_labels(name: str, labels: Array, n_way: int, *, all_present: bool = False) -> None:
+def require_labels(
+    name: str, labels: Array, n_way: int, *, all_present: bool = False, mask: Array | None = None
+) -> None:
     """Refuse labels outside 0 ... n_way - 1; with `all_present` also a task (row) in which a class has no example.
 
-    labels (S,), or for a batch of tasks (T, S). For a tensor on a GPU this waits for the GPU.
+    labels (S,), or for a batch of tasks (T, S); where a `mask` is false they may be anything. For a tensor on a
+    GPU this waits for the GPU.
     """
     require_count("n_way", n_way)
-    found = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
+    found, real = (np.asarray(a.detach().cpu() if hasattr(a, "detach") else a) for a in (labels, mask))
     if not np.issubdtype(found.dtype, np.integer):
         raise ValueError(
             f"{name} has shape {found.shape} and dtype {found.dtype}; give whole numbers from 0 to {n_way - 1}"
         )
-    if not found.size:
+    judged = found if mask is None else found[real]
+    if not judged.size:
         raise ValueError(f"{name} has shape {found.shape}; give at least one label")
-    low, high = found.min(), found.max()
+    low, high = judged.min(), judged.max()
     if low < 0 or high >= n_way:
         fix = f"give labels from 0 to {n_way - 1}"
         if low >= 1 and high - low < n_way:
@@ -210,7 +244,8 @@ def require_labels(name: str, labels: Array, n_way: int, *, all_present: bool = 
             fix += f", or n_way={high + 1} and a network that scores as many classes"
         raise ValueError(f"{name} holds labels {low} to {high}, but n_way is {n_way}; {fix}")
     if all_present:
-        counts = (found[..., None] == np.arange(n_way)).sum(axis=-2)
+        member = found[..., None] == np.arange(n_way)
+        counts = (member if mask is None else member & real[..., None]).sum(axis=-2)
         if not counts.all():
             where = np.argwhere(counts == 0)[0]
             task = f" in task {where[0]}" if found.ndim == 2 else ""
@@ -222,8 +257,22 @@ def require_labels(name: str, labels: Array, n_way: int, *, all_present: bool = 
 def require_classes(name: str, task: Any, n_way: int) -> None:
     """Refuse a few-shot task, or a batch of them, with labels outside 0 ... n_way - 1 or an empty class."""
     support, query = task
-    require_labels(f"{name}.support.y", support[1], n_way, all_present=True)
-    require_labels(f"{name}.query.y", query[1], n_way)
+    require_labels(f"{name}.support.y", support[1], n_way, all_present=True, mask=mask_of(support))
+    require_labels(f"{name}.query.y", query[1], n_way, mask=mask_of(query))
+
+
+def require_no_mask(name: str, examples: Any) -> None:
+    """Refuse ragged examples where steps pick some of the examples by number, and could pick padding."""
+    if isinstance(examples, tuple) and len(examples) == 3:
+        raise ValueError(
+            f"{name} has a mask, and each step here picks batch_size of its examples, padding too; give tasks of "
+            "equal size, or one task at a time without its padding (tasks.real), or adapt on all examples at once"
+        )
+
+
+def mask_of(examples: Sequence[Array]) -> Array | None:
+    """The mask of ragged examples; None where there is no padding."""
+    return examples[2] if len(examples) == 3 else None
 
 
 def require_points(library: str, **points: Array) -> None:

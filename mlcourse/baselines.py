@@ -13,7 +13,8 @@ import numpy as np
 
 from mlcourse.arguments import require_labels
 from mlcourse.evaluation import Evaluation, Learner, adaptation_curve, evaluate
-from mlcourse.tasks.task import Array, Examples, TaskFamily
+from mlcourse.metrics import Metric
+from mlcourse.tasks.task import Array, Examples, Ragged, TaskFamily, real
 
 Embedding = Callable[[Array], Array]  # (n, *features) -> (n, d)
 
@@ -29,7 +30,8 @@ def nearest_neighbour(embed: Embedding = flatten) -> Learner:
     A query without a finite distance to any has no answer: not a number.
     """
 
-    def learner(support: Examples, query_x: Array) -> np.ndarray:
+    def learner(support: Examples | Ragged, query_x: Array) -> np.ndarray:
+        support = real(support)
         distances = _squared_distances(embed(query_x), embed(support.x))
         answers, known = np.asarray(support.y)[distances.argmin(axis=1)], np.isfinite(distances.min(axis=1))
         return answers if known.all() else np.where(known.reshape(-1, *[1] * (answers.ndim - 1)), answers, np.nan)
@@ -40,7 +42,8 @@ def nearest_neighbour(embed: Embedding = flatten) -> Learner:
 def nearest_class_mean(embed: Embedding = flatten) -> Learner:
     """Score classes by the negative squared distance to the mean of their support examples: (Q, n_way)."""
 
-    def learner(support: Examples, query_x: Array) -> np.ndarray:
+    def learner(support: Examples | Ragged, query_x: Array) -> np.ndarray:
+        support = real(support)
         labels, points = np.asarray(support.y), embed(support.x)
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"support.y has dtype {labels.dtype}; class means need whole-number labels")
@@ -59,7 +62,8 @@ def linear_probe(ridge: float, embed: Embedding = flatten) -> Learner:
     if not ridge > 0:
         raise ValueError(f"ridge is {ridge}; give a positive number")
 
-    def learner(support: Examples, query_x: Array) -> np.ndarray:
+    def learner(support: Examples | Ragged, query_x: Array) -> np.ndarray:
+        support = real(support)
         labels, points = np.asarray(support.y), embed(support.x)
         targets = labels
         if np.issubdtype(labels.dtype, np.integer):
@@ -92,6 +96,7 @@ def sweep_steps(
     rng_seed: int,
     steps: Sequence[int] | None = None,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> Sweep:
     """Tune a `GradientLearner`'s rate and steps on meta-validation tasks.
 
@@ -112,6 +117,7 @@ def sweep_steps(
                 n_tasks=n_tasks,
                 rng=np.random.default_rng(rng_seed),
                 transductive=transductive,
+                metric=metric,
             )
         for step in steps:
             rows.append({"inner_lr": rate, "inner_steps": step} | _judged(curve.at(step)))
@@ -128,6 +134,7 @@ def sweep(
     n_tasks: int,
     rng_seed: int,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> Sweep:
     """Tune one setting, called `name`, of any other learner on meta-validation tasks."""
     rows, values = [], list(values)
@@ -137,7 +144,7 @@ def sweep(
         )
     for value in values:
         how = {"n_tasks": n_tasks, "rng": np.random.default_rng(rng_seed), "transductive": transductive}
-        evaluation = evaluate(make(value), family, **how)
+        evaluation = evaluate(make(value), family, **how, metric=metric)
         rows.append({name: value} | _judged(evaluation))
     best = _best(evaluation.metric, rows, name)
     return Sweep(make(best[name]), best, rows)
@@ -155,11 +162,11 @@ def _judged(evaluation: Evaluation) -> dict[str, float]:
     return found | ({"not_finite": evaluation.not_finite} if evaluation.not_finite else {})
 
 
-def _best(metric: str, rows: list[dict[str, float]], name: str) -> dict[str, float]:
+def _best(metric: Metric, rows: list[dict[str, float]], name: str) -> dict[str, float]:
     sound = [row for row in rows if not row.get("not_finite") and np.isfinite(row["score"])]
     if not sound:
         tried = ", ".join(str(value) for value in dict.fromkeys(row[name] for row in rows))
         raise ValueError(
             f"with every {name} that was tried ({tried}) some predictions are no finite numbers; try others"
         )
-    return (max if metric == "accuracy" else min)(sound, key=lambda row: row["score"])
+    return (max if metric.higher_is_better else min)(sound, key=lambda row: row["score"])

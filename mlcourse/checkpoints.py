@@ -20,8 +20,9 @@ from mlcourse.fast import distributed
 from mlcourse.fast.arrays import arrays, leaves, tree_map
 from mlcourse.fast.networks import Params
 from mlcourse.files import write_whole
+from mlcourse.tasks.family import Family
 from mlcourse.tasks.store import digest_of
-from mlcourse.tasks.task import Task, TaskFamily
+from mlcourse.tasks.task import Task
 
 Generator = np.random.Generator | torch.Generator
 SAME = (1e-4, 1e-3)  # losses, and lengths of a step, further apart than this are of different runs
@@ -135,7 +136,7 @@ def _digest(held: dict[str, Any]) -> str:
 def identity(
     named: dict[str, Mapping[str, Any]],
     run: Run,
-    family: TaskFamily,
+    family: Family,
     fresh: Callable[[], Generator],
     draw: Callable[[Generator], Task],
     place: Callable[[Task], Task],
@@ -154,11 +155,11 @@ def identity(
             f"{type(family).__name__}.sample draws other tasks from the same generator, so that a run cannot be "
             "taken up again; draw from the generator alone, or train without a checkpoint"
         )
-    about = getattr(family, "identity", None)
+    about = family.identity()
     found = {
         "params": {name: f"{p.dtype} {tuple(p.shape)}" for name, p in run.params.items()},
         "start": digest_of(arrays(run.params))[:16],
-        **({"family": about()} if about else {}),
+        **({"family": about} if about else {}),
         "generator": _kind_of(fresh()),
         "first tasks": first[:16],
         "first steps": _try_steps(run.copy(), place(drawn), step),

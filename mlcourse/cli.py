@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mlcourse import experiments
 from mlcourse.errors import DataError
 from mlcourse.files import require_place
 
@@ -36,11 +37,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 data_app = typer.Typer(help="Data sets: what there is, fetch it, verify it.", no_args_is_help=True)
-reproduce_app = typer.Typer(help="Make a published table again.", no_args_is_help=True)
 results_app = typer.Typer(help="Measured tables, as they are stored.", no_args_is_help=True)
 bench_app = typer.Typer(help="How long things take on this machine.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(results_app, name="results")
 app.add_typer(bench_app, name="bench")
 
@@ -169,106 +168,56 @@ def results_table(
             print_table(results.load(name), as_json=False)
 
 
-@reproduce_app.callback()
-def reproduce() -> None:
-    """Make a published table again."""
+COMMON = {  # options of every `reproduce NAME`, after those of its settings: by name annotation and default
+    "seeds": (
+        Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")],
+        (0, 1, 2),
+    ),
+    "device": (
+        Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda if there is one.")],
+        None,
+    ),
+    "checkpoints": (
+        Annotated[
+            Path | None, typer.Option(parser=place, metavar="PATH", help="Folder; a stopped run goes on there.")
+        ],
+        None,
+    ),
+    "out": (Out, None),
+    "weights_folder": (Weights, None),
+    "as_json": (Json, False),
+}
 
 
-@reproduce_app.command("sinusoid")
-def reproduce_sinusoid(
-    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
-    meta_steps: Annotated[int, typer.Option(help="Meta-steps of each run.")] = 70_000,
-    n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 600,
-    capture: Annotated[str, typer.Option(help="auto, eager or compile.")] = "auto",
-    out: Out = None,
-    weights_folder: Weights = None,
-    as_json: Json = False,
-) -> None:
-    """The sinusoid table of the MAML paper, with tuned baselines: minutes."""
-    from mlcourse.experiments import sinusoid
+class Reproduce(OneLineErrors):
+    """`reproduce NAME`: made when it is asked for, since an experiment's settings come with torch."""
 
-    table = sinusoid.run(
-        seeds=tuple(seeds),
-        meta_steps=meta_steps,
-        n_tasks=n_tasks,
-        capture=capture,
-        out=out,
-        weights_folder=weights_folder,
-        progress=True,
-    )
-    print_table(table, as_json)
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(experiments.NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in experiments.NAMES:
+            return None
+        from mlcourse.experiments import commands
+
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(commands.command(cmd_name, COMMON, show_first, say))
+        return typer.main.get_command(alone)
 
 
-@reproduce_app.command("omniglot")
-def reproduce_omniglot(
-    method: Annotated[str, typer.Option(help="maml, fomaml, reptile, protonet or matching.")],
-    n_way: Annotated[int, typer.Option(help="Classes of a task.")] = 5,
-    k_shot: Annotated[int, typer.Option(help="Support examples of each class.")] = 1,
-    split: Annotated[str, typer.Option(help="random, or alphabets: whole alphabets apart, harder.")] = "random",
-    data: Annotated[str, typer.Option(help="omniglot, or glyphs: a rehearsal without a download.")] = "omniglot",
-    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda if there is one.")] = None,
-    budget_seconds: Annotated[float | None, typer.Option(help="Time for one seed's training.")] = None,
-    n_tasks: Annotated[int, typer.Option(help="Meta-test tasks.")] = 2000,
-    precision: Annotated[str, typer.Option(help="Of matrix products on a GPU: tf32 or float32.")] = "tf32",
-    capture: Annotated[str, typer.Option(help="auto, eager, compile or cuda-graph.")] = "auto",
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Another setting than the published: inner_lr=1.0; repeat.")
-    ] = None,
-    checkpoints: Annotated[
-        Path | None, typer.Option(parser=place, metavar="PATH", help="Folder; a stopped run goes on there.")
-    ] = None,
-    out: Out = None,
-    weights_folder: Weights = None,
-    as_json: Json = False,
-) -> None:
-    """One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."""
-    from mlcourse.experiments import omniglot
-    from mlcourse.experiments.omniglot_recipe import changed, recipe
-
-    table = omniglot.run(
-        changed(recipe(method, n_way, k_shot), change or []),
-        data=data,
-        split=split,
-        seeds=tuple(seeds),
-        n_tasks=n_tasks,
-        device=device,
-        precision=precision,
-        capture=capture,
-        budget_seconds=budget_seconds,
-        checkpoints=checkpoints,
-        out=out,
-        weights_folder=weights_folder,
-        say=say,
-    )
-    if os.environ.get("RANK", "0") == "0":  # of several processes under torchrun one prints
+def show_first(table: dict[str, Any], as_json: bool) -> None:
+    """Print a table: of several processes under torchrun one does."""
+    if os.environ.get("RANK", "0") == "0":
         print_table(table, as_json)
 
 
-@reproduce_app.command("transfer")
-def reproduce_transfer(
-    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
-    out: Out = None,
-    as_json: Json = False,
-) -> None:
-    """Prototypical Networks of notebook 08 on unseen scripts, rendered and handwritten: minutes on a CPU."""
-    from mlcourse.experiments import transfer
-
-    print_table(transfer.run(seeds=tuple(seeds), out=out, say=say), as_json)
+reproduce_app = typer.Typer(cls=Reproduce, help="Make a published table again.", no_args_is_help=True)
+app.add_typer(reproduce_app, name="reproduce")
 
 
-@reproduce_app.command("drawing")
-def reproduce_drawing(
-    seeds: Annotated[list[int], typer.Option(help="Seeds of the meta-training; repeat for several.")] = (0, 1, 2),
-    out: Out = None,
-    weights_folder: Weights = None,
-    as_json: Json = False,
-) -> None:
-    """The recogniser of drawings, judged by torch and in a browser: half an hour on a CPU."""
-    from mlcourse.experiments import drawing
-
-    table = drawing.run(seeds=tuple(seeds), out=out, weights_folder=weights_folder, say=say)
-    print_table(table, as_json)
+@reproduce_app.callback()
+def reproduce() -> None:
+    """Make a published table again."""
 
 
 @bench_app.callback()
@@ -293,7 +242,7 @@ def bench_meta_gradient(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """One meta-gradient: ours, `higher`, a plain loop over tasks; for conv4 JAX too, if installed."""
+    """One meta-gradient: ours, `higher`, the loops that libraries run, and JAX, if installed."""
     from mlcourse.experiments import bench, results
 
     if out:

@@ -1,25 +1,29 @@
 """One protocol for every method and every baseline: nothing else in the course scores anything.
 
 A learner is a function from a support set and query inputs to predictions. It is judged on many fixed tasks
-that it has not met; the interval is over tasks, the spread over seeds is told apart from it.
+that it has not met; the interval is over tasks, the spread over seeds is told apart from it. What predictions are
+worth a metric says (`mlcourse/metrics.py`).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import require_as_many, require_count, require_family, require_rng, require_tasks
-from mlcourse.tasks.task import Array, Examples, Task, TaskFamily, one
+from mlcourse.arguments import require_as_many, require_count, require_rng, require_tasks
+from mlcourse.metrics import Metric, answered, guessed, named
+from mlcourse.tasks.family import as_family
+from mlcourse.tasks.task import Array, Examples, Ragged, Task, TaskFamily, examples, one, real
 
 Learner = Callable[[Examples, Array], Array]
 """(support, query_x) -> predictions: (Q, outputs) numbers, or (Q, n_way) class scores, or (Q,) class labels.
 
 A learner may also have, for a whole batch of tasks at once, `many(support, query_x)`, which returns predictions
 (T, Q, outputs), and `along(support, query_x)`, which returns those after 0, 1, ... inner steps,
-(T, inner_steps + 1, Q, outputs); see `GradientLearner`.
+(T, inner_steps + 1, Q, outputs); see `GradientLearner`. Those two are given `Ragged` support sets where tasks
+differ in size; a learner of one task never meets padding.
 """
 
 Z95 = 1.96  # half the width of a 95 % interval, in standard errors of a mean over many tasks
@@ -28,16 +32,19 @@ CHUNK = 100  # tasks drawn at a time, so that images of 2,000 tasks never lie in
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one learner, one for each task: accuracy from 0 to 1, or mean squared error.
+    """Scores of one learner, one for each task, in its `metric`: accuracies from 0 to 1, say.
 
     not_finite: how many predictions were no finite numbers. They count as wrong: a missed class, or an infinite
     error.
     """
 
-    metric: str  # "accuracy" or "squared error"
+    metric: Metric | str  # a known metric's name becomes that metric
     scores: np.ndarray  # (n_tasks,)
     transductive: bool
     not_finite: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", named(self.metric))
 
     @property
     def mean(self) -> float:
@@ -51,16 +58,12 @@ class Evaluation:
 
     def reaches(self, published: float) -> bool:
         """Whether our 95 % interval includes a published figure or lies on its better side."""
-        if self.metric == "accuracy":
-            return self.mean + self.half_width >= published
-        return self.mean - self.half_width <= published
+        better = 1 if self.metric.higher_is_better else -1
+        return bool(self.metric.as_good(self.mean + better * self.half_width, published))
 
     def __str__(self) -> str:
         how = "transductive" if self.transductive else "not transductive"
-        if self.metric == "accuracy":
-            figures = f"accuracy {100 * self.mean:.1f} ± {100 * self.half_width:.1f} %"
-        else:
-            figures = f"{self.metric} {self.mean:.3f} ± {self.half_width:.3f}"
+        figures = self.metric.printed(self.mean, self.half_width)
         said = f"{figures} (95 % interval over {len(self.scores)} tasks, {how})"
         return f"{said}; {self.lost}" if self.not_finite else said
 
@@ -79,10 +82,13 @@ class AdaptationCurve:
     not_finite: (steps + 1,), as in `Evaluation`.
     """
 
-    metric: str
+    metric: Metric | str
     scores: np.ndarray
     transductive: bool = False
     not_finite: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", named(self.metric))
 
     @property
     def mean(self) -> np.ndarray:
@@ -101,7 +107,7 @@ class AdaptationCurve:
 
     def steps_to(self, target: float) -> int | None:
         """The first number of steps whose mean is as good as `target`, or None."""
-        good = self.mean >= target if self.metric == "accuracy" else self.mean <= target
+        good = self.metric.as_good(self.mean, target)
         return int(np.argmax(good)) if good.any() else None
 
 
@@ -112,6 +118,7 @@ def evaluate(
     n_tasks: int = 600,
     rng: np.random.Generator,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> Evaluation:
     """Score `learner` on `n_tasks` tasks drawn with `rng`; the same seed gives every learner the same tasks.
 
@@ -119,16 +126,25 @@ def evaluate(
     learner whose predictions move is refused: it looks at the query set as a whole. A prediction that is no finite
     number is wrong, and counted.
 
+    metric: a `metrics.Metric`, or a known one's name; without one accuracy for whole-number labels, else squared
+    error. Of ragged tasks only real queries are scored.
+
     Raises ValueError for that, for predictions of the wrong shape, and for fewer than two tasks.
     """
+
+    def predict(support: Examples | Ragged, query_x: np.ndarray) -> np.ndarray:
+        return _predict(learner, support, query_x)
+
     scores, bad = [], 0
+    at_once = not transductive and (hasattr(learner, "many") or hasattr(learner, "along"))
     for tasks in _chunks(family, n_tasks, rng):
+        metric = guessed(tasks.query.y) if metric is None else named(metric)
         if not scores and not transductive:
-            _require_separate_queries(lambda *asked: _predict(learner, *asked), tasks)
-        some, wrong = _scores(_predict(learner, tasks.support, tasks.query.x), tasks.query.y)
-        scores.append(some)
-        bad += wrong
-    return Evaluation(_metric(tasks), np.concatenate(scores), transductive, bad)
+            _require_separate_queries(predict, tasks)
+        for predictions, y in _answers(predict, tasks, at_once=at_once):
+            scores.append(metric.score(predictions, y))
+            bad += int((~answered(predictions, y)).sum())
+    return Evaluation(metric, np.concatenate(scores), transductive, bad)
 
 
 def adaptation_curve(
@@ -138,22 +154,28 @@ def adaptation_curve(
     n_tasks: int = 600,
     rng: np.random.Generator,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> AdaptationCurve:
     """Score a learner that has `along` after each of its inner steps, on the tasks that `evaluate` would draw.
 
-    Refuses a transductive learner as `evaluate` does, unless it is declared to be one.
+    Refuses a transductive learner as `evaluate` does, unless it is declared to be one. metric: as in `evaluate`.
     """
     if not hasattr(learner, "along"):
         raise ValueError(f"learner is a {type(learner).__name__} without `along`; give one with inner steps")
+
+    def predict(support: Examples | Ragged, query_x: np.ndarray) -> np.ndarray:
+        return np.moveaxis(_numbers(learner.along(support, query_x)), 1, 2)  # (T, Q, steps + 1, ...)
+
     scores, bad = [], 0
     for tasks in _chunks(family, n_tasks, rng):
+        metric = guessed(tasks.query.y) if metric is None else named(metric)
         if not scores and not transductive:
-            _require_separate_queries(lambda *asked: np.moveaxis(_numbers(learner.along(*asked)), 1, 2), tasks)
-        predictions = _numbers(learner.along(tasks.support, tasks.query.x))
-        steps = [_scores(predictions[:, step], tasks.query.y) for step in range(predictions.shape[1])]
-        scores.append(np.stack([some for some, _ in steps], axis=1))
-        bad = bad + np.array([wrong for _, wrong in steps])
-    return AdaptationCurve(_metric(tasks), np.concatenate(scores), transductive, bad)
+            _require_separate_queries(predict, tasks)
+        for predictions, y in _answers(predict, tasks, at_once=not transductive):
+            steps = [predictions[:, :, step] for step in range(predictions.shape[2])]
+            scores.append(np.stack([metric.score(step, y) for step in steps], axis=1))
+            bad = bad + np.array([(~answered(step, y)).sum() for step in steps])
+    return AdaptationCurve(metric, np.concatenate(scores), transductive, bad)
 
 
 @dataclass(frozen=True)
@@ -182,13 +204,14 @@ def generalisation_gap(
     n_tasks: int = 600,
     rng: np.random.Generator,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> Gap:
     """The mean score on the meta-train tasks themselves minus that on new tasks of the same family.
 
-    It shows tasks that were learned by heart: positive for accuracies, negative for errors. Where `test` is
+    It shows tasks that were learned by heart: positive where more is better, negative for errors. Where `test` is
     another family than `train`, it is a distribution shift that is measured, not a gap.
     """
-    how = {"n_tasks": n_tasks, "rng": rng, "transductive": transductive}
+    how = {"n_tasks": n_tasks, "rng": rng, "transductive": transductive, "metric": metric}
     return Gap(evaluate(learner, train, **how), evaluate(learner, test, **how))
 
 
@@ -208,9 +231,11 @@ def adaptation_speed(
     n_tasks: int = 600,
     rng: np.random.Generator,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> Speed:
     """How fast a learner that has `along` and `inner_steps` reaches `target`."""
-    curve = adaptation_curve(learner, family, n_tasks=n_tasks, rng=rng, transductive=transductive)
+    how = {"n_tasks": n_tasks, "rng": rng, "transductive": transductive, "metric": metric}
+    curve = adaptation_curve(learner, family, **how)
     steps = curve.steps_to(target)
     if steps is None:
         return Speed(None, None)
@@ -227,6 +252,7 @@ def labels_saved(
     n_tasks: int = 600,
     rng: np.random.Generator,
     transductive: bool = False,
+    metric: Metric | str | None = None,
 ) -> int | None:
     """How many labels fewer `learner` needs than `rival`, who usually trains from scratch.
 
@@ -238,13 +264,13 @@ def labels_saved(
     seed = int(rng.integers(2**63))
 
     def judged(who: Learner, labels: int) -> Evaluation:
-        again = np.random.default_rng(seed)
-        return evaluate(who, family_at(labels), n_tasks=n_tasks, rng=again, transductive=transductive)
+        how = {"n_tasks": n_tasks, "rng": np.random.default_rng(seed), "transductive": transductive}
+        return evaluate(who, family_at(labels), **how, metric=metric)
 
     ours = judged(learner, k_shot)
     for labels in sorted(candidates):
         theirs = judged(rival, labels)
-        if theirs.mean >= ours.mean if ours.metric == "accuracy" else theirs.mean <= ours.mean:
+        if ours.metric.as_good(theirs.mean, ours.mean):
             return labels - k_shot
     return None
 
@@ -263,9 +289,9 @@ def time_to_deploy(
     """Time `learner` on single tasks, one query each."""
     tasks, taken = _drawn(family, require_count("repeats", repeats) + 1, rng), []
     for index in range(repeats + 1):
-        task = one(tasks, index)
+        support, query = (real(part) for part in one(tasks, index))
         started = time.perf_counter()
-        learner(task.support, task.query.x[:1])
+        learner(support, query.x[:1])
         taken.append(time.perf_counter() - started)
     return Deployment(taken[0], float(np.median(taken[1:])))
 
@@ -297,7 +323,7 @@ def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 def _require_alike(evaluations: Sequence[Evaluation]) -> None:
     """Refuse evaluations that cannot be of one method from several seeds, judged on the same tasks."""
-    kinds = {(e.metric, e.transductive, len(e.scores)) for e in evaluations}
+    kinds = {(e.metric.name, e.transductive, len(e.scores)) for e in evaluations}
     if len(kinds) != 1:
         told = "; ".join(f"{metric}, transductive={how}, {n} tasks" for metric, how, n in sorted(kinds)) or "none"
         raise ValueError(f"the evaluations are of several kinds ({told}); give some of the same")
@@ -320,26 +346,51 @@ def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
 
 def _drawn(family: TaskFamily, n_tasks: int, rng: Any) -> Task:
     """Tasks as NumPy arrays, also of a family that draws tensors on a device (with a generator of its own)."""
-    require_family("family", family)
-    tasks = family.sample(n_tasks, rng)
-    tasks = Task(*(Examples(*(_array(part) for part in examples)) for examples in tasks))
+    tasks = as_family("family", family).sample(n_tasks, rng)
+    tasks = Task(*(examples([_array(array) for array in part]) for part in tasks))
     require_tasks("tasks", tasks, "numpy")
     require_as_many(tasks, n_tasks)
+    tasks = Task(*(_blank(part) for part in tasks))
     for name, y in {"support.y": tasks.support.y, "query.y": tasks.query.y}.items():
         if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
             raise ValueError(f"tasks.{name} has dtype {y.dtype} and holds what is no finite number; give numbers")
     return tasks
 
 
+def _blank(part: Examples | Ragged) -> Examples | Ragged:
+    """Zeros for padding: it may have held anything, and a learner of a whole batch is asked about it, too."""
+    if isinstance(part, Examples):
+        return part
+    arrays = [array.copy() for array in part[:2]]
+    for array in arrays:
+        array[~part.mask] = 0
+    return Ragged(*arrays, part.mask)
+
+
 def _array(part: Array) -> np.ndarray:
     return part.detach().cpu().numpy() if hasattr(part, "detach") else np.asarray(part)
 
 
-def _metric(tasks: Task) -> str:
-    return "accuracy" if np.issubdtype(np.asarray(tasks.query.y).dtype, np.integer) else "squared error"
+def _answers(predict: Callable, tasks: Task, *, at_once: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Predictions and labels of the real queries, for as many tasks at a time as have equally many.
+
+    Without padding that is the whole batch. at_once: whether padded queries may be asked about beside real ones.
+    """
+    support, query = tasks
+    if isinstance(query, Examples):
+        yield predict(support, query.x), query.y
+        return
+    answers = predict(support, query.x) if at_once else None
+    for index, mask in enumerate(query.mask):
+        if answers is not None:
+            found = answers[index : index + 1, mask]
+        else:
+            alone = Examples(*(array[None] for array in real(examples([array[index] for array in support]))))
+            found = predict(alone, query.x[index : index + 1, mask])
+        yield found, query.y[index : index + 1, mask]
 
 
-def _predict(learner: Learner, support: Examples, query_x: np.ndarray) -> np.ndarray:
+def _predict(learner: Learner, support: Examples | Ragged, query_x: np.ndarray) -> np.ndarray:
     """Predictions for a batch of tasks, (T, Q, ...), in the way in which they are scored."""
     if hasattr(learner, "many"):
         return _numbers(learner.many(support, query_x))
@@ -347,7 +398,7 @@ def _predict(learner: Learner, support: Examples, query_x: np.ndarray) -> np.nda
         return _numbers(learner.along(support, query_x))[:, -1]
     each_task = zip(*support, query_x, strict=True)
     # each a copy: a learner may give the same array again and again
-    return np.stack([_numbers(learner(Examples(*pair), x)) for *pair, x in each_task])
+    return np.stack([_numbers(learner(real(examples(parts)), x)) for *parts, x in each_task])
 
 
 def _numbers(predictions: Any) -> np.ndarray:
@@ -361,59 +412,17 @@ def _numbers(predictions: Any) -> np.ndarray:
     return found
 
 
-def _scores(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, int]:
-    """One score for each task, and how many predictions were not finite.
-
-    predictions (T, Q, ...), y (T, Q) labels or (T, Q, outputs).
-    """
-    if np.issubdtype(y.dtype, np.integer):
-        labels, finite = _labels(predictions, y)
-        return (finite & (labels == y)).mean(axis=1), int((~finite).sum())
-    _require_shape(predictions, y)
-    finite = np.isfinite(predictions).reshape(*y.shape[:2], -1).all(axis=2)
-    with np.errstate(over="ignore", invalid="ignore"):
-        errors = ((predictions - y) ** 2).reshape(*y.shape[:2], -1).mean(axis=2)
-    return np.where(finite, errors, np.inf).mean(axis=1), int((~finite).sum())
-
-
-def _labels(predictions: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class that each prediction names, and whether it names one: (T, Q) each.
-
-    Of scores the largest counts. It must be finite: beside it, minus infinity is a sure no, not a fault.
-    """
-    if predictions.ndim != y.ndim + 1:
-        _require_shape(predictions, y)
-        finite = np.isfinite(predictions)
-        numbers = predictions[finite]
-        if (odd := numbers[numbers % 1 != 0]).size:
-            raise ValueError(
-                f"the learner predicts the label {odd[0]:g}; return whole numbers, or scores for each class"
-            )
-        return predictions, finite
-    _require_shape(predictions[..., 0], y)
-    if y.max() >= predictions.shape[-1]:
-        raise ValueError(
-            f"the learner scores {predictions.shape[-1]} classes, and the query labels go up to {y.max()}; give "
-            "it a network that scores as many classes as a task has"
-        )
-    return predictions.argmax(axis=-1), np.isfinite(predictions.max(axis=-1))
-
-
-def _require_shape(predictions: np.ndarray, y: np.ndarray) -> None:
-    if predictions.shape != y.shape:
-        raise ValueError(
-            f"the learner's predictions have shape {predictions.shape[1:]} for a task whose query labels have "
-            f"shape {y.shape[1:]}; return one prediction for each query"
-        )
-
-
 def _require_separate_queries(predict: Callable, tasks: Task) -> None:
     """Refuse a learner whose prediction for a query depends on other queries, of its task or of another.
 
     predict: how the scores come about. Two tasks are judged again and again with the same support sets, so that
     whatever adapts does so to the same bits, however wildly.
     """
-    support, x = Examples(*(part[:2] for part in tasks.support)), tasks.query.x[:2]
+    support, query = (examples([array[:2] for array in part]) for part in tasks)
+    x = query.x
+    if isinstance(query, Ragged):  # as many real queries of each
+        places = [np.flatnonzero(mask)[: query.mask.sum(axis=1).min()] for mask in query.mask]
+        x = np.stack([row[some] for row, some in zip(x, places, strict=True)])
     scored = predict(support, x)[0]
     others = {
         "removed": np.stack([predict(support, x[:, i : i + 1])[0, 0] for i in range(min(3, x.shape[1]))]),

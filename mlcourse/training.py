@@ -1,7 +1,7 @@
 """One meta-training loop for every method: draw tasks, take a meta-step, keep the curve, save checkpoints.
 
-A `Method` says what one meta-step is; `train` repeats it. The torch twins do the work, on any device, and on
-several at once: each rank then computes its share of the tasks (`fast/distributed.py`).
+A method (`mlcourse/methods`) says what one meta-step is; `train` repeats it. The torch twins do the work, on any
+device, and on several at once: each rank then computes its share of the tasks (`fast/distributed.py`).
 """
 
 import sys
@@ -15,31 +15,20 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse.arguments import require_as_many, require_count, require_family, require_positive
+from mlcourse.arguments import require_as_many, require_count, require_positive
 from mlcourse.checkpoints import Generator, Run, identity
-from mlcourse.fast import adam, distributed, maml, metric, reptile
+from mlcourse.evaluation import Learner
+from mlcourse.fast import distributed
 from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
-from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.capture import capture as make_ready
-from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.capture import require_capture
+from mlcourse.fast.networks import Params
 from mlcourse.fast.ready import frozen_names
+from mlcourse.fast.threads import suited, threads_of_torch
 from mlcourse.files import require_place
-from mlcourse.tasks.task import Examples, Task, TaskFamily
-
-
-class Method(NamedTuple):
-    """What `train` repeats. `step(params, state, tasks, done) -> params, state, loss` must be pure.
-
-    On several ranks `tasks` are this rank's share: a step averages over the ranks whatever it makes the update of,
-    so that all take the same one; `train` averages the loss. `done` is a tensor, the share of the meta-steps
-    already taken, from 0 to 1, for rates that fall. `settings` are the method's own numbers: a checkpoint made
-    with others is refused.
-    """
-
-    name: str
-    init: Callable[[Params], Any]  # the state before the first step: tensors in dicts and tuples, or ()
-    step: Callable[[Params, Any, Task, torch.Tensor], tuple[Params, Any, torch.Tensor]]
-    settings: Mapping[str, float] = {}
+from mlcourse.methods.method import Method
+from mlcourse.tasks.family import as_family
+from mlcourse.tasks.task import Task, TaskFamily
 
 
 class Trained(NamedTuple):
@@ -47,100 +36,22 @@ class Trained(NamedTuple):
 
     state is the method's own (Adam's moments, say). curve holds arrays of equal length: "step" (meta-steps taken),
     "loss" (mean over the block that ended there), and whatever the callback returned. `seconds` leaves out
-    `compile_seconds`, the making ready of the first meta-step, and counts what went before a resumption.
+    `compile_seconds`, the making ready of the first meta-step, and counts what went before a resumption. `capture`
+    is the way that the steps were taken, `threads` how many torch had on the CPU.
     """
 
+    method: Method
     params: Params
     state: Any
     curve: dict[str, np.ndarray]
     seconds: float
     compile_seconds: float
     capture: str
+    threads: int
 
-
-def maml_method(
-    loss: Callable, *, inner_lr: float, inner_steps: int = 1, first_order: bool = False, meta_lr: float = 1e-3
-) -> Method:
-    """MAML with Adam in the outer loop, as in the paper; with `first_order`, first-order MAML."""
-
-    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
-        value, gradient = maml.meta_loss_and_gradient(
-            loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
-        )
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=meta_lr), value
-
-    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
-    return Method("first-order MAML" if first_order else "MAML", adam.init, step, settings)
-
-
-def reptile_method(loss: Callable, *, inner_lr: float, inner_steps: int, meta_lr: float = 1.0) -> Method:
-    """Reptile with plain gradient descent inside; `meta_lr` falls linearly to zero, as in the paper."""
-
-    def step(params: Params, state: tuple, tasks: Task, done: torch.Tensor) -> tuple:
-        lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)
-        adapted = reptile.adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
-        # only for the curve, so that it can be laid beside MAML's: Reptile itself never asks the query set
-        value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
-        return reptile.interpolate(params, distributed.mean_over_tasks(adapted), lr), state, value
-
-    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "meta_lr": meta_lr}
-    return Method("Reptile", lambda params: (), step, settings)
-
-
-def reptile_adam_method(
-    loss: Callable, *, inner_lr: float, inner_steps: int, batch_size: int, meta_lr: float = 1.0
-) -> Method:
-    """Reptile as the paper's code runs it on images: Adam (beta1 = 0) inside, its moments carried over.
-
-    The inner steps walk through the support set as it is ordered, `batch_size` examples at a time, from the start
-    again when it ends: draw it shuffled (`fast.episodes.Episodes(..., shuffled=True)`).
-    """
-
-    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
-        n_tasks, n_support = tasks.support.y.shape[:2]
-        walk = torch.arange(inner_steps * batch_size, device=done.device) % n_support
-        picks = walk.reshape(1, inner_steps, batch_size).expand(n_tasks, -1, -1)
-        lr = (meta_lr * (1 - done)).to(next(iter(params.values())).dtype)
-        adapted, moments = reptile.adapt_each_adam(loss, params, moments, tasks.support, picks, inner_lr=inner_lr)
-        # only for the curve, as above
-        value = over_tasks(lambda phi, query: loss(phi, *query), params, adapted, tasks.query).mean()
-        moments = distributed.mean_over_ranks(moments)
-        return reptile.interpolate(params, distributed.mean_over_tasks(adapted), lr), moments, value
-
-    settings = {"inner_lr": inner_lr, "inner_steps": inner_steps, "batch_size": batch_size, "meta_lr": meta_lr}
-    return Method("Reptile", adam.init, step, settings)
-
-
-def metric_method(
-    classify: metric.Classify, network: Network, *, n_way: int, meta_lr: float = 1e-3, halvings: int = 0
-) -> Method:
-    """Prototypical or Matching Networks, by Adam. `meta_lr` is halved `halvings` times, at equal intervals."""
-
-    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
-        value, gradient = metric.meta_loss_and_gradient(classify, network, params, tasks, n_way=n_way)
-        lr = (meta_lr * 0.5 ** torch.floor(done * (halvings + 1))).to(value.dtype)
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=lr), value
-
-    settings = {"n_way": n_way, "meta_lr": meta_lr, "halvings": halvings}
-    return Method(classify.__module__.rpartition(".")[2], adam.init, step, settings)
-
-
-def pooled_method(loss: Callable, *, meta_lr: float = 1e-3) -> Method:
-    """Joint training: one network for all tasks at once, by Adam on the loss without any adaptation.
-
-    It is MAML with no inner step, on support and query together.
-    """
-
-    def step(params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
-        x, y = (torch.cat(pair, dim=1) for pair in zip(*tasks, strict=True))
-        both = Task(tasks.support, Examples(x, y))
-        value, gradient = maml.meta_loss_and_gradient(loss, params, both, inner_lr=0.0, inner_steps=0)
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=meta_lr), value
-
-    return Method("pooled", adam.init, step, {"meta_lr": meta_lr})
+    def learner(self, **how: Any) -> Learner:
+        """The learner that this training ends in; how: the settings that the method's own `learner` takes."""
+        return self.method.learner(self.params, self.state, **how)
 
 
 def train(
@@ -154,6 +65,7 @@ def train(
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
     capture: str = "auto",
+    threads: int | None = None,
     block: int = 100,
     callback: Callable[[int, Params], dict[str, float] | None] | None = None,
     checkpoint: Path | None = None,
@@ -172,6 +84,11 @@ def train(
 
     Parameters that `requires_grad_(False)` froze, beside others that it did not, end as they began.
 
+    capture: the way that the steps are taken (`fast/capture.py`). By default it is the one that takes the least
+    time for so many steps, by times measured on this machine. "eager" and "trace" end with the same bits,
+    "compile" with others: where numbers are to come again, name one. threads: of torch, during this call; by
+    default one for small work on a CPU, as many as torch has for other work or where OMP_NUM_THREADS is set.
+
     With `budget_seconds` the first block measures the speed, and `meta_steps` is lowered to what fits into that
     time (compilation not counted), so that rates that fall still end where they should.
 
@@ -188,16 +105,16 @@ def train(
     seed = require_count("seed", seed, least=0)
     if budget_seconds is not None:
         require_positive("budget_seconds", budget_seconds)
-    require_family("family", family)
+    family = as_family("family", family)
     require_dtype(dtype)
     device = resolved(device)
     checkpoint = Path(checkpoint) if checkpoint is not None else None
     if checkpoint is not None and not checkpoint.is_file():
         require_place(checkpoint)
-    params = tensors(params, device=device, dtype=dtype)
+    params = method.start(tensors(params, device=device, dtype=dtype))
     frozen = frozen_names(params)
     start = tree_map(torch.Tensor.detach, params)
-    run = Run(start, _state(method, start), _generator(family, seed), meta_steps).copy()  # of what is the caller's
+    run = Run(start, _state(method, start), family.generator(seed), meta_steps).copy()  # of what is the caller's
 
     def sample(rng: Generator) -> Task:
         tasks = family.sample(meta_batch_size, rng)
@@ -207,24 +124,30 @@ def train(
     def place(tasks: Task) -> Task:
         return tensors(distributed.share(tasks), device=device, dtype=dtype)
 
-    step, way = _ready(method, capture, start, device)
-    eager = _holding(method.step, start, frozen)
-    step = eager if way == "eager" else _holding(step, start, frozen)
+    require_capture(capture, device)
+    step = eager = _holding(method.step, start, frozen)
+    way = "eager"
     known_by: dict[str, Any] = {}
     if checkpoint is not None:
         sizes |= {"seed": seed, "budget_seconds": budget_seconds, "frozen": sorted(frozen)}
         named = {"method": {"method": method.name, **method.settings}, "about": about, "run": sizes}
-        known_by = identity(named, run, family, lambda: _generator(family, 0), sample, place, eager)
+        known_by = identity(named, run, family, lambda: family.generator(0), sample, place, eager)
         if checkpoint.exists():
             run.load(checkpoint, known_by)
     distributed.require_same(run.params, run.steps)
+    threads = suited(start, meta_batch_size) if threads is None else threads
     hidden = not (progress and distributed.first())
     with (
+        threads_of_torch(threads),
         distributed.ending_together(checkpoint),
         tqdm(total=run.meta_steps, initial=run.steps, desc=method.name, disable=hidden, leave=False) as bar,
     ):
-        if way != "eager" and run.steps < run.meta_steps:
-            run.compile_seconds += _warm_up(step, eager, run, place(sample(_generator(family, 0))))
+        if capture != "eager" and run.steps < run.meta_steps:
+            draws = family.generator(0)
+            first, second = (place(sample(draws)) for _ in range(2))  # to try the step on; nobody trains on them
+            trials = _trial(run, first, frozen), _trial(run, second, frozen, done=0.9)
+            step, way = _ready(method, capture, trials, run, device, bar)
+            step = eager if way == "eager" else _holding(step, start, frozen)
         bar.unpause()  # its pace leaves that out
         while run.steps < run.meta_steps:
             started, size = time.perf_counter(), min(block, run.meta_steps - run.steps)
@@ -242,20 +165,31 @@ def train(
             if checkpoint is not None and distributed.first():
                 run.save(checkpoint, known_by)
     curve = {name: np.array(figures) for name, figures in run.curve.items()}
-    return Trained(run.params, run.state, curve, run.seconds, run.compile_seconds, way)
+    return Trained(method, run.params, run.state, curve, run.seconds, run.compile_seconds, way, threads)
 
 
-def _ready(method: Method, capture: str, params: Params, device: torch.device) -> tuple[Callable, str]:
-    """The method's step made ready to run, and which way was taken."""
+def _ready(
+    method: Method, capture: str, trials: tuple[tuple, tuple], run: Run, device: torch.device, bar: tqdm
+) -> tuple[Callable, str]:
+    """The method's step made ready to run, and which way was taken; the bar says what takes a while."""
     if capture == "auto" and device.type == "cpu" and distributed.world_size() > 1:
         capture = "eager"  # ranks on the same cores would each compile the same step
-    convolutional = any(p.ndim == 4 for p in params.values())
-    return make_ready(method.step, capture, device=device, convolutional=convolutional)
-
-
-def _generator(family: TaskFamily, seed: int) -> Generator:
-    """The family's own kind of generator; NumPy's where it brings none."""
-    return family.generator(seed) if hasattr(family, "generator") else np.random.default_rng(seed)
+    started = time.perf_counter()
+    with torch.set_grad_enabled(not frozen_names(trials[0][0])):  # as `_holding` takes the steps
+        step, way = make_ready(
+            method.step,
+            capture,
+            device=device,
+            trials=trials,
+            calls=run.meta_steps,
+            say=lambda doing: bar.set_description(f"{method.name}: {doing} …"),
+        )
+        if device.type == "cuda":
+            step(*trials[0])
+            torch.cuda.synchronize()
+    bar.set_description(method.name)
+    run.compile_seconds += time.perf_counter() - started
+    return step, way
 
 
 def _state(method: Method, params: Params) -> Any:
@@ -265,7 +199,7 @@ def _state(method: Method, params: Params) -> Any:
         if not isinstance(leaf, torch.Tensor):
             raise ValueError(
                 f"the state of {method.name} holds {leaf!r}; give tensors in dicts and tuples, () for no "
-                "state, and numbers that never change in Method.settings"
+                "state, and numbers that never change in fields of the method"
             )
     return state
 
@@ -310,27 +244,25 @@ def _holding(step: Callable, params: Params, frozen: frozenset[str]) -> Callable
         return step
 
     def held(theta: Params, state: Any, tasks: Task, done: torch.Tensor) -> tuple:
-        flagged = {name: p.detach().requires_grad_(name not in frozen) for name, p in theta.items()}
         with torch.no_grad():
-            after, state, loss = step(flagged, state, tasks, done)
+            after, state, loss = step(_flagged(theta, frozen), state, tasks, done)
         after = {name: params[name] if name in frozen else p.detach() for name, p in after.items()}
         return after, tree_map(torch.Tensor.detach, state), loss.detach()
 
     return held
 
 
-def _warm_up(step: Callable, eager: Callable, run: Run, tasks: Task) -> float:
-    """Seconds that making ready took: one step, whose result is thrown away, on tasks that nobody else draws.
+def _flagged(params: Params, frozen: frozenset[str]) -> Params:
+    """Where some are frozen: the parameters with flags that say which."""
+    return {n: p.detach().requires_grad_(n not in frozen) for n, p in params.items()} if frozen else params
 
-    First it runs eagerly: what is wrong with a loss is then told in its own words, not in the compiler's.
-    """
+
+def _trial(run: Run, tasks: Task, frozen: frozenset[str], done: float | None = None) -> tuple:
+    """Arguments of a step to try it on, whose results are thrown away; `done` other than where the run is."""
     trial = run.copy()
-    eager(trial.params, trial.state, tasks, trial.done(tasks))
-    started = time.perf_counter()
-    step(trial.params, trial.state, tasks, trial.done(tasks))
-    if tasks.support.x.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+    share = trial.done(tasks)
+    share = share if done is None else torch.full_like(share, done)
+    return _flagged(trial.params, frozen), trial.state, tasks, share
 
 
 def require_dtype(dtype: torch.dtype) -> None:

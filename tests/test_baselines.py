@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlcourse import baselines
+from mlcourse import baselines, metrics
 from mlcourse.evaluation import adaptation_curve, evaluate
 from mlcourse.reference import learners, losses, networks
 from mlcourse.tasks import Examples, Sinusoids, Task
@@ -244,3 +244,19 @@ def test_labels_below_zero_are_refused():
     for learner in (baselines.linear_probe(1.0), baselines.nearest_class_mean()):
         with pytest.raises(ValueError, match="support.y holds labels -1 to 1"):
             learner(support, np.ones((1, 1)))
+
+
+def test_a_sweep_follows_the_metric_that_is_asked_for():
+    """Always saying 1 is the smaller squared error; as a return, more is better."""
+    how = {"n_tasks": 4, "rng_seed": 0}
+
+    def make(value):
+        return lambda support, query_x: np.full((len(query_x), 1), value)
+
+    family = Sinusoids(k_shot=2, n_query=3)
+    assert baselines.sweep(make, "value", [0.0, 9.0], family, **how).settings["value"] == 0
+    found = baselines.sweep(make, "value", [0.0, 9.0], family, **how, metric=metrics.RETURN)
+    assert found.settings == {"value": 9.0, "score": 9.0}
+    steps = baselines.sweep_steps(gradient_learner(), [0.0, 0.01], family, **how, metric="root-mean-square error")
+    scores = [row["score"] for row in steps.rows]
+    assert steps.settings["score"] == min(scores) and max(scores) < 4  # amplitudes reach 5, squares of them 25

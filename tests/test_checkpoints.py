@@ -1,12 +1,13 @@
 """A checkpoint is taken up by the run that wrote it and by no other, wherever the difference lies."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mlcourse import training
+from mlcourse import methods, training
 from mlcourse.errors import DataError
 from mlcourse.fast import losses, networks
 from mlcourse.fast.episodes import Episodes
@@ -21,7 +22,7 @@ def start(seed=0):
 
 
 def train(path, *, loss=LOSS, params=None, family=None, meta_steps=6, **how):
-    method = how.pop("method", None) or training.maml_method(loss, inner_lr=0.02)
+    method = how.pop("method", None) or methods.MAML(loss, inner_lr=0.02)
     how = {"meta_batch_size": 4, "device": "cpu", "capture": "eager", "progress": False, "block": 3} | how
     params, family = params or start(), family or Sinusoids(5, 5)
     return training.train(method, params, family, meta_steps=meta_steps, checkpoint=path, **how)
@@ -50,15 +51,21 @@ class Shifted(Sinusoids):
 Shifted.__name__ = Shifted.__qualname__ = "Sinusoids"
 
 
-def other_step(params, moments, tasks, done):
-    """A meta-step of the same name and settings whose outer rate is ten times larger."""
-    return training.maml_method(LOSS, inner_lr=0.02, meta_lr=1e-2).step(params, moments, tasks, done)
+class Faster(methods.MAML):
+    """The same name and settings, and an outer rate that is ten times larger."""
+
+    def step(self, *arguments):
+        return dataclasses.replace(self, meta_lr=1e-2).step_of_maml(*arguments)
+
+    step_of_maml = methods.MAML.step
 
 
-def late_step(params, moments, tasks, done):
-    """A meta-step that differs only when half of the run is over."""
-    meta_lr = 1e-3 * 0.1 ** float(done > 0.5)
-    return training.maml_method(LOSS, inner_lr=0.02, meta_lr=meta_lr).step(params, moments, tasks, done)
+class Later(Faster):
+    """What differs only when half of the run is over."""
+
+    def step(self, params, moments, tasks, done):
+        later = dataclasses.replace(self, meta_lr=1e-3 * 0.1 ** float(done > 0.5))
+        return later.step_of_maml(params, moments, tasks, done)
 
 
 OTHERS = {
@@ -68,11 +75,11 @@ OTHERS = {
     "another start": ({"params": start(1)}, "it began at other parameters"),
     "another generator": ({"family": Philox(5, 5)}, "generator=NumPy PCG64, this run generator=NumPy Philox"),
     "a step that keeps its rate to itself": (
-        {"method": training.maml_method(LOSS, inner_lr=0.02)._replace(step=other_step)},
+        {"method": Faster(LOSS, inner_lr=0.02)},
         "takes other steps",
     ),
     "a step that changes its rate late": (
-        {"method": training.maml_method(LOSS, inner_lr=0.02)._replace(step=late_step)},
+        {"method": Later(LOSS, inner_lr=0.02)},
         "takes other steps",
     ),
     "another budget": ({"budget_seconds": 60.0}, "budget_seconds=None, this run budget_seconds=60.0"),
@@ -112,8 +119,8 @@ def test_settings_may_be_what_numpy_computed_or_a_path(tmp_path):
     rate, about = np.float64(0.02), {"data": Path("a") / "b", "sizes": (1, np.int64(2)), "alpha": np.float32(0.5)}
     about |= {"cut": {"val": np.arange(2)}, "dtype": torch.float32}
     plainly = {"data": "a/b", "sizes": [1, 2], "alpha": 0.5, "cut": {"val": [0, 1]}, "dtype": "torch.float32"}
-    train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=rate), about=about)
-    train(tmp_path / "run.pt", method=training.maml_method(LOSS, inner_lr=0.02), about=plainly)
+    train(tmp_path / "run.pt", method=methods.MAML(LOSS, inner_lr=rate), about=about)
+    train(tmp_path / "run.pt", method=methods.MAML(LOSS, inner_lr=0.02), about=plainly)
 
 
 def test_what_a_run_is_known_by_must_be_plain(tmp_path):
@@ -186,7 +193,7 @@ LETTERS = networks.conv4(3, channels=4)
 
 
 def train_letters(path, family, **how):
-    method = training.maml_method(losses.cross_entropy(LETTERS), inner_lr=0.1)
+    method = methods.MAML(losses.cross_entropy(LETTERS), inner_lr=0.1)
     how = {"meta_batch_size": 2, "device": "cpu", "capture": "eager", "progress": False} | how
     return training.train(
         method, LETTERS.init(np.random.default_rng(0)), family, meta_steps=2, checkpoint=path, **how

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mlcourse import cli, doctor
 from mlcourse.errors import DataError
-from mlcourse.experiments import bench, omniglot_table, results, sinusoid
+from mlcourse.experiments import bench, commands, omniglot_table, results, sinusoid
 from mlcourse.tasks import store
 
 TABLE = {
@@ -171,15 +171,22 @@ def test_results_table_prints_all_that_are_stored(run):
 
 
 def test_reproduce_sinusoid_passes_its_flags_on(run, monkeypatch, tmp_path):
-    seen = {}
-    monkeypatch.setattr(sinusoid, "run", lambda **how: seen.update(how) or TABLE)
+    asked = []
+
+    def fake(kind, settings, **how):
+        asked.append((kind, settings, how))
+        return TABLE
+
+    monkeypatch.setattr(commands, "run", fake)
     shown = run("reproduce", "sinusoid")
     assert "| MAML |" in shown.stdout
-    assert (seen["seeds"], seen["meta_steps"], seen["n_tasks"], seen["out"]) == ((0, 1, 2), 70_000, 600, None)
     out = tmp_path / "table.json"
     small = ("--meta-steps", 10, "--n-tasks", 5)
     run("reproduce", "sinusoid", "--seeds", 3, "--seeds", 4, *small, "--out", out, "--json")
-    assert (seen["seeds"], seen["meta_steps"], seen["n_tasks"], seen["out"]) == ((3, 4), 10, 5, out)
+    (kind, first, how), (_, second, more) = asked
+    assert kind is sinusoid.Sinusoid and first == sinusoid.Settings()
+    assert (how["seeds"], how["out"]) == ((0, 1, 2), None) and (more["seeds"], more["out"]) == ((3, 4), out)
+    assert second == sinusoid.Settings(meta_steps=10, n_tasks=5)
 
 
 def test_bench_stores_and_prints(run, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlcourse import baselines, evaluation
+from mlcourse import baselines, evaluation, metrics
 from mlcourse.evaluation import (
     AdaptationCurve,
     Evaluation,
@@ -134,7 +134,7 @@ def test_the_score_is_the_mean_squared_error_of_each_task():
     tasks = SINES.sample(7, rng(3))
     found = evaluate(zero, SINES, n_tasks=7, rng=rng(3))
     np.testing.assert_allclose(found.scores, (tasks.query.y**2).mean(axis=(1, 2)))
-    assert found.metric == "squared error" and not found.transductive
+    assert found.metric == metrics.SQUARED_ERROR and not found.transductive
 
 
 def test_the_score_is_the_share_of_right_labels_from_labels_or_from_class_scores():
@@ -142,7 +142,7 @@ def test_the_score_is_the_share_of_right_labels_from_labels_or_from_class_scores
     labels = evaluate(nearest, Blobs(), n_tasks=20, rng=rng())
     scores = evaluate(baselines.nearest_class_mean(), Blobs(), n_tasks=20, rng=rng())
     np.testing.assert_array_equal(labels.scores, scores.scores)  # with one shot they are the same learner
-    assert labels.metric == "accuracy" and 0.2 < labels.mean < 1
+    assert labels.metric == metrics.ACCURACY and 0.2 < labels.mean < 1
     task = one(Blobs().sample(20, rng()), 4)
     assert labels.scores[4] == np.mean(nearest(task.support, task.query.x) == task.query.y)
 
@@ -514,7 +514,7 @@ def test_the_mean_over_seeds_is_taken_task_by_task():
     scores = np.array([[0.0, 1.0], [0.5, 0.0]])
     first, second = (evaluation.Evaluation("accuracy", one, True) for one in scores)
     both = evaluation.mean_over_seeds([first, second])
-    assert both.scores.tolist() == [0.25, 0.5] and both.metric == "accuracy" and both.transductive
+    assert both.scores.tolist() == [0.25, 0.5] and both.metric == metrics.ACCURACY and both.transductive
 
 
 # --- odd learners and families -----------------------------------------------------------------------------
@@ -626,3 +626,32 @@ def test_every_function_that_scores_can_be_told_of_a_transductive_learner():
     labels_saved(centred, centred, lambda k: Sinusoids(k, 10), k_shot=5, candidates=(5,), **how)
     adaptation_speed(Centred(), SINES, target=-1.0, **how)
     baselines.sweep(lambda value: centred, "value", (1.0,), SINES, n_tasks=4, rng_seed=0, transductive=True)
+
+
+def test_every_function_that_scores_takes_a_metric():
+    learner, how = gradient_learner(), {"n_tasks": 6, "metric": metrics.RMSE}
+    squared = evaluate(learner, SINES, n_tasks=6, rng=rng())
+    roots = evaluate(learner, SINES, rng=rng(), **how)
+    np.testing.assert_allclose(roots.scores, np.sqrt(squared.scores))
+    np.testing.assert_array_equal(adaptation_curve(learner, SINES, rng=rng(), **how).at(3).scores, roots.scores)
+    gap = generalisation_gap(learner, SINES, SINES, rng=rng(), **how)
+    assert gap.train.metric is gap.test.metric is metrics.RMSE
+    start = adaptation_curve(learner, SINES, rng=rng(), **how).mean
+    between = float(start[1:3].mean())  # more than the root after 1 step or after 2, never a squared error
+    assert adaptation_speed(learner, SINES, target=between, rng=rng(), **how).steps == np.argmax(start <= between)
+
+
+def test_labels_are_saved_by_the_metric_that_is_asked_for():
+    """A learner that doubts is right as often as one that is sure, and its log-likelihood is better."""
+    log_p = {sure: np.log([sure, (1 - sure) / 2, (1 - sure) / 2]) for sure in (0.4, 0.98)}
+
+    def always_0(sure):
+        return lambda support, query_x: np.tile(log_p[sure], (len(query_x), 1))
+
+    how = {"k_shot": 2, "candidates": (2,), "n_tasks": 10}
+    family = lambda k: Blobs(n_way=3, k_shot=k)  # noqa: E731
+    assert labels_saved(always_0(0.4), always_0(0.98), family, rng=rng(), **how) == 0
+    assert labels_saved(always_0(0.4), always_0(0.98), family, rng=rng(), **how, metric="accuracy") == 0
+    likelihood = metrics.NEGATIVE_LOG_LIKELIHOOD
+    assert labels_saved(always_0(0.4), always_0(0.98), family, rng=rng(), **how, metric=likelihood) is None
+    assert labels_saved(always_0(0.98), always_0(0.4), family, rng=rng(), **how, metric=likelihood) == 0

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlcourse import training
+from mlcourse import methods, training
 from mlcourse.errors import DataError
 from mlcourse.evaluation import evaluate
-from mlcourse.fast import adam, losses, maml, matching, networks, protonet, reptile
+from mlcourse.fast import adam, losses, maml, networks, protonet, reptile
 from mlcourse.fast.arrays import tensors
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.learners import MetricLearner
@@ -20,12 +20,21 @@ LOSS = losses.squared_error(NETWORK)
 NARROW = networks.mlp((1, 8, 1))
 NARROW_LOSS = losses.squared_error(NARROW)
 METHODS = {
-    "MAML": training.maml_method(LOSS, inner_lr=0.02),
-    "first-order MAML": training.maml_method(LOSS, inner_lr=0.02, first_order=True),
-    "Reptile": training.reptile_method(LOSS, inner_lr=0.02, inner_steps=3, meta_lr=0.5),
-    "pooled": training.pooled_method(LOSS),
+    "MAML": methods.MAML(LOSS, inner_lr=0.02),
+    "first-order MAML": methods.MAML(LOSS, inner_lr=0.02, first_order=True),
+    "Reptile": methods.Reptile(LOSS, inner_lr=0.02, inner_steps=3, meta_lr=0.5),
+    "pooled": methods.Pooled(LOSS),
 }
 each_method = pytest.mark.parametrize("name", METHODS)
+
+
+class Own(methods.Method):
+    """A method that is its step."""
+
+    name = "nothing"
+
+    def __init__(self, step):
+        self.step = step
 
 
 def train(method, *, meta_steps=12, block=3, **how):
@@ -61,10 +70,10 @@ def measure(steps, params):
 @pytest.mark.parametrize(
     ("method", "inner_steps"),
     [
-        (training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01), 1),
-        (training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01, first_order=True), 1),
-        (training.reptile_method(LOSS, inner_lr=0.02, inner_steps=5), 5),
-        (training.pooled_method(LOSS, meta_lr=0.01), 0),
+        (methods.MAML(LOSS, inner_lr=0.02, meta_lr=0.01), 1),
+        (methods.MAML(LOSS, inner_lr=0.02, meta_lr=0.01, first_order=True), 1),
+        (methods.Reptile(LOSS, inner_lr=0.02, inner_steps=5), 5),
+        (methods.Pooled(LOSS, meta_lr=0.01), 0),
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
@@ -94,7 +103,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
 def test_one_step_is_one_meta_gradient_and_one_step_of_adam():
     """Adam's first step has length meta_lr in every entry, against the sign of the gradient."""
     params = NETWORK.init(np.random.default_rng(0))
-    method = training.maml_method(LOSS, inner_lr=0.02, meta_lr=0.01)
+    method = methods.MAML(LOSS, inner_lr=0.02, meta_lr=0.01)
     trained = train(method, meta_steps=1, params=params, seed=5, dtype=torch.float64)
     tasks = tensors(Sinusoids(5, 5).sample(4, np.random.default_rng(5)))
     value, gradient = maml.meta_loss_and_gradient(LOSS, params, tasks, inner_lr=0.02)
@@ -119,7 +128,7 @@ def test_the_share_of_steps_already_taken_is_passed_on():
         shares.append(float(done))
         return params, state, torch.zeros(())
 
-    train(training.Method("nothing", lambda params: (), step), meta_steps=10)
+    train(Own(step), meta_steps=10)
     np.testing.assert_allclose(shares, np.arange(10) / 10)
 
 
@@ -146,6 +155,68 @@ def test_nothing_is_drawn_without_progress(capfd):
     assert capfd.readouterr() == ("", "")
     train(METHODS["MAML"], progress=True)
     assert "MAML" in capfd.readouterr().err
+
+
+# --- how the steps are taken -------------------------------------------------------------------------------
+
+
+@each_method
+def test_recorded_steps_end_with_the_bits_of_eager_ones(name):
+    eager, traced = (train(METHODS[name], capture=way) for way in ("eager", "trace"))
+    assert_bit_identical(eager, traced)
+    assert traced.capture == "trace" and traced.compile_seconds > 0
+
+
+def test_a_recorded_run_that_was_interrupted_ends_with_the_same_bits(tmp_path):
+    whole = train(METHODS["MAML"], callback=measure, capture="trace")
+    with pytest.raises(KeyboardInterrupt):
+        train(METHODS["MAML"], callback=stop_at(6), capture="trace", checkpoint=tmp_path / "run.pt")
+    resumed = train(METHODS["MAML"], callback=measure, capture="trace", checkpoint=tmp_path / "run.pt")
+    assert_bit_identical(whole, resumed)
+
+
+def test_a_short_run_is_not_compiled():
+    """Compiling a convolution over series took 40 s, for 30 steps that take 3 s in all."""
+    params = {"w": torch.full((4, 1, 3), 0.1), "b": torch.zeros(4)}
+
+    def loss(params, x, y):
+        h = torch.nn.functional.conv1d(x[:, None, :], params["w"], params["b"], padding=1)
+        return ((h.mean(dim=1) - y) ** 2).mean()
+
+    trained = train(methods.MAML(loss, inner_lr=0.02), params=params, meta_steps=30, capture="auto")
+    assert trained.capture == "eager"
+
+
+def test_a_step_that_cannot_be_recorded_says_so_and_runs_eagerly_by_itself(capsys):
+    def step(params, state, tasks, done):
+        share = float(done)
+        return {name: p * (1 - 0.01 * share) for name, p in params.items()}, state, torch.zeros(())
+
+    with pytest.raises(ValueError, match='the step cannot be recorded: .*; take capture="eager"'):
+        train(Own(step), capture="trace")
+    trained = train(Own(step), capture="auto", meta_steps=300, block=300)
+    assert trained.capture == "eager"
+    assert capsys.readouterr().err.startswith(
+        "Running eagerly, with the same results, more slowly: the step cannot"
+    )
+
+
+def test_the_bar_says_what_takes_a_while(capsys):
+    train(METHODS["MAML"], capture="trace", progress=True)
+    said = capsys.readouterr().err
+    assert "MAML: recording …" in said and "MAML: " in said[said.rindex("recording") :]
+
+
+def test_threads_are_chosen_for_this_call_alone():
+    before, seen = torch.get_num_threads(), []
+
+    def look(step, params):
+        seen.append(torch.get_num_threads())
+
+    assert train(METHODS["MAML"], threads=before + 1, callback=look).threads == before + 1
+    assert set(seen) == {before + 1} and torch.get_num_threads() == before
+    with pytest.raises(ValueError, match="threads is 0"):
+        train(METHODS["MAML"], threads=0)
 
 
 # --- checkpoints -------------------------------------------------------------------------------------------
@@ -183,12 +254,15 @@ def test_a_finished_run_is_only_read_again(tmp_path):
         (
             {
                 "params": NARROW.init(np.random.default_rng(0)),
-                "method": training.maml_method(NARROW_LOSS, inner_lr=0.02),
+                "method": methods.MAML(NARROW_LOSS, inner_lr=0.02),
             },
             r"params=.*\(1, 16\).*\(1, 8\)",
         ),
-        ({"method": METHODS["first-order MAML"]}, "method=MAML, this run method=first-order MAML"),
-        ({"method": training.maml_method(LOSS, inner_lr=0.5)}, "inner_lr=0.02, this run inner_lr=0.5"),
+        (
+            {"method": METHODS["first-order MAML"]},
+            "method=MAML, first_order=False, this run method=first-order MAML, first_order=True",
+        ),
+        ({"method": methods.MAML(LOSS, inner_lr=0.5)}, "inner_lr=0.02, this run inner_lr=0.5"),
     ],
 )
 def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, named):
@@ -235,7 +309,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch, fail
 
 
 def test_a_loss_that_explodes_stops_the_run(tmp_path):
-    method = training.maml_method(LOSS, inner_lr=1e3, inner_steps=20)
+    method = methods.MAML(LOSS, inner_lr=1e3, inner_steps=20)
     with pytest.raises(FloatingPointError, match="loss of MAML is (nan|inf) after 3 meta-steps; lower inner_lr"):
         train(method, checkpoint=tmp_path / "run.pt")
     assert not os.listdir(tmp_path)
@@ -249,7 +323,7 @@ def test_parameters_that_explode_stop_the_run_even_where_the_loss_does_not(tmp_p
 
     said = "b0' of pooled is not finite after 1 meta-steps, though the loss is [0-9.]+: its gradient is not"
     with pytest.raises(FloatingPointError, match=said):
-        train(training.pooled_method(loss), block=1, checkpoint=tmp_path / "run.pt")
+        train(methods.Pooled(loss), block=1, checkpoint=tmp_path / "run.pt")
     assert not os.listdir(tmp_path)
 
 
@@ -259,7 +333,7 @@ def test_a_frozen_mask_may_be_infinite():
 
     params = {name: p.requires_grad_() for name, p in NETWORK.init(np.random.default_rng(0)).items()}
     params["mask"] = torch.tensor([0.0, -torch.inf], dtype=torch.float64)
-    assert train(training.maml_method(loss, inner_lr=0.02), params=params).params["mask"][1] == -torch.inf
+    assert train(methods.MAML(loss, inner_lr=0.02), params=params).params["mask"][1] == -torch.inf
 
 
 @pytest.mark.parametrize("budget", [0, -1.0, float("nan"), float("inf"), "60", True])
@@ -291,12 +365,16 @@ def test_a_step_that_works_in_place_does_not_touch_what_the_caller_gave():
         return params, state, sum((p**2).sum() for p in params.values())
 
     params = {"w": torch.ones(2)}
-    trained = train(training.Method("halving", lambda params: (), step), params=params, meta_steps=2, block=1)
+    trained = train(Own(step), params=params, meta_steps=2, block=1)
     assert params["w"].tolist() == [1, 1] and trained.params["w"].tolist() == [0.25, 0.25]
 
 
 def test_the_state_of_a_method_is_tensors():
-    method = METHODS["Reptile"]._replace(init=lambda params: {"steps": [0]})
+    class Listing(methods.Reptile):
+        def init(self, params):
+            return {"steps": [0]}
+
+    method = Listing(LOSS, inner_lr=0.02, inner_steps=3)
     with pytest.raises(ValueError, match=r"the state of Reptile holds \[0\]; give tensors"):
         train(method)
 
@@ -333,11 +411,11 @@ def test_an_unknown_capture_is_refused():
 CLASSIFIER, EMBEDDING = networks.conv4(5, channels=4), networks.conv4(None, channels=4)
 SCORE = losses.cross_entropy(CLASSIFIER)
 IMAGE_METHODS = {
-    "protonet": (EMBEDDING, training.metric_method(protonet.classify, EMBEDDING, n_way=5, halvings=1)),
-    "matching": (EMBEDDING, training.metric_method(matching.classify, EMBEDDING, n_way=5)),
+    "protonet": (EMBEDDING, methods.ProtoNet(EMBEDDING, n_way=5, halvings=1)),
+    "matching": (EMBEDDING, methods.MatchingNet(EMBEDDING, n_way=5)),
     "Reptile": (
         CLASSIFIER,
-        training.reptile_adam_method(SCORE, inner_lr=1e-3, inner_steps=3, batch_size=4),
+        methods.ReptileAdam(SCORE, inner_lr=1e-3, inner_steps=3, batch_size=4),
     ),
 }
 
@@ -363,7 +441,7 @@ def test_prototypes_are_learned():
     """From chance-like to far better on letters of scripts that were not trained on."""
     family = Episodes(glyphs.splits().train, n_way=10, n_query=3, device="cpu")
     network = networks.conv4(None, channels=8)
-    method = training.metric_method(protonet.classify, network, n_way=10, meta_lr=3e-3)
+    method = methods.ProtoNet(network, n_way=10, meta_lr=3e-3)
     params, judge = network.init(np.random.default_rng(0)), images.Episodes(glyphs.splits().test)
     trained = training.train(
         method, params, family, meta_steps=60, meta_batch_size=1, device="cpu", progress=False
@@ -421,7 +499,7 @@ def test_a_budget_lowers_the_number_of_steps_and_rates_still_fall_to_their_end(m
         shares.append(float(done))
         return params, state, torch.zeros(())
 
-    trained = train(training.Method("nothing", lambda params: (), step), meta_steps=1000, budget_seconds=4.0)
+    trained = train(Own(step), meta_steps=1000, budget_seconds=4.0)
     assert trained.curve["step"][-1] == 12
     np.testing.assert_allclose(shares[3:], np.arange(3, 12) / 12)
     clock = iter(np.arange(0.0, 1000.0, 1.0))
@@ -429,7 +507,7 @@ def test_a_budget_lowers_the_number_of_steps_and_rates_still_fall_to_their_end(m
 
 
 def test_a_run_in_which_nothing_moves_says_so(capsys):
-    constant = training.maml_method(lambda params, x, y: LOSS(params, x, y).detach(), inner_lr=0.02)
+    constant = methods.MAML(lambda params, x, y: LOSS(params, x, y).detach(), inner_lr=0.02)
     trained = train(constant)
     said = capsys.readouterr().err
     assert said == "After 3 meta-steps of MAML no parameter has moved: does the loss depend on them?\n"

@@ -61,8 +61,8 @@ def public(library, room):
 BOTH = ("reference", "fast")
 ROOMS = sorted(set(in_folder(reference)) & set(in_folder(fast)))
 ALONE = {  # what only one twin has, and why
-    "fast.networks": {"conv4", "convolution_for", "freeze_statistics"},  # too slow in NumPy to be of use
-    "fast.learners": {"AdamLearner"},  # Reptile on images, so convolutions again
+    "fast.networks": {"conv4", "convolution_for", "freeze_statistics", "from_module"},  # torch's own, or too slow
+    "fast.learners": {"AdamLearner", "by_prototype"},  # Reptile on images, so convolutions again
 }
 
 

@@ -34,7 +34,7 @@ from mlcourse.reference import (
     protonet,
     reptile,
 )
-from mlcourse.tasks import Examples, Task
+from mlcourse.tasks import Examples, Ragged, Task
 
 SIZES = (2, 4, 3)  # a network for points in three classes
 
@@ -215,6 +215,26 @@ CALLED = {  # what a function returns is a function too, and its arguments count
         lambda lib: {"params": of(lib, theta()), "y": of(lib, LABELS)} | points(lib, x=(5, 2)),
     ),
 }
+MASK = np.array([True, True, True, False, False])
+
+
+def with_a_mask(name, build):
+    """The same function, given a mask as well."""
+    make = MAKE.get(name) or CALLED[name][1]
+    return build, lambda library: make(library) | {"mask": of(library, MASK)}
+
+
+CALLED |= {
+    f"{name}, masked": with_a_mask(name, build)
+    for name, build in {
+        "protonet.prototypes": lambda lib: modules(lib)["protonet"].prototypes,
+        "protonet.membership": lambda lib: modules(lib)["protonet"].membership,
+        "protonet.classify": lambda lib: modules(lib)["protonet"].classify,
+        "matching.classify": lambda lib: modules(lib)["matching"].classify,
+        "losses.squared_error.loss": CALLED["losses.squared_error.loss"][0],
+        "losses.cross_entropy.loss": CALLED["losses.cross_entropy.loss"][0],
+    }.items()
+}
 
 
 def adam_step(library, **more):
@@ -324,6 +344,21 @@ def swapped(value, library):
     return Examples(value.x[..., :-1], value.y) if isinstance(value, Examples) else value
 
 
+def masked(mask_for):
+    """Examples with the mask that `mask_for` makes of their numbers; of tasks the support set has it."""
+
+    def change(value, library):
+        if isinstance(value, Task):
+            return Task(change(value.support, library), value.query)
+        if not isinstance(value, Examples):
+            return value
+        mask = mask_for(np.arange(arrays(value.y).size).reshape(arrays(value.y).shape))
+        mask = mask if library is reference or isinstance(value.y, np.ndarray) else torch.as_tensor(mask)
+        return Ragged(*value, mask)
+
+    return change
+
+
 ARRAYS = {
     "no axes": each_array(lambda a: a.reshape(-1)[0]),
     "flat": each_array(lambda a: a.reshape(-1)),
@@ -343,6 +378,14 @@ ARRAYS = {
     "a class without an example": relabelled(lambda y: np.where(y == 1, 2, y)),
     "half of y": half_of_y,
     "no such features": swapped,
+    "ragged": masked(lambda number: number % 6 != 5),
+    "all real": masked(lambda number: number >= 0),
+    "all padding": masked(lambda number: number < 0),
+    "a task of padding": masked(lambda number: number >= 6),
+    "a class of padding": masked(lambda number: number % 3 != 1),
+    "a mask of numbers": masked(lambda number: np.ones(number.shape)),
+    "a short mask": masked(lambda number: (number >= 0)[..., :-1]),
+    "a flat mask": masked(lambda number: (number >= 0).reshape(-1)),
     "without a name": without_a_name,
     "foreign": foreign,
 }
@@ -384,6 +427,29 @@ def test_twins_refuse_the_same_faults(case):
     ours, theirs = (PAIRS[name].outcome(library, spoilt) for library in (reference, fast))
     told = f"{name}({argument}: {fault})\nreference: {ours}\nfast: {theirs}"
     assert ours[0] == theirs[0], told
+
+
+MASKS = [fault for fault, change in ARRAYS.items() if change.__qualname__.startswith("masked")]
+RAGGED = [
+    (name, argument)
+    for name in sorted(PAIRS)
+    for argument in ("support", "tasks", "task")
+    if isinstance(PAIRS[name].make(reference).get(argument), tuple)
+]
+
+
+@pytest.mark.parametrize("fault", MASKS)
+@pytest.mark.parametrize(("name", "argument"), RAGGED)
+def test_twins_refuse_the_same_masks(name, argument, fault):
+    def spoilt(given, library):
+        return given | {argument: ARRAYS[fault](given[argument], library)}
+
+    ours, theirs = (PAIRS[name].outcome(library, spoilt) for library in (reference, fast))
+    assert ours[0] == theirs[0], f"reference: {ours}\nfast: {theirs}"
+    if "adam" in name:
+        assert ours[0] is ValueError
+    elif fault in ("ragged", "all real"):
+        assert ours[0] == "taken", ours
 
 
 @pytest.mark.parametrize("name", sorted(PAIRS))

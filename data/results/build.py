@@ -13,7 +13,6 @@ torch, tqdm, typer and rich; Omniglot must lie in the cache (`python -m mlcourse
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -24,8 +23,9 @@ import typer
 from mlcourse.arguments import require_choice, require_rate
 from mlcourse.cli import OneLineErrors
 from mlcourse.experiments import bench, omniglot, results
-from mlcourse.experiments.omniglot_recipe import changed, recipe
+from mlcourse.experiments.omniglot_recipe import recipe
 from mlcourse.experiments.omniglot_table import CELLS
+from mlcourse.experiments.runner import run
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import leaves, resolved, tensors, tree_map
 from mlcourse.files import require_place
@@ -41,7 +41,7 @@ CHANGES = {
     "reptile": ["meta_batch_size=10"],
 }
 BENCH = {"cuda": "bench_meta_gradient_conv4_cuda.json", "cpu": "bench_meta_gradient_conv4.json"}
-SMALL = ["channels=8", "meta_steps=20", "n_way_training=5"]
+SMALL = ["channels=8", "meta_steps=20"]
 
 
 class Job(NamedTuple):
@@ -99,19 +99,17 @@ def flat(gradient: networks.Params) -> torch.Tensor:
 
 def measure(job: Job, device: torch.device, out: Path, checkpoints: Path, small: bool) -> None:
     """Train what is missing and write the table of one job."""
-    settings = changed(recipe(*job[:3]), SMALL if small else CHANGES.get(job.method, []))
+    changes = [*SMALL, f"n_way_training={job.n_way}"] if small else CHANGES.get(job.method, [])
     data, n_tasks = ("glyphs", 20) if small else ("omniglot", 2000)
-    omniglot.run(
-        replace(settings, n_way_training=job.n_way) if small else settings,
-        data=data,
-        split=job.split,
+    kind = {"method": job.method, "n_way": job.n_way, "k_shot": job.k_shot, "split": job.split, "data": data}
+    how = {"n_tasks": n_tasks, "budget_seconds": BUDGET[job.method], "set": tuple(changes)}
+    run(
+        omniglot.Omniglot,
+        omniglot.Settings(**kind, **how),
         seeds=job.seeds,
-        n_tasks=n_tasks,
         device=str(device),
-        budget_seconds=BUDGET[job.method],
         checkpoints=checkpoints,
         out=table_path(job, out, small),
-        progress=False,
         say=say,
     )
 

@@ -5,58 +5,61 @@ alphabets and the glyphs' meta-train scripts. It is small enough to travel insid
 scripts that it has never seen, by torch and by the browser's own arithmetic, beside nearest class mean on pixels.
 """
 
-import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from mlcourse import baselines, training, weights
-from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate
-from mlcourse.experiments import drawing_browser, results
-from mlcourse.fast import networks, protonet
-from mlcourse.lessons.widgets.drawing import network
+from mlcourse import baselines, methods, training
+from mlcourse.evaluation import Evaluation, Learner, evaluate
+from mlcourse.experiments import drawing_browser, experiment
+from mlcourse.experiments.experiment import TEST_SEED, VAL_SEED, option
+from mlcourse.fast import networks
+from mlcourse.fast.folded import embed, fold
+from mlcourse.fast.learners import by_prototype
 from mlcourse.tasks import drawings, glyphs, omniglot, overlap
 from mlcourse.tasks.drawings import Strokes
-from mlcourse.tasks.images import Episodes, ImageSet, choose
+from mlcourse.tasks.family import Mixture
+from mlcourse.tasks.images import Episodes, ImageSet, Numbered
 from mlcourse.tasks.overlap import without_tested
-from mlcourse.tasks.task import Array, Examples, Task, TaskFamily
+from mlcourse.tasks.task import Array, Examples
 
 NAME = "drawing"
-TEST_SEED, VAL_SEED = 0, 1_000_001
 TORCH, BROWSER, PIXELS = "torch, float32", "the browser's own arithmetic", "nearest class mean on the pixels"
 Weights = dict[str, np.ndarray]
 Scores = dict[int, Evaluation]  # by k_shot
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(experiment.Settings):
     """Everything that decides the figures."""
 
     # channels, meta_lr, and whether quarter turns count as classes of their own: tried on meta-val
-    candidates: tuple[tuple[int, float, bool], ...] = (
-        (32, 0.008, False),
-        (32, 0.016, False),
-        (32, 0.032, False),
-        (40, 0.016, False),
-        (32, 0.016, True),
+    candidates: tuple[tuple[int, float, bool], ...] = option(
+        (
+            (32, 0.008, False),
+            (32, 0.016, False),
+            (32, 0.032, False),
+            (40, 0.016, False),
+            (32, 0.016, True),
+        )
     )
-    sweep_steps: int = 500  # meta-steps of each run that chooses among them
-    meta_steps: int = 5000
-    halvings: int = 6
-    n_way_training: int = 60
-    n_query_training: int = 1
-    copies: int = 3  # of Omniglot's drawings in training: as they are, and bent anew
-    omniglot_share: float = 0.7  # of the training tasks; the others are of glyphs
-    n_way: int = 5
-    shots: tuple[int, ...] = (1, 5)
-    n_query: int = 5
-    n_tasks: int = 600
-    timed: int = 500  # recognitions that the browser is timed with
+    sweep_steps: int = option(500, "Meta-steps of each run that chooses among settings.")
+    meta_steps: int = option(5000, "Meta-steps of each training.")
+    halvings: int = option(6)
+    n_way_training: int = option(60, "Classes of a training task.")
+    n_query_training: int = option(1)
+    copies: int = option(3)  # of Omniglot's drawings in training: as they are, and bent anew
+    omniglot_share: float = option(0.7)  # of the training tasks; the others are of glyphs
+    n_way: int = option(5)
+    shots: tuple[int, ...] = option((1, 5))
+    n_query: int = option(5)
+    n_tasks: int = option(600, "Meta-test tasks.")
+    timed: int = option(500)  # recognitions that the browser is timed with
+    capture: str = option("eager")
 
 
 class Data(NamedTuple):
@@ -96,18 +99,6 @@ def training_classes() -> tuple[ImageSet, ImageSet]:
 # --- training ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """A family of tasks each of which comes from one of several families, drawn with these shares."""
-
-    families: Sequence[TaskFamily]
-    shares: Sequence[float]
-
-    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
-        """`n_tasks` tasks, all from the family that was drawn."""
-        return self.families[rng.choice(len(self.families), p=self.shares)].sample(n_tasks, rng)
-
-
 def train(
     data: Data,
     classes: np.ndarray,
@@ -125,24 +116,24 @@ def train(
     tasks = settings.n_way_training, 1, settings.n_query_training
     families = [Episodes(image_set, *tasks, rotations=rotations) for image_set in sets]
     net = networks.conv4(None, channels)
-    method = training.metric_method(
-        protonet.classify, net, n_way=settings.n_way_training, meta_lr=meta_lr, halvings=settings.halvings
-    )
+    how = {"n_way": settings.n_way_training, "meta_lr": meta_lr, "halvings": settings.halvings}
     trained = training.train(
-        method,
+        methods.ProtoNet(net, **how),
         net.init(np.random.default_rng(seed)),
         Mixture(families, shares),
         meta_steps=meta_steps,
         meta_batch_size=1,
         seed=seed,
         device="cpu",
+        capture=settings.capture,
+        threads=settings.threads,
         block=min(100, meta_steps),
         progress=False,
     )
     one_of_each = np.concatenate([sets[0].images[:, :1], sets[-1].images[:, :1]]) / np.float32(255)
     frozen = networks.freeze_statistics(trained.params, torch.as_tensor(one_of_each))
     log = {"seed": seed, "seconds": round(trained.seconds, 1), "loss": round(float(trained.curve["loss"][-1]), 4)}
-    return network.fold(frozen), log
+    return fold(frozen), log
 
 
 def sweep(data: Data, seed: int, settings: Settings) -> dict[str, Any]:
@@ -152,7 +143,7 @@ def sweep(data: Data, seed: int, settings: Settings) -> dict[str, Any]:
     for candidate in settings.candidates:
         how = dict(zip(("channels", "meta_lr", "rotations"), candidate, strict=True))
         folded, log = train(data, ~data.held_out, seed, settings, meta_steps=settings.sweep_steps, **how)
-        learner = by_prototype(lambda x, folded=folded: network.embed(folded, x[:, 0], torch.float32))
+        learner = by_prototype(lambda x, folded=folded: embed(folded, x[:, 0], torch.float32))
         found = evaluate(learner, val, n_tasks=settings.n_tasks, rng=np.random.default_rng(VAL_SEED))
         tried.append(how | {"accuracy": round(100 * found.mean, 2), "seconds": log["seconds"]})
     best = max(tried, key=lambda one: one["accuracy"])
@@ -162,43 +153,10 @@ def sweep(data: Data, seed: int, settings: Settings) -> dict[str, Any]:
 # --- judging -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Numbered:
-    """The tasks that `Episodes` draws of as many classes and drawings, with the drawings' numbers for inputs.
-
-    Drawing d of class c has the number c * `each` + d, so that every learner can look its own picture of it up.
-    """
-
-    classes: int
-    each: int
-    n_way: int
-    k_shot: int
-    n_query: int
-
-    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
-        """x and y of support (T, n_way * k_shot) and query (T, n_way * n_query), all int64."""
-        chosen = choose(rng, n_tasks, self.n_way, self.classes)
-        shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, self.each)
-        numbers = chosen[..., None] * self.each + shown.reshape(n_tasks, self.n_way, -1)
-        parts = numbers[..., : self.k_shot], numbers[..., self.k_shot :]
-        labels = (np.tile(np.repeat(np.arange(self.n_way), part.shape[2]), (n_tasks, 1)) for part in parts)
-        return Task(*(Examples(part.reshape(n_tasks, -1), y) for part, y in zip(parts, labels, strict=True)))
-
-
-def by_prototype(embed: Callable[[Array], torch.Tensor]) -> Learner:
-    """Log-probabilities (Q, n_way) from the nearest prototype among the points that `embed` gives."""
-
-    def learner(support: Examples, query_x: Array) -> np.ndarray:
-        labels = torch.as_tensor(support.y)
-        return protonet.classify(embed(query_x), embed(support.x), labels, int(labels.max()) + 1).numpy()
-
-    return learner
-
-
 def points_of(folded: Weights, images: np.ndarray) -> torch.Tensor:
     """Points (n, channels) of many images by torch in float32, a few hundred at a time."""
     starts = range(0, len(images), 500)
-    return torch.cat([network.embed(folded, images[start : start + 500], torch.float32) for start in starts])
+    return torch.cat([embed(folded, images[start : start + 500], torch.float32) for start in starts])
 
 
 def judge(
@@ -266,98 +224,85 @@ def _compared(page: drawing_browser.Recogniser, ours: Learner, apart: dict[str, 
 # --- the table ---------------------------------------------------------------------------------------------
 
 
-def run(
-    *,
-    seeds: tuple[int, ...] = (0, 1, 2),
-    settings: Settings | None = None,
-    data: Data | None = None,
-    out: Path | None = None,
-    weights_folder: Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Make the table and the weights of the first seed; store them where told.
+class Drawing(experiment.Experiment):
+    """The first seed's weights, which travel in pages, judged by torch and by a browser."""
 
-    data: other drawings than `load_data` gives. say: takes a line now and then. Without a browser its row is left
-    out, and one line says what is missing.
-    """
-    results.require_run(seeds=seeds, out=out, folder=weights_folder)
-    started, settings = time.perf_counter(), settings or Settings()
-    torch.set_num_threads(1)
-    if missing := drawing_browser.missing():
-        say(f"no row for the browser: {missing}")
-    data = data or load_data(settings, seeds[0])
-    sweeps = sweep(data, seeds[0], settings)
-    say(f"chosen on meta-val: {sweeps['chosen']}")
-    everything, runs = np.full(len(data.held_out), True), []
-    for seed in seeds:
-        runs.append(train(data, everything, seed, settings, meta_steps=settings.meta_steps, **sweeps["chosen"]))
-        say(f"trained: {runs[-1][1]}")
-    rows, spreads, apart = _judge_all(data, [folded for folded, _ in runs], settings, in_browser=not missing)
-    table = _table(rows, settings, seeds[0]) | results.provenance(_command(seeds), seeds, started)
-    table["details"] = {
-        "settings": asdict(settings),
-        "sweep": sweeps,
-        "training": [log for _, log in runs],
-        "spread over seeds": spreads,
-        "browser and torch": apart,
-    }
-    if out is not None:
-        results.save(table, out)
-    if weights_folder is not None:
-        weights.save(NAME, runs[0][0], _made_by(table), weights_folder)
-    return table
+    name = NAME
+    about = "The recogniser of drawings, judged by torch and in a browser: half an hour on a CPU."
+    settings_type = Settings
+    digits = 2
 
+    def __init__(self, settings: Settings, place: experiment.Place) -> None:
+        super().__init__(settings, place)
+        self.apart: dict[str, Any] = {}
+        self.logs: list[dict[str, Any]] = []
 
-def _judge_all(
-    data: Data, by_seed: list[Weights], settings: Settings, *, in_browser: bool
-) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, Any]]:
-    """The rows, of the first seed's weights; torch's spread over all seeds; how far the browser is from torch."""
-    values: dict[str, dict[str, Any]] = {}
-    spreads, apart = {}, {}
-    for where, classes in data.test.items():
-        found, over_seeds, apart[where] = judge(classes, by_seed, settings, in_browser=in_browser)
-        for k_shot in settings.shots:
-            column = f"{where}, {k_shot}-shot"
-            for method, scores in found.items():
-                values.setdefault(method, {})[column] = results.scored(scores[k_shot], scale=100, digits=2)
-            if len(by_seed) > 1:
-                spread = across_seeds([scores[k_shot] for scores in over_seeds]).spread
-                spreads[column] = round(100 * spread, 2)
-    return [{"method": method, "values": figures} for method, figures in values.items()], spreads, apart
+    def check(self) -> None:
+        self.no_browser = drawing_browser.missing()
+        if self.no_browser:
+            self.place.say(f"no row for the browser: {self.no_browser}")
 
+    @cached_property
+    def data(self) -> Data:
+        """The drawings."""
+        return load_data(self.settings, self.place.seeds[0])
 
-def _command(seeds: tuple[int, ...]) -> str:
-    return "python -m mlcourse reproduce drawing " + " ".join(f"--seeds {seed}" for seed in seeds)
+    def measure(self) -> list[dict[str, Any]]:
+        self.sweep = sweep(self.data, self.place.seeds[0], self.settings)
+        chosen = self.sweep["chosen"]
+        self.place.say(f"chosen on meta-val: {chosen}")
+        everything, steps = np.full(len(self.data.held_out), True), self.settings.meta_steps
+        self.by_seed: list[Weights] = []
+        for seed in self.place.seeds:
+            folded, log = train(self.data, everything, seed, self.settings, meta_steps=steps, **chosen)
+            self.by_seed.append(folded)
+            self.logs.append(log)
+            self.place.say(f"trained: {log}")
+        return self.judged()
 
+    def judged(self) -> list[dict[str, Any]]:
+        """The rows, of the first seed's weights, and torch's spread over all seeds."""
+        columns: dict[str, dict[str, list[Evaluation]]] = {}
+        for where, classes in self.data.test.items():
+            how = {"in_browser": not self.no_browser}
+            found, over_seeds, self.apart[where] = judge(classes, self.by_seed, self.settings, **how)
+            for k_shot in self.settings.shots:
+                column = f"{where}, {k_shot}-shot"
+                for method, scores in found.items():
+                    columns.setdefault(method, {})[column] = [scores[k_shot]]
+                self.note_spread(TORCH, column, [scores[k_shot] for scores in over_seeds])
+        return [self.row(method, by_its_column) for method, by_its_column in columns.items()]
 
-def _made_by(table: dict[str, Any]) -> dict[str, Any]:
-    """The provenance of the weights, with the data behind them."""
-    made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
-    return made_by | {
-        "method": "Prototypical Network: the embedding, batch normalisation folded into the convolutions",
-        "seeds": table["seeds"][:1],
-        "settings": table["details"]["settings"] | table["details"]["sweep"]["chosen"],
-        "precision": "numbers that float16 can hold, stored as float32",
-        "trained on": (
-            "28 of Omniglot's 30 background alphabets (Lake, Salakhutdinov, Tenenbaum 2015, MIT licence) and 80 "
-            "of the glyphs' 90 meta-train scripts (the course's own, MIT licence), as strokes of one thickness"
-        ),
-        "never trained on": (
-            "Omniglot's 20 evaluation alphabets and the glyphs' meta-test scripts, in either set: left out were "
-            f"{', '.join(overlap.TESTED_ELSEWHERE['glyphs'] + overlap.TESTED_ELSEWHERE['omniglot'])}. Omniglot's "
-            "own division has other styles of Cyrillic and Syriac in both of its parts"
-        ),
-        "measured": {row["method"]: row["values"] for row in table["rows"]},
-        "licence": "MIT, as the course's code",
-    }
+    def details(self) -> dict[str, Any]:
+        return {"sweep": self.sweep, "training": self.logs, "browser and torch": self.apart}
 
+    def weights(self) -> dict[str, tuple[Weights, dict[str, Any]]]:
+        left_out = overlap.TESTED_ELSEWHERE["glyphs"] + overlap.TESTED_ELSEWHERE["omniglot"]
+        more = {
+            "method": "Prototypical Network: the embedding, batch normalisation folded into the convolutions",
+            "settings": asdict(self.settings) | self.sweep["chosen"],
+            "precision": "numbers that float16 can hold, stored as float32",
+            "trained on": (
+                "28 of Omniglot's 30 background alphabets (Lake, Salakhutdinov, Tenenbaum 2015, MIT licence) and "
+                "80 of the glyphs' 90 meta-train scripts (the course's own, MIT licence), as strokes of one "
+                "thickness"
+            ),
+            "never trained on": (
+                "Omniglot's 20 evaluation alphabets and the glyphs' meta-test scripts, in either set: left out "
+                f"were {', '.join(left_out)}. Omniglot's own division has other styles of Cyrillic and Syriac in "
+                "both of its parts"
+            ),
+            "measured": {row["method"]: row["values"] for row in self.rows},
+            "licence": "MIT, as the course's code",
+        }
+        return {NAME: (self.by_seed[0], more)}
 
-def _table(rows: list[dict[str, Any]], settings: Settings, seed: int) -> dict[str, Any]:
-    """The stored table, without its provenance and details."""
-    return {
-        "name": NAME,
-        "title": "Recognising what was drawn once, of scripts never seen in training: accuracy in %",
-        "protocol": (
+    def title(self) -> str:
+        return "Recognising what was drawn once, of scripts never seen in training: accuracy in %"
+
+    def protocol(self) -> str:
+        settings, seed = self.settings, self.place.seeds[0]
+        return (
             f"{settings.n_tasks} tasks, {settings.n_way}-way, {settings.n_query} queries a class, of scripts that "
             "were not trained on: Omniglot's 20 evaluation alphabets and the glyphs' meta-test scripts. Every "
             "drawing goes as strokes through the canvas's own centring, scaling and thickness (of Omniglot's "
@@ -368,6 +313,7 @@ def _table(rows: list[dict[str, Any]], settings: Settings, seed: int) -> dict[st
             f"rows are the shipped weights, of seed {seed}, rounded to float16; ± is half of the 95 % interval "
             "over tasks. Batch statistics are frozen, so not transductive. The browser's row is the page's "
             "JavaScript in Chromium, from the strokes on."
-        ),
-        "rows": rows,
-    }
+        )
+
+
+EXPERIMENT = Drawing

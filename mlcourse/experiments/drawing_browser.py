@@ -16,7 +16,7 @@ from mlcourse import doctor
 from mlcourse.lessons.widgets import base
 
 # What Python asks of the page. Drawings that it has seen keep their numbers.
-from mlcourse.lessons.widgets.drawing import network
+from mlcourse.lessons.widgets.drawing.drawing import to_page
 from mlcourse.tasks.drawings import SIDE, Strokes
 
 MEASURE = """
@@ -57,7 +57,7 @@ class Recogniser:
     def __init__(self, page: Any, weights: dict[str, np.ndarray]):
         scripts = "\n".join(base.script(f"drawing/{name}.js") for name in ("render", "network"))
         scripts = re.sub(r"^export ", "", scripts, flags=re.MULTILINE)
-        carried = base.to_script(network.to_page(weights))
+        carried = base.to_script(to_page(weights))
         page.add_script_tag(content=f"(() => {{{scripts}\nconst carried = {carried};\n{MEASURE}}})();")
         self.page = page
 

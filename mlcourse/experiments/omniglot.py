@@ -4,41 +4,55 @@ One run is one method on one kind of task (say 5-way 1-shot) from several seeds,
 on 2,000 fixed tasks of unseen characters. `mlcourse/experiments/omniglot_table.py` lays the runs side by side.
 """
 
-import shlex
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import MISSING, asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from mlcourse import training, weights
+from mlcourse import methods, training
 from mlcourse.arguments import require_choice, require_positive
-from mlcourse.evaluation import Evaluation, Learner, across_seeds, evaluate, mean_over_seeds
-from mlcourse.experiments import results
-from mlcourse.experiments.omniglot_recipe import Recipe, recipe
+from mlcourse.evaluation import Evaluation, Learner, evaluate
+from mlcourse.experiments import experiment
+from mlcourse.experiments.experiment import TEST_SEED, option
+from mlcourse.experiments.omniglot_recipe import METHODS, Recipe, changed, recipe
 from mlcourse.experiments.omniglot_table import NAMES, PUBLISHED, cell
-from mlcourse.fast import distributed, losses, matching, networks, protonet
-from mlcourse.fast.arrays import arrays, resolved
+from mlcourse.fast import losses, networks
+from mlcourse.fast.arrays import arrays
 from mlcourse.fast.capture import CAPTURES
 from mlcourse.fast.episodes import Episodes
-from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
-from mlcourse.files import require_place
+from mlcourse.fast.precision import PRECISIONS, products
 from mlcourse.paths import REPOSITORY
 from mlcourse.tasks import glyphs, images, omniglot
 from mlcourse.tasks.images import Splits
 
-TEST_SEED = 2_000_001  # far from the training seeds 0, 1, 2, ...
 N_FROZEN = 1000  # training images whose statistics are frozen into an embedding
 BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpoints
-PRECISIONS = ("float32", "tf32")
 DATA = ("omniglot", "glyphs")
 SPLITS = ("random", "alphabets")
-CLASSIFY = {"protonet": protonet.classify, "matching": matching.classify}  # the methods that compare
+COMPARES = {"protonet": methods.ProtoNet, "matching": methods.MatchingNet}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(experiment.Settings):
+    """One method on one kind of tasks; what is not said here is as published (`recipe`)."""
+
+    method: str = option(MISSING, f"One of {', '.join(METHODS)}.")
+    n_way: int = option(5, "Classes of a task.")
+    k_shot: int = option(1, "Support examples of each class.")
+    split: str = option("random", "random, or alphabets: whole alphabets apart, harder.")
+    data: str = option("omniglot", "omniglot, or glyphs: a rehearsal without a download.")
+    budget_seconds: float | None = option(None, "Time for one seed's training.")
+    n_tasks: int = option(2000, "Meta-test tasks.")
+    precision: str = option("tf32", "Of matrix products on a GPU: tf32 or float32.")
+    capture: str | None = option(None, "By default cuda-graph on a GPU, else eager; or trace, compile.")
+    set: tuple[str, ...] = option((), "Another setting than the published: inner_lr=1.0; repeat.")
+
+    @property
+    def recipe(self) -> Recipe:
+        """Everything that decides the figures."""
+        return changed(recipe(self.method, self.n_way, self.k_shot), self.set)
 
 
 # --- training ----------------------------------------------------------------------------------------------
@@ -46,22 +60,20 @@ CLASSIFY = {"protonet": protonet.classify, "matching": matching.classify}  # the
 
 def network(r: Recipe, device: torch.device) -> networks.Network:
     """Conv4: an embedding for the methods that compare, a classifier for those that adapt."""
-    compares = r.method in CLASSIFY
+    compares = r.method in COMPARES
     convolution = networks.convolution_for(device, per_task_weights=not compares)
     return networks.conv4(None if compares else r.n_way, channels=r.channels, convolution=convolution)
 
 
-def method(r: Recipe, net: networks.Network) -> training.Method:
+def method(r: Recipe, net: networks.Network) -> methods.Method:
     """What one meta-step is."""
-    if r.method in CLASSIFY:
-        return training.metric_method(
-            CLASSIFY[r.method], net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings
-        )
+    if r.method in COMPARES:
+        return COMPARES[r.method](net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings)
     loss = losses.cross_entropy(net)
     how = {"inner_lr": r.inner_lr, "inner_steps": r.inner_steps, "meta_lr": r.meta_lr}
     if r.method == "reptile":
-        return training.reptile_adam_method(loss, batch_size=r.batch_size, **how)
-    return training.maml_method(loss, first_order=r.method == "fomaml", **how)
+        return methods.ReptileAdam(loss, batch_size=r.batch_size, **how)
+    return methods.MAML(loss, first_order=r.method == "fomaml", **how)
 
 
 def start(net: networks.Network, seed: int) -> networks.Params:
@@ -80,183 +92,162 @@ def start(net: networks.Network, seed: int) -> networks.Params:
     return params
 
 
-def train_one(
-    r: Recipe,
-    splits: Splits,
-    seed: int,
-    device: torch.device,
-    *,
-    budget_seconds: float | None,
-    capture: str,
-    checkpoint: Path | None,
-    about: dict[str, Any],
-    progress: bool,
-) -> training.Trained:
-    """Meta-train from one seed; rotations by quarter turns count as classes, in training only.
-
-    about: what a checkpoint must have in common with this run, beside the recipe's settings of training.
-    """
-    net = network(r, device)
-    family = Episodes(
-        splits.train,
-        r.n_way_training,
-        r.k_shot_training,
-        r.n_query_training,
-        rotations=True,
-        device=device,
-        shuffled=r.method == "reptile",
-    )
-    return training.train(
-        method(r, net),
-        start(net, seed),
-        family,
-        meta_steps=r.meta_steps,
-        meta_batch_size=r.meta_batch_size,
-        seed=seed,
-        device=device,
-        capture=capture,
-        block=min(BLOCK, r.meta_steps),
-        checkpoint=checkpoint,
-        budget_seconds=budget_seconds,
-        about={name: value for name, value in asdict(r).items() if not name.endswith("_test")} | about,
-        progress=progress,
-    )
+# --- the table ---------------------------------------------------------------------------------------------
 
 
-# --- judging -----------------------------------------------------------------------------------------------
+class Omniglot(experiment.Experiment):
+    """One method from several seeds: a row for each way to judge it, transductive or not."""
+
+    name = "omniglot"
+    about = "One method on few-shot Omniglot with the published settings: minutes on a GPU, hours on a CPU."
+    settings_type = Settings
+    on_gpu = True
+    digits = 3
+
+    def __init__(self, settings: Settings, place: experiment.Place) -> None:
+        super().__init__(settings, place)
+        self.recipe, self.runs, self.kept = settings.recipe, [], None
+
+    def check(self) -> None:
+        s = self.settings
+        require_choice("precision", s.precision, PRECISIONS)
+        require_choice("capture", self.capture, CAPTURES)
+        require_choice("data", s.data, DATA)
+        require_choice("split", s.split, SPLITS)
+        if s.budget_seconds is not None:
+            require_positive("budget_seconds", s.budget_seconds)
+        self.splits = glyphs.splits() if s.data == "glyphs" else omniglot.splits(s.split, val=False)
+        self.test = meta_test(self.recipe, self.splits)  # what cannot be judged need not be trained
+
+    @property
+    def capture(self) -> str:
+        """A table's way is fixed by its device: nothing is chosen by how fast a machine happens to be."""
+        return self.settings.capture or ("cuda-graph" if self.place.device.type == "cuda" else "eager")
+
+    def measure(self) -> list[dict[str, Any]]:
+        judged: dict[bool, list[Evaluation]] = {}
+        for seed in self.place.seeds:
+            with products(self.settings.precision):
+                trained = self.train(seed)
+            self.runs.append(account(seed, trained) | {"ranks": self.place.ranks})
+            self.place.say(
+                f"seed {seed}: {self.runs[-1]['meta_steps']} meta-steps in {self.runs[-1]['seconds']} s"
+            )
+            for transductive, learner in learners(self.recipe, trained, self.splits, self.place.device).items():
+                judged.setdefault(transductive, []).append(self.judged(learner, transductive))
+                self.place.say(f"  {judged[transductive][-1]}")
+                self.kept = self.kept or arrays(learner.params)  # with frozen statistics, as lessons need them
+        return [self.row_of(transductive, evaluations) for transductive, evaluations in judged.items()]
+
+    def train(self, seed: int) -> training.Trained:
+        """Meta-train from one seed; rotations by quarter turns count as classes, in training only."""
+        r, place, s = self.recipe, self.place, self.settings
+        net = network(r, place.device)
+        shown = r.n_way_training, r.k_shot_training, r.n_query_training
+        about = {key: value for key, value in asdict(r).items() if not key.endswith("_test")}
+        about |= {"data": s.data, "split": s.split, "precision": s.precision}
+        return training.train(
+            method(r, net),
+            start(net, seed),
+            Episodes(
+                self.splits.train, *shown, rotations=True, device=place.device, shuffled=r.method == "reptile"
+            ),
+            meta_steps=r.meta_steps,
+            meta_batch_size=r.meta_batch_size,
+            seed=seed,
+            device=place.device,
+            capture=self.capture,
+            threads=s.threads,
+            block=min(BLOCK, r.meta_steps),
+            checkpoint=place.checkpoints / f"{self.table_name()}_seed{seed}.pt" if place.checkpoints else None,
+            budget_seconds=s.budget_seconds,
+            about=about,
+            progress=place.progress,
+        )
+
+    def judged(self, learner: Learner, transductive: bool) -> Evaluation:
+        """Score on tasks of unseen characters, not turned; every method and seed gets the same tasks.
+
+        In full float32: rounded to TF32, the same query scores some thousandths differently in a batch of another
+        size, which `evaluate` would take for a learner that looks at the other queries.
+        """
+        rng = np.random.default_rng(TEST_SEED)
+        how = {"n_tasks": self.settings.n_tasks, "rng": rng, "transductive": transductive}
+        with products("float32"):
+            return evaluate(learner, self.test, **how)
+
+    def row_of(self, transductive: bool, evaluations: list[Evaluation]) -> dict[str, Any]:
+        """The row of one way to judge, with what the training cost."""
+        r, way = self.recipe, "transductive" if transductive else "not transductive"
+        made = self.row(way, {"accuracy, %": evaluations})
+        made["method"] = NAMES[r.method]
+        made["values"] |= {
+            "transductive": "yes" if transductive else "no",
+            "training, s": float(np.mean([run["seconds"] for run in self.runs])),
+            "compilation, s": float(np.mean([run["compile_seconds"] for run in self.runs])),
+            "meta-steps": int(np.mean([run["meta_steps"] for run in self.runs])),
+        }
+        if spread := self.spreads.get(way):
+            made["values"]["spread over seeds, %"] = spread["accuracy, %"]
+        printed = PUBLISHED.get((r.method, transductive)) if self.settings.data == "omniglot" else None
+        if printed:
+            made["published"] = {"accuracy, %": printed.accuracy[cell(r.n_way, r.k_shot)]}
+            made["source"] = printed.source
+        return made
+
+    def details(self) -> dict[str, Any]:
+        s = self.settings
+        held = {"data": s.data, "split": s.split, "recipe": asdict(self.recipe), "commit": commit()}
+        return held | {"training": self.runs}
+
+    def weights(self) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]]:
+        name = f"{self.settings.data}_{self.recipe.method}"
+        return {name: (self.kept, {"method": NAMES[self.recipe.method]})}
+
+    def table_name(self) -> str:
+        return run_name(self.recipe, self.settings.data, self.settings.split)
+
+    def title(self) -> str:
+        r, s = self.recipe, self.settings
+        return f"{NAMES[r.method]}, {r.n_way}-way {r.k_shot}-shot, {s.data}, {SPLIT_WORDS[s.data, s.split]}"
+
+    def protocol(self) -> str:
+        r, n_seeds = self.recipe, len(self.place.seeds)
+        queries = f"{r.n_query_test} quer{'y' if r.n_query_test == 1 else 'ies'} per class"
+        return (
+            f"{self.settings.n_tasks:,} meta-test tasks of unseen characters, {queries}; mean over {n_seeds} "
+            f"seed{'s' * (n_seeds > 1)}, ± half of the 95 % interval over tasks. Split: "
+            f"{SPLIT_WORDS[self.settings.data, self.settings.split]}; "
+            f"quarter turns count as classes in training only. Conv4 with {r.channels} channels, trained on "
+            f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size} per meta-step. "
+            "Transductive: all queries of a task in one batch; not transductive: statistics of the support set "
+            "and one query, or frozen after training. Training time leaves out compilation."
+        )
+
+
+EXPERIMENT = Omniglot
 
 
 def learners(r: Recipe, trained: training.Trained, splits: Splits, device: torch.device) -> dict[bool, Learner]:
     """What is judged, by whether it is transductive: MAML and Reptile both ways, the others not."""
-    net, params = network(r, device), trained.params
-    if r.method in CLASSIFY:
-        return {False: MetricLearner(CLASSIFY[r.method], net, frozen(params, splits.train, device))}
-    loss, ways = losses.cross_entropy(net), {True: "together", False: "alone"}
+    if r.method in COMPARES:
+        return {False: trained.learner(frozen_on=some_images(splits.train, trained.params, device))}
+    ways, how = {True: "together", False: "alone"}, {"inner_steps": r.inner_steps_test}
     if r.method == "reptile":
-        how = (r.inner_lr, r.inner_steps_test, r.batch_size_test)
-        return {t: AdamLearner(net, loss, params, trained.state, *how, queries=q) for t, q in ways.items()}
-    how = (r.inner_lr, r.inner_steps_test)
-    return {t: GradientLearner(net, loss, params, *how, queries=q) for t, q in ways.items()}
+        how["batch_size"] = r.batch_size_test
+    return {transductive: trained.learner(**how, queries=queries) for transductive, queries in ways.items()}
 
 
-def frozen(params: networks.Params, train: images.ImageSet, device: torch.device) -> networks.Params:
-    """Parameters that hold the statistics of some training images, one a class, each turned at random."""
+def some_images(train: images.ImageSet, params: networks.Params, device: torch.device) -> torch.Tensor:
+    """Some training images, one a class, each turned at random, in the precision of the parameters."""
     tasks = Episodes(train, n_way=min(N_FROZEN, len(train)), k_shot=1, n_query=1, rotations=True, device=device)
     x = tasks.sample(1, tasks.generator(0)).support.x[0]
-    return networks.freeze_statistics(params, x.to(next(iter(params.values())).dtype))
-
-
-def judge(r: Recipe, learner: Learner, splits: Splits, n_tasks: int, transductive: bool) -> Evaluation:
-    """Score on tasks of unseen characters, not turned; every method and seed gets the same tasks.
-
-    In full float32: rounded to TF32, the same query scores some thousandths differently in a batch of another
-    size, which `evaluate` would take for a learner that looks at the other queries.
-    """
-    rng = np.random.default_rng(TEST_SEED)
-    with products("float32"):
-        return evaluate(learner, meta_test(r, splits), n_tasks=n_tasks, rng=rng, transductive=transductive)
+    return x.to(next(iter(params.values())).dtype)
 
 
 def meta_test(r: Recipe, splits: Splits) -> images.Episodes:
     """The tasks that a run is judged on; ValueError where the characters do not suffice for them."""
     return images.Episodes(splits.test, r.n_way, r.k_shot, r.n_query_test)
-
-
-@contextmanager
-def products(precision: str) -> Iterator[None]:
-    """How an NVIDIA GPU multiplies float32 numbers in here: exactly ("float32"), or rounded to TF32 ("tf32")."""
-    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [place.allow_tf32 for place in places]
-    try:
-        for place in places:
-            place.allow_tf32 = precision == "tf32"
-        yield
-    finally:
-        for place, value in zip(places, before, strict=True):
-            place.allow_tf32 = value
-
-
-# --- a run -------------------------------------------------------------------------------------------------
-
-
-def data_splits(data: str, split: str) -> Splits:
-    """Training and test classes. "glyphs" is the embedded set, for a rehearsal without a download."""
-    if data == "glyphs":
-        return glyphs.splits()
-    return omniglot.splits(split, val=False)
-
-
-def run(
-    r: Recipe,
-    *,
-    data: str = "omniglot",
-    split: str = "random",
-    seeds: tuple[int, ...] = (0, 1, 2),
-    n_tasks: int = 2000,
-    device: str | None = None,
-    precision: str = "tf32",
-    capture: str = "auto",
-    budget_seconds: float | None = None,
-    checkpoints: Path | None = None,
-    out: Path | None = None,
-    weights_folder: Path | None = None,
-    progress: bool = True,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Train and judge from every seed; returns a table as `results` keeps them, and stores it as `out`.
-
-    budget_seconds: of training, for each seed. checkpoints: a folder; a run that was interrupted goes on from what
-    lies there. weights_folder: store the first seed's parameters there. precision: "tf32" lets an NVIDIA GPU round
-    the factors of matrix products to 10 bits of mantissa while it trains; nothing changes on a CPU. Under torchrun
-    rank 0 writes.
-    """
-    results.require_run(seeds=seeds, n_tasks=n_tasks, out=out, folder=weights_folder)
-    require_choice("precision", precision, PRECISIONS)
-    require_choice("capture", capture, CAPTURES)
-    require_choice("data", data, DATA)
-    require_choice("split", split, SPLITS)
-    if budget_seconds is not None:
-        require_positive("budget_seconds", budget_seconds)
-    if checkpoints is not None:
-        require_place(checkpoints / "run.pt")
-    resolved(device)
-    started = time.perf_counter()
-    splits = data_splits(data, split)
-    meta_test(r, splits)  # what cannot be judged need not be trained
-    judged: dict[bool, list[Evaluation]] = {}
-    runs = []
-    with distributed.running(device) as process:  # under torchrun all ranks train, and judge, so that none waits
-        where, say = process.device, say if process.first else lambda line: None
-        for seed in seeds:
-            with products(precision):
-                trained = train_one(
-                    r,
-                    splits,
-                    seed,
-                    where,
-                    budget_seconds=budget_seconds,
-                    capture=capture,
-                    checkpoint=checkpoints / f"{run_name(r, data, split)}_seed{seed}.pt" if checkpoints else None,
-                    about={"data": data, "split": split, "precision": precision},
-                    progress=progress,
-                )
-            runs.append(account(seed, trained) | {"ranks": process.world_size})
-            say(f"seed {seed}: {runs[-1]['meta_steps']} meta-steps in {runs[-1]['seconds']} s")
-            for transductive, learner in learners(r, trained, splits, where).items():
-                judged.setdefault(transductive, []).append(judge(r, learner, splits, n_tasks, transductive))
-                say(f"  {judged[transductive][-1]}")
-                if seed == seeds[0]:
-                    kept = learner.params  # of an embedding with its frozen statistics, as lessons need it
-    options = {"split": split, "n-tasks": n_tasks, "precision": precision, "budget-seconds": budget_seconds}
-    table = results_table(r, data, split, judged, runs)
-    table |= results.provenance(command(r, data, seeds, where, options), seeds, started, device=str(where))
-    if process.first and out is not None:
-        results.save(table, out)
-    if process.first and weights_folder is not None:
-        made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
-        made_by |= {"method": NAMES[r.method], "seeds": [seeds[0]]}
-        weights.save(f"{data}_{r.method}", arrays(kept), made_by, weights_folder)
-    return table
 
 
 def run_name(r: Recipe, data: str, split: str) -> str:
@@ -277,70 +268,12 @@ def account(seed: int, trained: training.Trained) -> dict[str, Any]:
     }
 
 
-def results_table(
-    r: Recipe, data: str, split: str, judged: dict[bool, list[Evaluation]], runs: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The stored table, without provenance: a row for each protocol that was judged."""
-    rows = []
-    for transductive, evaluations in judged.items():
-        over_tasks = mean_over_seeds(evaluations)
-        values: dict[str, Any] = {
-            "accuracy, %": results.scored(over_tasks, scale=100),
-            "transductive": "yes" if transductive else "no",
-            "training, s": float(np.mean([run["seconds"] for run in runs])),
-            "compilation, s": float(np.mean([run["compile_seconds"] for run in runs])),
-            "meta-steps": int(np.mean([run["meta_steps"] for run in runs])),
-        }
-        if len(evaluations) > 1:
-            values["spread over seeds, %"] = round(100 * across_seeds(evaluations).spread, 3)
-        row = {"method": NAMES[r.method], "values": values}
-        printed = PUBLISHED.get((r.method, transductive)) if data == "omniglot" else None
-        if printed:
-            row["published"] = {"accuracy, %": printed.accuracy[cell(r.n_way, r.k_shot)]}
-            row["source"] = printed.source
-        rows.append(row)
-    return {
-        "name": run_name(r, data, split),
-        "title": f"{NAMES[r.method]}, {r.n_way}-way {r.k_shot}-shot, {data}, {SPLIT_WORDS[data, split]}",
-        "protocol": protocol(r, data, split, len(next(iter(judged.values()))[0].scores), len(runs)),
-        "rows": rows,
-        "details": {"data": data, "split": split, "recipe": asdict(r), "commit": commit(), "training": runs},
-    }
-
-
 SPLIT_WORDS = {
     ("omniglot", "random"): "1,200 random characters to train and the other 423 to test",
     ("omniglot", "alphabets"): "30 background alphabets to train and 20 evaluation alphabets to test",
     ("glyphs", "random"): "whole scripts apart",
     ("glyphs", "alphabets"): "whole scripts apart",
 }
-
-
-def protocol(r: Recipe, data: str, split: str, n_tasks: int, n_seeds: int) -> str:
-    """How the run was trained and judged, in sentences."""
-    queries = f"{r.n_query_test} quer{'y' if r.n_query_test == 1 else 'ies'} per class"
-    return (
-        f"{n_tasks:,} meta-test tasks of unseen characters, {queries}; mean over {n_seeds} "
-        f"seed{'s' * (n_seeds > 1)}, ± half of the 95 % interval over tasks. Split: {SPLIT_WORDS[data, split]}; "
-        f"quarter turns count as classes in training only. Conv4 with {r.channels} channels, trained on "
-        f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size} per meta-step. Transductive: "
-        "all queries of a task in one batch; not transductive: statistics of the support set and one query, or "
-        "frozen after training. Training time leaves out compilation."
-    )
-
-
-def command(r: Recipe, data: str, seeds: tuple[int, ...], device: torch.device, options: dict[str, Any]) -> str:
-    """The command line that makes the run again: every setting that differs from the recipe's own is named."""
-    words = ["python", "-m", "mlcourse", "reproduce", "omniglot", "--method", r.method]
-    words += ["--n-way", str(r.n_way), "--k-shot", str(r.k_shot), "--data", data]
-    for seed in seeds:
-        words += ["--seeds", str(seed)]
-    for name, value in ({"device": str(device)} | options).items():
-        words += [f"--{name}", str(value)] if value is not None else []
-    published = asdict(recipe(r.method, r.n_way, r.k_shot))
-    for name, value in asdict(r).items():
-        words += ["--set", f"{name}={value}"] if value != published[name] else []
-    return shlex.join(words)
 
 
 def commit() -> str:

@@ -5,28 +5,18 @@ first-order MAML, Reptile and pooled pre-training are meta-trained once a seed; 
 meta-validation tasks; everything is judged on the same 600 meta-test tasks.
 """
 
-import concurrent.futures
-import multiprocessing
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mlcourse import baselines, training, weights
+from mlcourse import baselines, methods, training
 from mlcourse.arguments import require_choice, require_count
-from mlcourse.evaluation import (
-    AdaptationCurve,
-    Evaluation,
-    across_seeds,
-    adaptation_curve,
-    evaluate,
-    mean_over_seeds,
-)
-from mlcourse.experiments import results
+from mlcourse.evaluation import AdaptationCurve, Evaluation, Learner, adaptation_curve, evaluate
+from mlcourse.experiments import experiment
+from mlcourse.experiments.experiment import TEST_SEED, VAL_SEED, in_processes, option
 from mlcourse.fast import losses, networks
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.fast.capture import CAPTURES
@@ -41,43 +31,64 @@ PUBLISHED = {  # table 2
     "pooled, fine-tuned": {"1 step": 2.41, "5 steps": 2.23, "10 steps": 2.19},
 }
 SOURCE = "Finn et al. 2017, table 2"
-SCRATCH = "from scratch"
-TRAINED = ("Reptile", "MAML", "first-order MAML", "pooled, fine-tuned")
-STORED = {"MAML": "sinusoid_maml", "Reptile": "sinusoid_reptile", "pooled, fine-tuned": "sinusoid_pooled"}
+SCRATCH, POOLED, PROBE = "from scratch", "pooled, fine-tuned", "linear probe on pooled features"
+META_LEARNED = ("MAML", "first-order MAML", "Reptile")
+TRAINED = ("Reptile", "MAML", "first-order MAML", POOLED)  # two of a kind would both compile it
+STORED = {"MAML": "sinusoid_maml", "Reptile": "sinusoid_reptile", POOLED: "sinusoid_pooled"}
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2)  # tried for every baseline
-MAX_STEPS = 100  # inner steps that a baseline may take when its number of steps is tuned, too
-TEST_SEED, VAL_SEED = 2_000_001, 1_000_001  # far from the training seeds 0, 1, 2, ...
+RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+FULL = 7_000  # meta-steps from which on the baselines are tuned in full
+
+Params = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides the figures; the defaults are the paper's (its code's 70,000 meta-steps)."""
+@dataclass(frozen=True, kw_only=True)
+class Settings(experiment.Settings):
+    """The defaults are the paper's (its code's 70,000 meta-steps)."""
 
-    meta_steps: int = 70_000
-    meta_batch_size: int = 25
-    k_shot_training: int = 10
-    k_shot: int = 5
-    inner_lr: float = 0.01
-    meta_lr: float = 1e-3
-    reptile_inner_lr: float = 0.005  # at 0.01 the long run diverges: no query loss warns Reptile
-    reptile_inner_steps: int = 5
-    n_tasks: int = 600
-    n_val_tasks: int = 200
-    capture: str = "auto"
+    meta_steps: int = option(70_000, "Meta-steps of each run.")
+    n_tasks: int = option(600, "Meta-test tasks.")
+    capture: str = option("compile", "eager, compile or trace: the same numbers to rounding, at another speed.")
+    meta_batch_size: int = option(25)
+    k_shot_training: int = option(10)
+    k_shot: int = option(5)
+    inner_lr: float = option(0.01)
+    meta_lr: float = option(1e-3)
+    reptile_inner_lr: float = option(0.005)  # at 0.01 the long run diverges: no query loss warns Reptile
+    reptile_inner_steps: int = option(5)
+
+    @property
+    def n_val_tasks(self) -> int:
+        """Meta-validation tasks for tuning: 200, fewer in a short run, which must not wait for its baselines."""
+        return max(20, round(200 * self._share))
+
+    @property
+    def max_steps(self) -> int:
+        """Inner steps that a baseline may take when these are tuned, too: 100, fewer in a short run."""
+        return max(STEPS[-1], round(100 * self._share))
+
+    @property
+    def n_diverging(self) -> int:
+        """Other tasks on which diverging adaptations are counted."""
+        return round(20 * self.n_tasks * self._share) or 1
+
+    @property
+    def _share(self) -> float:
+        return min(1.0, self.meta_steps / FULL)
 
 
-def method(name: str, settings: Settings) -> training.Method:
+# --- training ----------------------------------------------------------------------------------------------
+
+
+def method(name: str, settings: Settings) -> methods.Method:
     """The meta-training method behind a row of the table."""
     if name == "Reptile":
-        return training.reptile_method(
-            LOSS, inner_lr=settings.reptile_inner_lr, inner_steps=settings.reptile_inner_steps
-        )
-    if name == "pooled, fine-tuned":
-        return training.pooled_method(LOSS, meta_lr=settings.meta_lr)
-    first_order = name == "first-order MAML"
-    return training.maml_method(
-        LOSS, inner_lr=settings.inner_lr, first_order=first_order, meta_lr=settings.meta_lr
-    )
+        how = {"inner_lr": settings.reptile_inner_lr, "inner_steps": settings.reptile_inner_steps}
+        return methods.Reptile(LOSS, **how)
+    if name == POOLED:
+        return methods.Pooled(LOSS, meta_lr=settings.meta_lr)
+    how = {"inner_lr": settings.inner_lr, "meta_lr": settings.meta_lr}
+    return methods.MAML(LOSS, first_order=name == "first-order MAML", **how)
 
 
 def start(name: str, seed: int) -> dict[str, torch.Tensor]:
@@ -99,8 +110,7 @@ def start(name: str, seed: int) -> dict[str, torch.Tensor]:
 
 
 def train_one(job: tuple[str, int, Settings]) -> dict[str, Any]:
-    """Meta-train one method from one seed, in one thread."""
-    torch.set_num_threads(1)
+    """Meta-train one method from one seed."""
     name, seed, settings = job
     trained = training.train(
         method(name, settings),
@@ -111,6 +121,7 @@ def train_one(job: tuple[str, int, Settings]) -> dict[str, Any]:
         seed=seed,
         device="cpu",
         capture=settings.capture,
+        threads=settings.threads,
         block=min(1000, settings.meta_steps),
         progress=False,
     )
@@ -125,70 +136,161 @@ def train_one(job: tuple[str, int, Settings]) -> dict[str, Any]:
     }
 
 
-def train_all(seeds: tuple[int, ...], settings: Settings, progress: bool) -> list[dict[str, Any]]:
-    """Every method from every seed, as many at a time as there are cores."""
-    jobs = [(name, seed, settings) for seed in seeds for name in TRAINED]  # two of a kind would both compile it
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with concurrent.futures.ProcessPoolExecutor(min(results.cpu_cores(), len(jobs)), mp_context=context) as pool:
-        waiting = pool.map(train_one, jobs)
-        return list(tqdm(waiting, total=len(jobs), desc="meta-training", disable=not progress))
+# --- the table ---------------------------------------------------------------------------------------------
 
 
-def learner(params: dict[str, np.ndarray], *, inner_lr: float, inner_steps: int) -> GradientLearner:
-    """A learner that starts from stored parameters, in float32 on the CPU."""
-    return GradientLearner(
-        NETWORK, LOSS, tensors(params, device="cpu", dtype=torch.float32), inner_lr, inner_steps
-    )
+class Sinusoid(experiment.Experiment):
+    """Its rows are judged after several numbers of steps; baselines are tuned with the first seed's parameters."""
+
+    name = "sinusoid"
+    about = "The sinusoid table of the MAML paper, with tuned baselines: minutes."
+    settings_type = Settings
+
+    def __init__(self, settings: Settings, place: experiment.Place) -> None:
+        super().__init__(settings, place)
+        self.family = Sinusoids(k_shot=settings.k_shot, n_query=100)
+        self.runs: list[dict[str, Any]] = []
+        self.curves: dict[str, Any] = {}
+        self.sweeps: dict[str, Any] = {}
+
+    def check(self) -> None:
+        require_count("meta_steps", self.settings.meta_steps)
+        require_choice("capture", self.settings.capture, CAPTURES)
+
+    def measure(self) -> list[dict[str, Any]]:
+        """Every method from every seed, then the baselines that need what these have learned."""
+        jobs = [(name, seed, self.settings) for seed in self.place.seeds for name in TRAINED]
+        self.runs = in_processes(train_one, jobs, what="meta-training", progress=self.place.progress)
+        random = [arrays(NETWORK.init(np.random.default_rng(seed))) for seed in self.place.seeds]
+        rows = [self.meta_learned(name) for name in META_LEARNED]
+        with tqdm(total=3, desc="tuning baselines", disable=not self.place.progress, leave=False) as bar:
+            for name, starts in ((POOLED, self.starts(POOLED)), (SCRATCH, random)):
+                rows.append(self.row(name, self.tuned(name, starts)))
+                bar.update()
+            rows += self.without_steps(self.starts(POOLED))
+            bar.update()
+        return rows
+
+    def starts(self, name: str) -> list[Params]:
+        """What a method has learned, by seed."""
+        return [run["params"] for run in self.runs if run["method"] == name]
+
+    def row(self, name: str, columns: dict[str, list[Evaluation]]) -> dict[str, Any]:
+        """With the spread over seeds of the last number of steps as a column."""
+        made = super().row(name, columns)
+        spread = self.spreads.get(name, {}).get(column(STEPS[-1]))
+        return made if spread is None else made | {"values": made["values"] | {"spread over seeds": spread}}
+
+    def published(self, row: str) -> tuple[dict[str, Any], str] | None:
+        return (PUBLISHED[row], SOURCE) if row in PUBLISHED else None
+
+    def curve(self, start: Params, **how: Any) -> AdaptationCurve:
+        """Scores on the meta-test tasks after 0 ... inner_steps steps."""
+        rng = np.random.default_rng(TEST_SEED)
+        return adaptation_curve(learner(start, **how), self.family, n_tasks=self.settings.n_tasks, rng=rng)
+
+    def meta_learned(self, name: str) -> dict[str, Any]:
+        """The row of a meta-learner, with the rate that it was trained with; its adaptation curve is kept."""
+        rate = self.settings.reptile_inner_lr if name == "Reptile" else self.settings.inner_lr
+        along = [self.curve(start, inner_lr=rate, inner_steps=STEPS[-1]) for start in self.starts(name)]
+        mean = AdaptationCurve("squared error", np.mean([curve.scores for curve in along], axis=0))
+        self.curves[name] = {"mean": finite(mean.mean), "half_width": finite(mean.half_width)}
+        return self.row(name, {column(step): [curve.at(step) for curve in along] for step in STEPS})
+
+    def tuned(self, name: str, starts: list[Params]) -> dict[str, list[Evaluation]]:
+        """Tune a baseline's rate for each column, and rate and steps together; then judge every seed's parameters.
+
+        The sweep runs on meta-validation tasks with the first seed's parameters, and is kept.
+        """
+        sweep = baselines.sweep_steps(
+            learner(starts[0], inner_lr=RATES[0], inner_steps=self.settings.max_steps),
+            RATES,
+            self.family,
+            n_tasks=self.settings.n_val_tasks,
+            rng_seed=VAL_SEED,
+        )
+        columns, chosen, winners = {}, {}, []
+        for step in (*STEPS, None):
+            rows = [row for row in sweep.rows if step in (None, row["inner_steps"])]
+            best = min(rows, key=lambda row: row["score"])
+            winners.append(best)
+            how = {"inner_lr": best["inner_lr"], "inner_steps": int(best["inner_steps"])}
+            heading = column(step) if step else "tuned steps"
+            chosen[heading] = how
+            columns[heading] = [self.curve(start, **how).at(how["inner_steps"]) for start in starts]
+        shown = (1, 2, 5, 10, 20, 50, self.settings.max_steps)
+        kept = [row for row in sweep.rows if row["inner_steps"] in shown or row in winners]
+        self.sweeps[name] = {"chosen": chosen, "tried": [row for row in kept if np.isfinite(row["score"])]}
+        return columns
+
+    def without_steps(self, pooled: list[Params]) -> list[dict[str, Any]]:
+        """Rows of the baselines that take no gradient step at test time; the same figure whatever the column."""
+        sweep = baselines.sweep(
+            lambda ridge: probe(pooled[0], ridge),
+            "ridge",
+            RIDGES,
+            self.family,
+            n_tasks=self.settings.n_val_tasks,
+            rng_seed=VAL_SEED,
+        )
+        self.sweeps[PROBE] = {"chosen": sweep.settings, "tried": sweep.rows}
+        learners = {
+            PROBE: [probe(params, sweep.settings["ridge"]) for params in pooled],
+            "nearest neighbour": [baselines.nearest_neighbour()],
+            "pooled, as it is": [learner(params, inner_lr=0.0, inner_steps=0) for params in pooled],
+        }
+        rows = []
+        for name, some in learners.items():
+            found = [self.scored(one) for one in some]
+            rows.append(self.row(name, {column(step): found for step in STEPS}))
+        return rows
+
+    def scored(self, one: Learner) -> Evaluation:
+        """A learner's scores on the meta-test tasks."""
+        return evaluate(one, self.family, n_tasks=self.settings.n_tasks, rng=np.random.default_rng(TEST_SEED))
+
+    def diverged(self) -> dict[str, Any]:
+        """On how many of other tasks MAML's error after ten steps is above 50 or no number, by seed.
+
+        The rate was chosen for one step on ten points; on five points that lie close together it can be too long.
+        """
+        family, counts = Sinusoids(k_shot=self.settings.k_shot, n_query=20), []
+        n_tasks = max(2, self.settings.n_diverging)
+        for start in self.starts("MAML"):
+            ten = learner(start, inner_lr=self.settings.inner_lr, inner_steps=STEPS[-1])
+            rng = np.random.default_rng(TEST_SEED + 1)
+            scores = adaptation_curve(ten, family, n_tasks=n_tasks, rng=rng).scores[:, -1]
+            counts.append(int((~(scores < 50)).sum()))
+        return {"n_tasks": n_tasks, "above 50 after 10 steps": counts}
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "adaptation_curves": self.curves,
+            "sweeps": self.sweeps,
+            "diverged": self.diverged(),
+            "training": [{key: value for key, value in run.items() if key != "params"} for run in self.runs],
+        }
+
+    def weights(self) -> dict[str, tuple[Params, dict[str, Any]]]:
+        return {file: (self.starts(name)[0], {"method": name}) for name, file in STORED.items()}
+
+    def title(self) -> str:
+        return "Sinusoid regression, 5 shots: mean squared error after gradient steps on a new task"
+
+    def protocol(self) -> str:
+        s = self.settings
+        return (
+            f"{s.n_tasks} meta-test tasks, 5 support points each, squared error on 100 further points of "
+            f"[-5, 5]; mean over {len(self.place.seeds)} seeds, ± half of the 95 % interval over tasks; not "
+            f"transductive. Meta-training: {s.meta_steps:,} steps of {s.meta_batch_size} tasks, 10 + 10 points, "
+            f"MAML starting as He et al. (2015). MAML adapts with rate {s.inner_lr}, Reptile with "
+            f"{s.reptile_inner_lr}; baselines: rate tuned for each column on {s.n_val_tasks} meta-validation "
+            "tasks; "
+            f"“tuned steps” tunes the number of steps, too (up to {s.max_steps})."
+        )
 
 
-def curve_of(params: dict[str, np.ndarray], family: Sinusoids, settings: Settings, **how: Any) -> AdaptationCurve:
-    """Scores on the 600 meta-test tasks after 0 ... inner_steps steps."""
-    rng = np.random.default_rng(TEST_SEED)
-    return adaptation_curve(learner(params, **how), family, n_tasks=settings.n_tasks, rng=rng)
-
-
-def diverged(starts: list[dict[str, np.ndarray]], settings: Settings, n_tasks: int) -> dict[str, Any]:
-    """On how many of `n_tasks` other tasks MAML's error after ten steps is above 50 or no number, by seed.
-
-    The rate was chosen for one step on ten points; on five points that lie close together it can be too long.
-    """
-    family = Sinusoids(k_shot=settings.k_shot, n_query=20)
-    counts = []
-    for params in starts:
-        ten = learner(params, inner_lr=settings.inner_lr, inner_steps=STEPS[-1])
-        scores = adaptation_curve(ten, family, n_tasks=n_tasks, rng=np.random.default_rng(TEST_SEED + 1)).scores[
-            :, -1
-        ]
-        counts.append(int((~(scores < 50)).sum()))
-    return {"n_tasks": n_tasks, "above 50 after 10 steps": counts}
-
-
-def tuned(
-    starts: list[dict[str, np.ndarray]], family: Sinusoids, settings: Settings
-) -> tuple[dict[str, list[Evaluation]], dict[str, Any]]:
-    """Tune a baseline's rate for each column, and rate and steps together; then judge every seed's parameters.
-
-    The sweep runs on meta-validation tasks with the first seed's parameters. Returns evaluations by column,
-    one for each seed, and the sweep.
-    """
-    sweep = baselines.sweep_steps(
-        learner(starts[0], inner_lr=RATES[0], inner_steps=MAX_STEPS),
-        RATES,
-        family,
-        n_tasks=settings.n_val_tasks,
-        rng_seed=VAL_SEED,
-    )
-    columns, chosen, winners = {}, {}, []
-    for step in (*STEPS, None):
-        rows = [row for row in sweep.rows if step in (None, row["inner_steps"])]
-        best = min(rows, key=lambda row: row["score"])
-        winners.append(best)
-        how = {"inner_lr": best["inner_lr"], "inner_steps": int(best["inner_steps"])}
-        name = column(step) if step else "tuned steps"
-        chosen[name] = how
-        columns[name] = [curve_of(start, family, settings, **how).at(how["inner_steps"]) for start in starts]
-    kept = [row for row in sweep.rows if row["inner_steps"] in (1, 2, 5, 10, 20, 50, MAX_STEPS) or row in winners]
-    return columns, {"chosen": chosen, "tried": [row for row in kept if np.isfinite(row["score"])]}
+EXPERIMENT = Sinusoid
 
 
 def column(step: int) -> str:
@@ -196,129 +298,22 @@ def column(step: int) -> str:
     return f"{step} step" if step == 1 else f"{step} steps"
 
 
-def row(name: str, columns: dict[str, list[Evaluation]]) -> dict[str, Any]:
-    """A row of the table: mean over seeds, and the 95 % interval over tasks of each task's mean over seeds."""
-    values: dict[str, Any] = {}
-    for heading, evaluations in columns.items():
-        over_tasks = mean_over_seeds(evaluations)
-        values[heading] = results.scored(over_tasks, digits=4)
-    last = columns[column(STEPS[-1])]
-    if len(last) > 1 and not any(evaluation.not_finite for evaluation in last):
-        values["spread over seeds"] = round(across_seeds(last).spread, 4)  # of the last column
-    published = {"published": PUBLISHED[name], "source": SOURCE} if name in PUBLISHED else {}
-    return {"method": name, "values": values} | published
+def learner(params: Params, *, inner_lr: float, inner_steps: int) -> GradientLearner:
+    """A learner that starts from stored parameters, in float32 on the CPU."""
+    start = tensors(params, device="cpu", dtype=torch.float32)
+    return GradientLearner(NETWORK, LOSS, start, inner_lr, inner_steps)
 
 
-def run(
-    *,
-    seeds: tuple[int, ...] = (0, 1, 2),
-    meta_steps: int = Settings.meta_steps,
-    n_tasks: int = Settings.n_tasks,
-    capture: str = Settings.capture,
-    out: Path | None = None,
-    weights_folder: Path | None = None,
-    progress: bool = True,
-) -> dict[str, Any]:
-    """Make the table; store it as `out` and the first seed's parameters in `weights_folder` where given."""
-    results.require_run(seeds=seeds, n_tasks=n_tasks, out=out, folder=weights_folder)
-    require_count("meta_steps", meta_steps)
-    require_choice("capture", capture, CAPTURES)
-    started, settings = time.perf_counter(), Settings(meta_steps=meta_steps, n_tasks=n_tasks, capture=capture)
-    family = Sinusoids(k_shot=settings.k_shot, n_query=100)
-    runs = train_all(tuple(seeds), settings, progress)
-    by_method = {name: [r["params"] for r in runs if r["method"] == name] for name in TRAINED}
-    random = [arrays(NETWORK.init(np.random.default_rng(seed))) for seed in seeds]
-    rows, curves = meta_learned(by_method, family, settings)
-    sweeps: dict[str, Any] = {}
-    for name, starts in (("pooled, fine-tuned", by_method["pooled, fine-tuned"]), (SCRATCH, random)):
-        columns, sweeps[name] = tuned(starts, family, settings)
-        rows.append(row(name, columns))
-    rows += without_steps(by_method["pooled, fine-tuned"], family, settings, sweeps)
-    table = results_table(rows, started, seeds, settings)
-    table["details"] = {
-        "settings": asdict(settings),
-        "adaptation_curves": curves,
-        "sweeps": sweeps,
-        "diverged": diverged(by_method["MAML"], settings, 20 * n_tasks),
-        "training": [{key: value for key, value in r.items() if key != "params"} for r in runs],
-    }
-    if out is not None:
-        results.save(table, out)
-    if weights_folder is not None:
-        made_by = {key: table[key] for key in ("command", "hardware", "versions", "date")}
-        for name, file in STORED.items():
-            provenance = made_by | {"method": name, "seeds": [seeds[0]]}
-            weights.save(file, by_method[name][0], provenance, weights_folder)
-    return table
+def probe(params: Params, ridge: float) -> Learner:
+    """A linear regression on what the last hidden layer computes."""
 
-
-def meta_learned(
-    by_method: dict[str, list[dict[str, np.ndarray]]], family: Sinusoids, settings: Settings
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows of the three meta-learners, each with the rate it was trained with, and their adaptation curves."""
-    rows, curves = [], {}
-    for name in ("MAML", "first-order MAML", "Reptile"):
-        rate = settings.reptile_inner_lr if name == "Reptile" else settings.inner_lr
-        along = [curve_of(p, family, settings, inner_lr=rate, inner_steps=STEPS[-1]) for p in by_method[name]]
-        rows.append(row(name, {column(step): [curve.at(step) for curve in along] for step in STEPS}))
-        mean = AdaptationCurve("squared error", np.mean([curve.scores for curve in along], axis=0))
-        curves[name] = {"mean": mean.mean.round(4).tolist(), "half_width": mean.half_width.round(4).tolist()}
-    return rows, curves
-
-
-def without_steps(
-    pooled: list[dict[str, np.ndarray]], family: Sinusoids, settings: Settings, sweeps: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Rows of the baselines that take no gradient step at test time; the same figure whatever the column."""
-
-    def hidden(params: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-        h = np.maximum(x @ params["w0"] + params["b0"], 0)
+    def hidden(x: Any) -> np.ndarray:
+        h = np.maximum(np.asarray(x) @ params["w0"] + params["b0"], 0)
         return np.maximum(h @ params["w1"] + params["b1"], 0)
 
-    def probe(params: dict[str, np.ndarray], ridge: float) -> Any:
-        return baselines.linear_probe(ridge, lambda x: hidden(params, np.asarray(x)))
-
-    sweep = baselines.sweep(
-        lambda ridge: probe(pooled[0], ridge),
-        "ridge",
-        (0.001, 0.01, 0.1, 1.0, 10.0, 100.0),
-        family,
-        n_tasks=settings.n_val_tasks,
-        rng_seed=VAL_SEED,
-    )
-    sweeps["linear probe on pooled features"] = {"chosen": sweep.settings, "tried": sweep.rows}
-    ridge = sweep.settings["ridge"]
-
-    def judge(any_learner: Any) -> Evaluation:
-        return evaluate(any_learner, family, n_tasks=settings.n_tasks, rng=np.random.default_rng(TEST_SEED))
-
-    probes = [judge(probe(params, ridge)) for params in pooled]
-    plain = [judge(learner(params, inner_lr=0.0, inner_steps=0)) for params in pooled]
-    judged = {
-        "linear probe on pooled features": probes,
-        "nearest neighbour": [judge(baselines.nearest_neighbour())],
-        "pooled, as it is": plain,
-    }
-    return [row(name, {column(step): found for step in STEPS}) for name, found in judged.items()]
+    return baselines.linear_probe(ridge, hidden)
 
 
-def results_table(
-    rows: list[dict[str, Any]], started: float, seeds: tuple[int, ...], settings: Settings
-) -> dict[str, Any]:
-    """The stored table, without details."""
-    listed = " ".join(f"--seeds {seed}" for seed in seeds)
-    command = f"python -m mlcourse reproduce sinusoid {listed} --meta-steps {settings.meta_steps}"
-    return {
-        "name": "sinusoid",
-        "title": "Sinusoid regression, 5 shots: mean squared error after gradient steps on a new task",
-        "protocol": (
-            f"{settings.n_tasks} meta-test tasks, 5 support points each, squared error on 100 further points of "
-            f"[-5, 5]; mean over {len(seeds)} seeds, ± half of the 95 % interval over tasks; not transductive. "
-            f"Meta-training: {settings.meta_steps:,} steps of {settings.meta_batch_size} tasks, 10 + 10 points, "
-            "MAML starting as He et al. (2015). "
-            f"MAML adapts with rate {settings.inner_lr}, Reptile with {settings.reptile_inner_lr}; "
-            f"baselines: rate tuned for each column on {settings.n_val_tasks} meta-validation tasks; "
-            f"“tuned steps” tunes the number of steps, too (up to {MAX_STEPS})."
-        ),
-        "rows": rows,
-    } | results.provenance(command, seeds, started)
+def finite(numbers: np.ndarray) -> list[float | str]:
+    """Numbers to four decimals; in words where adapting diverged, since JSON knows no infinity."""
+    return [round(float(number), 4) if np.isfinite(number) else "diverged" for number in numbers]

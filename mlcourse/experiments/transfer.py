@@ -5,25 +5,24 @@ fewer classes or more shots, and on Omniglot in place of the glyphs. All are jud
 seen, of both data sets, beside nearest class mean on raw pixels.
 """
 
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from mlcourse import baselines, training
-from mlcourse.evaluation import across_seeds, evaluate, mean_over_seeds
-from mlcourse.experiments import results
+from mlcourse import baselines, methods, training
+from mlcourse.evaluation import Learner, evaluate, mean_over_seeds
+from mlcourse.experiments import experiment
+from mlcourse.experiments.experiment import VAL_SEED, option
 from mlcourse.fast import matching, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.tasks import glyphs, omniglot
 from mlcourse.tasks.images import Episodes, ImageSet, Splits
 from mlcourse.tasks.overlap import without_tested
 
-TEST_SEED, VAL_SEED = 0, 1_000_001
 SHOTS = (1, 5)
 RATES = (0.008, 0.016, 0.032, 0.064, 0.128)  # tried for every measure, on meta-validation scripts of the glyphs
 SQUARED, PLAIN, COSINE = "squared distance", "distance", "cosine"
@@ -31,22 +30,23 @@ FEWER, MORE = "squared distance, 5-way training", "squared distance, 5-shot trai
 OMNIGLOT, PIXELS = "trained on Omniglot", "nearest class mean on pixels"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides the figures; the defaults are those of notebook 08."""
+@dataclass(frozen=True, kw_only=True)
+class Settings(experiment.Settings):
+    """The defaults are those of notebook 08."""
 
-    channels: int = 16
-    n_way_training: int = 20
-    k_shot_training: int = 1
-    n_query_training: int = 2
-    meta_steps: int = 1500
-    sweep_steps: int = 500  # meta-steps of each run that chooses a rate
-    meta_batch_size: int = 1
-    halvings: int = 6
-    n_way: int = 5
-    n_query: int = 5
-    n_tasks: int = 600
-    rates: tuple[float, ...] = RATES
+    channels: int = option(16, "Channels of Conv4.")
+    n_way_training: int = option(20, "Classes of a training task.")
+    k_shot_training: int = option(1)
+    n_query_training: int = option(2)
+    meta_steps: int = option(1500, "Meta-steps of each training.")
+    sweep_steps: int = option(500, "Meta-steps of each run that chooses a rate.")
+    meta_batch_size: int = option(1)
+    halvings: int = option(6)
+    n_way: int = option(5)
+    n_query: int = option(5)
+    n_tasks: int = option(600, "Meta-test tasks.")
+    rates: tuple[float, ...] = option(RATES, "Rates that are tried for every measure; repeat for several.")
+    capture: str = option("eager")
 
 
 def by_distance(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
@@ -68,25 +68,23 @@ def trained_learner(
 ) -> tuple[MetricLearner, dict[str, Any]]:
     """Train on the classes of `image_set`; a learner that is not transductive, and how the training went."""
     network = networks.conv4(None, settings.channels)
-    method = training.metric_method(
-        classify, network, n_way=settings.n_way_training, meta_lr=meta_lr, halvings=settings.halvings
-    )
-    family = Episodes(image_set, settings.n_way_training, settings.k_shot_training, settings.n_query_training)
+    how = {"n_way": settings.n_way_training, "meta_lr": meta_lr, "halvings": settings.halvings}
     trained = training.train(
-        method,
+        methods.ProtoNet(network, classify=classify, **how),
         network.init(np.random.default_rng(seed)),
-        family,
+        Episodes(image_set, settings.n_way_training, settings.k_shot_training, settings.n_query_training),
         meta_steps=settings.meta_steps,
         meta_batch_size=settings.meta_batch_size,
         seed=seed,
         device="cpu",
+        capture=settings.capture,
+        threads=settings.threads,
         block=min(100, settings.meta_steps),
         progress=False,
     )
     one_of_each = torch.as_tensor(image_set.images[:, :1] / np.float32(255))  # (classes, 1, H, W)
-    learner = MetricLearner(classify, network, networks.freeze_statistics(trained.params, one_of_each))
     log = {"seed": seed, "seconds": round(trained.seconds, 1), "loss": round(float(trained.curve["loss"][-1]), 4)}
-    return learner, log
+    return trained.learner(frozen_on=one_of_each), log
 
 
 def sweep(split: Splits, seeds: tuple[int, ...], settings: Settings) -> dict[str, Any]:
@@ -110,104 +108,98 @@ def sweep(split: Splits, seeds: tuple[int, ...], settings: Settings) -> dict[str
     return {"chosen": chosen, "tried": tried}
 
 
-def row(name: str, learners: list[Any], tests: dict[str, ImageSet], settings: Settings) -> dict[str, Any]:
-    """A row of the table: accuracy in %, mean over seeds, ± the 95 % interval over tasks of that mean."""
-    values: dict[str, Any] = {}
-    spreads: dict[str, float] = {}
-    for where, image_set in tests.items():
-        for k_shot in SHOTS:
-            family = Episodes(image_set, settings.n_way, k_shot, settings.n_query)
-            found = [
-                evaluate(learner, family, n_tasks=settings.n_tasks, rng=np.random.default_rng(TEST_SEED))
-                for learner in learners
-            ]
-            over_tasks = mean_over_seeds(found)
-            column = f"{where}, {k_shot}-shot"
-            values[column] = results.scored(over_tasks, scale=100, digits=2)
-            if len(found) > 1:
-                spreads[column] = round(100 * across_seeds(found).spread, 2)
-    return {"method": name, "values": values, "spreads": spreads}
+class Transfer(experiment.Experiment):
+    """Three measures, three other ways to train, and pixels, on the unseen scripts of two data sets."""
 
+    name = "transfer"
+    about = "Prototypical Networks of notebook 08 on unseen scripts, rendered and handwritten: minutes on a CPU."
+    settings_type = Settings
+    digits = 2
 
-def run(
-    *,
-    seeds: tuple[int, ...] = (0, 1, 2),
-    settings: Settings | None = None,
-    sets: dict[str, Splits] | None = None,
-    out: Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Make the table; store it as `out` where given.
+    def __init__(self, settings: Settings, place: experiment.Place) -> None:
+        super().__init__(settings, place)
+        self.logs: dict[str, list[dict[str, Any]]] = {}
 
-    sets: other splits of the glyphs and of Omniglot, under the names "glyphs" and "Omniglot". say: takes a line
-    with the chosen rates and one after each row.
-    """
-    results.require_run(seeds=seeds, out=out)
-    started, settings = time.perf_counter(), settings or Settings()
-    torch.set_num_threads(1)
-    sets = sets or {"glyphs": glyphs.splits(), "Omniglot": omniglot.splits("alphabets", val=False)}
-    sets = {name: split._replace(train=without_tested(split.train)) for name, split in sets.items()}
-    tests = {name: split.test for name, split in sets.items()}
-    sweeps = sweep(sets["glyphs"], seeds, settings)
-    say(f"rates: {sweeps['chosen']}")
-    rows, logs = [], {}
-    for name, how in _runs(sets, settings, sweeps["chosen"]).items():
-        made = [trained_learner(seed=seed, **how) for seed in seeds]
-        rows.append(row(name, [learner for learner, _ in made], tests, settings))
-        logs[name] = [log for _, log in made]
-        say(f"{name}: {rows[-1]['values']}")
-    rows.append(row(PIXELS, [baselines.nearest_class_mean()], tests, settings))
-    spreads = {one["method"]: one.pop("spreads") for one in rows}
-    table = _table(rows, settings, seeds) | results.provenance(_command(seeds), seeds, started)
-    table["details"] = {
-        "settings": asdict(settings) | {"rates": list(settings.rates)},
-        "sweeps": sweeps,
-        "spread over seeds": spreads,
-        "training": logs,
-    }
-    if out is not None:
-        results.save(table, out)
-    return table
+    def splits(self) -> dict[str, Splits]:
+        """The data sets, by name."""
+        return {"glyphs": glyphs.splits(), "Omniglot": omniglot.splits("alphabets", val=False)}
 
+    @cached_property
+    def sets(self) -> dict[str, Splits]:
+        """The same, trained without the scripts that the other set is tested on."""
+        return {name: split._replace(train=without_tested(split.train)) for name, split in self.splits().items()}
 
-def _runs(sets: dict[str, Splits], settings: Settings, rates: dict[str, float]) -> dict[str, dict[str, Any]]:
-    """What is trained for each row: the arguments of `trained_learner` but for the seed."""
-    on_glyphs = {"image_set": sets["glyphs"].train, "settings": settings}
-    squared = {"classify": protonet.classify, "meta_lr": rates[SQUARED]}
-    # both see as many images as the others: more tasks a step, or fewer steps
-    fewer = {"n_way_training": 5, "meta_batch_size": settings.meta_batch_size * settings.n_way_training // 5}
-    images = settings.k_shot_training + settings.n_query_training
-    more = {
-        "k_shot_training": 5,
-        "meta_steps": settings.meta_steps * images // (5 + settings.n_query_training),
-    }
-    measures = {name: on_glyphs | {"classify": MEASURES[name], "meta_lr": rates[name]} for name in MEASURES}
-    return measures | {
-        FEWER: on_glyphs | squared | {"settings": replace(settings, **fewer)},
-        MORE: on_glyphs | squared | {"settings": replace(settings, **more)},
-        OMNIGLOT: on_glyphs | squared | {"image_set": sets["Omniglot"].train},
-    }
+    @cached_property
+    def sweeps(self) -> dict[str, Any]:
+        """The chosen rates, and everything that was tried."""
+        found = sweep(self.sets["glyphs"], self.place.seeds, self.settings)
+        self.place.say(f"rates: {found['chosen']}")
+        return found
 
+    def learners(self, seed: int) -> dict[str, Learner]:
+        found = {}
+        for row, how in self.trainings().items():
+            found[row], log = trained_learner(seed=seed, **how)
+            self.logs.setdefault(row, []).append(log)
+        return found
 
-def _command(seeds: tuple[int, ...]) -> str:
-    return "python -m mlcourse reproduce transfer " + " ".join(f"--seeds {seed}" for seed in seeds)
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """What is trained for each row: the arguments of `trained_learner` but for the seed."""
+        settings, rates = self.settings, self.sweeps["chosen"]
+        on_glyphs = {"image_set": self.sets["glyphs"].train, "settings": settings}
+        squared = {"classify": protonet.classify, "meta_lr": rates[SQUARED]}
+        # both see as many images as the others: more tasks a step, or fewer steps
+        fewer = {"n_way_training": 5, "meta_batch_size": settings.meta_batch_size * settings.n_way_training // 5}
+        images = settings.k_shot_training + settings.n_query_training
+        more = {
+            "k_shot_training": 5,
+            "meta_steps": settings.meta_steps * images // (5 + settings.n_query_training),
+        }
+        measures = {name: on_glyphs | {"classify": MEASURES[name], "meta_lr": rates[name]} for name in MEASURES}
+        return measures | {
+            FEWER: on_glyphs | squared | {"settings": replace(settings, **fewer)},
+            MORE: on_glyphs | squared | {"settings": replace(settings, **more)},
+            OMNIGLOT: on_glyphs | squared | {"image_set": self.sets["Omniglot"].train},
+        }
 
+    def baselines(self) -> dict[str, Learner]:
+        return {PIXELS: baselines.nearest_class_mean()}
 
-def _table(rows: list[dict[str, Any]], settings: Settings, seeds: tuple[int, ...]) -> dict[str, Any]:
-    """The stored table, without its provenance and details."""
-    return {
-        "name": "transfer_glyphs_to_omniglot",
-        "title": "Prototypical Networks on unseen scripts of two data sets: accuracy in %",
-        "protocol": (
-            f"{settings.n_tasks} tasks, {settings.n_way}-way, {settings.n_query} queries a class, of scripts that "
+    @cached_property
+    def tests(self) -> dict[str, Episodes]:
+        """By column the tasks of meta-test scripts."""
+        s = self.settings
+        return {
+            f"{where}, {k_shot}-shot": Episodes(split.test, s.n_way, k_shot, s.n_query)
+            for where, split in self.sets.items()
+            for k_shot in SHOTS
+        }
+
+    def families(self) -> dict[str, Episodes]:
+        return self.tests
+
+    def details(self) -> dict[str, Any]:
+        return {"sweeps": self.sweeps, "training": self.logs}
+
+    def table_name(self) -> str:
+        return "transfer_glyphs_to_omniglot"
+
+    def title(self) -> str:
+        return "Prototypical Networks on unseen scripts of two data sets: accuracy in %"
+
+    def protocol(self) -> str:
+        s = self.settings
+        return (
+            f"{s.n_tasks} tasks, {s.n_way}-way, {s.n_query} queries a class, of scripts that "
             "were not trained on: the glyphs' meta-test scripts and Omniglot's 20 evaluation alphabets; no "
-            f"rotations. Conv4 with {settings.channels} channels, {settings.meta_steps:,} meta-steps of one "
-            f"{settings.n_way_training}-way {settings.k_shot_training}-shot task (5-way training: of four; 5-shot "
+            f"rotations. Conv4 with {s.channels} channels, {s.meta_steps:,} meta-steps of one "
+            f"{s.n_way_training}-way {s.k_shot_training}-shot task (5-way training: of four; 5-shot "
             "training: as many steps as show the same number of images), on "
             "the glyphs' meta-train scripts or Omniglot's background alphabets, without the 12 scripts that are "
             "in the meta-test of the other set; the rate of each measure was "
-            f"chosen on the glyphs' meta-val scripts. Mean over {len(seeds)} seeds, ± half of the 95 % interval "
-            "over tasks; batch statistics frozen on meta-train images, so not transductive."
-        ),
-        "rows": rows,
-    }
+            f"chosen on the glyphs' meta-val scripts. Mean over {len(self.place.seeds)} seeds, ± half of the 95 % "
+            "interval over tasks; batch statistics frozen on meta-train images, so not transductive."
+        )
+
+
+EXPERIMENT = Transfer

@@ -10,11 +10,12 @@ import torch
 from mlcourse.arguments import require_count, require_seed
 from mlcourse.fast.arrays import resolved
 from mlcourse.tasks import images
+from mlcourse.tasks.family import Family
 from mlcourse.tasks.images import ImageSet
 from mlcourse.tasks.task import Examples, Task
 
 
-class Episodes:
+class Episodes(Family):
     """The tasks of `mlcourse.tasks.images.Episodes`, drawn on `device` by a torch generator.
 
     The same arguments and the same shapes; x float32, y int64. `shuffled` puts each support set in random order

@@ -15,14 +15,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcourse.arguments import one_number, require_choice, require_count, require_inner, require_labels
-from mlcourse.fast import adam, ready, reptile
-from mlcourse.fast.arrays import arrays
+from mlcourse.arguments import (
+    mask_of,
+    one_number,
+    require_choice,
+    require_count,
+    require_labels,
+    require_rate,
+    with_mask,
+)
+from mlcourse.fast import adam, protonet, ready, reptile
+from mlcourse.fast.arrays import arrays, tree_map
 from mlcourse.fast.batching import over_tasks
-from mlcourse.fast.maml import adapt
+from mlcourse.fast.maml import adapt, inner_step
 from mlcourse.fast.metric import Classify
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.padding import filled, require_unmoved
 from mlcourse.fast.pure import Watch
+from mlcourse.rates import InnerRate, each_step, require_inner
 from mlcourse.tasks.task import Examples
 
 QUERIES = ("together", "alone")
@@ -38,7 +48,7 @@ class GradientLearner:
     network: Network
     loss: Callable
     params: Params
-    inner_lr: float
+    inner_lr: InnerRate
     inner_steps: int
     queries: str = "together"
 
@@ -71,8 +81,8 @@ class GradientLearner:
 
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
-        for _ in range(self.inner_steps):
-            phi = adapt(one_number(self.loss), phi, support, inner_lr=self.inner_lr, first_order=True)
+        for rates in each_step(self.params, self.inner_lr, self.inner_steps):
+            phi = inner_step(one_number(self.loss), phi, support, rates, first_order=True)
             predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
         return torch.stack(predictions)
 
@@ -95,13 +105,14 @@ class AdamLearner:
     queries: str = "together"
 
     def __post_init__(self) -> None:
+        require_rate("inner_lr", self.inner_lr)
         require_inner("torch", self.params, self.inner_lr, self.inner_steps)
         require_count("batch_size", self.batch_size)
         require_choice("queries", self.queries, QUERIES)
 
     def __call__(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions (Q, outputs) for one task."""
-        return self.many(Examples(support.x[None], support.y[None]), query_x[None])[0]
+        return self.many(tree_map(lambda array: array[None], support), query_x[None])[0]
 
     def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions for a batch of tasks: (T, Q, outputs)."""
@@ -143,18 +154,33 @@ class MetricLearner:
         return _run_many(self._predict(support, query_x, batch=True), None, self.params, support, query_x)
 
     def _predict(self, support: Examples, query_x: np.ndarray, *, batch: bool = False) -> Callable:
-        support, _ = ready.to_judge(None, self.params, support, query_x, batch=batch)
-        n_way = int(support.y.max()) + 1
-        require_labels("support.y", support.y, n_way, all_present=True)
+        support, query_x = ready.to_judge(None, self.params, support, query_x, batch=batch)
+        mask = mask_of(support)
+        n_way = int((support.y if mask is None else support.y[mask]).max()) + 1
+        require_labels("support.y", support.y, n_way, all_present=True, mask=mask)
 
         def together(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
-            points, n_support = self.network.apply(self.params, torch.cat([support.x, query_x])), len(support.x)
-            return self.classify(points[n_support:], points[:n_support], support.y, n_way)
+            mask, n_support = mask_of(support), len(support.x)
+            points = self.network.apply(self.params, torch.cat([filled(support.x, mask), query_x]))
+            return with_mask(self.classify, points[n_support:], points[:n_support], support.y, n_way, mask=mask)
 
         def alone(support: Examples, query_x: torch.Tensor) -> torch.Tensor:
             return torch.vmap(lambda x: together(support, x[None])[0])(query_x)
 
-        return together if self.queries == "together" else alone
+        predict = together if self.queries == "together" else alone
+        asked = (support, query_x) if batch else tree_map(lambda leaf: leaf[None], (support, query_x))
+        require_unmoved("the predictions", predict, *asked)
+        return predict
+
+
+def by_prototype(embed: Callable[[np.ndarray], torch.Tensor]) -> Callable:
+    """Log-probabilities (Q, n_way) from the nearest prototype among the points that `embed` gives."""
+
+    def learner(support: Examples, query_x: np.ndarray) -> np.ndarray:
+        labels = torch.as_tensor(support.y)
+        return protonet.classify(embed(query_x), embed(support.x), labels, int(labels.max()) + 1).numpy()
+
+    return learner
 
 
 def _judge(

@@ -13,7 +13,7 @@ from mlcourse.fast.arrays import tree_map
 from mlcourse.fast.batching import choose, over_tasks
 from mlcourse.fast.gradients import grad, grad_and_value
 from mlcourse.fast.networks import Params
-from mlcourse.fast.pure import Watch
+from mlcourse.rates import InnerRate, Rate, each_step
 from mlcourse.tasks.task import Examples, Task
 
 
@@ -22,24 +22,31 @@ def adapt(
     params: Params,
     support: Examples,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Params:
     """Adapted parameters of one task: `inner_steps` steps of gradient descent on its support set.
 
     phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
-    support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
-    that d phi / d theta is the identity. Returns the keys and shapes of `params`.
+    support: x (S, *features), y (S,) or (S, outputs). inner_lr: a number, or the rates of some names or steps
+    (`mlcourse/rates.py`). With `first_order` the gradients count as constants, so that d phi / d theta is the
+    identity. Returns the keys and shapes of `params`.
     """
-    loss, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
-    for _ in range(inner_steps):
-        if first_order:
-            gradient = grad(loss)({name: p.detach() for name, p in params.items()}, *support)
-        else:
-            gradient = grad(loss)(params, *support)
-        params = {name: params[name] - inner_lr * gradient[name] for name in params}
+    loss, inner_lr, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
+    for rates in each_step(params, inner_lr, inner_steps):
+        params = inner_step(loss, params, support, rates, first_order=first_order)
     return params
+
+
+def inner_step(
+    loss: Callable, params: Params, support: Examples, rates: dict[str, Rate], *, first_order: bool = False
+) -> Params:
+    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay."""
+    here = {name: p.detach() for name, p in params.items()} if first_order else params
+    moving = {name: here[name] for name in rates}
+    gradient = grad(lambda part, *examples: loss({**here, **part}, *examples))(moving, *support)
+    return {**params, **{name: params[name] - rate * gradient[name] for name, rate in rates.items()}}
 
 
 def meta_loss(
@@ -47,13 +54,13 @@ def meta_loss(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
     batching: str = "auto",
 ) -> torch.Tensor:
     """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
-    loss, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
+    loss, inner_lr, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def task_loss(support: Examples, query: Examples) -> torch.Tensor:
         phi = adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order)
@@ -67,7 +74,7 @@ def meta_loss_and_gradient(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
     batching: str = "auto",
@@ -77,7 +84,7 @@ def meta_loss_and_gradient(
     In a loop the gradient is taken task by task: what the way back needs of one task is let go before the next
     task begins, so that the memory does not grow with the tasks.
     """
-    loss, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
+    loss, inner_lr, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def objective(params: Params, tasks: Task) -> torch.Tensor:
         return meta_loss(
@@ -91,7 +98,7 @@ def meta_loss_and_gradient(
         )
 
     if choose(params, batching) == "vmap":
-        gradient, value = Watch()(torch.func.grad_and_value(objective))(params, tasks)
+        gradient, value = grad_and_value(objective)(params, tasks)
         return value, gradient
     alone = tree_map(lambda leaf: leaf.unsqueeze(1), tasks)  # each task as a batch of one
     gradients, values = over_tasks(
@@ -105,7 +112,7 @@ def meta_gradient(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
     batching: str = "auto",

@@ -8,7 +8,7 @@ With one example per class it differs from a Prototypical Network only in the me
 import torch
 
 from mlcourse.arguments import require_points
-from mlcourse.fast.protonet import membership
+from mlcourse.fast.protonet import blank, membership
 
 
 def cosines(queries: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
@@ -17,10 +17,22 @@ def cosines(queries: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     return _unit(queries) @ _unit(support).T
 
 
-def classify(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
-    """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1)."""
-    attention = torch.softmax(cosines(queries, support), dim=-1)  # (Q, S), rows sum to 1
-    return torch.log(attention @ membership(labels, n_way, support))
+def classify(
+    queries: torch.Tensor,
+    support: torch.Tensor,
+    labels: torch.Tensor,
+    n_way: int,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1).
+
+    Support examples for which `mask` (S,) is false get no attention.
+    """
+    seen = cosines(queries, blank(support, mask))
+    if mask is not None:
+        seen = seen.masked_fill(~mask, -torch.inf)
+    attention = torch.softmax(seen, dim=-1)  # (Q, S), rows sum to 1
+    return torch.log(attention @ membership(labels, n_way, support, mask))
 
 
 def _unit(points: torch.Tensor) -> torch.Tensor:

@@ -3,21 +3,25 @@
 Both draw the same numbers: `init` takes a NumPy generator in either.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from mlcourse.arguments import require_count, require_library, require_params, require_rng, require_shapes
+from mlcourse.fast.arrays import tensors
 from mlcourse.fast.normalisation import batch_norm, normalise
+from mlcourse.fast.pure import MOVES
 
 Params = dict[str, torch.Tensor]
 
 
 class Network(NamedTuple):
-    """`init(rng) -> params` draws float64 parameters on the CPU; `apply(params, x) -> outputs` uses them.
+    """`init(rng) -> params` draws parameters on the CPU (float64); `apply(params, x) -> outputs` uses them.
 
     outputs: how many numbers, or class scores, it gives for an example; None when that is not known.
     """
@@ -185,3 +189,84 @@ def freeze_statistics(params: Params, x: torch.Tensor) -> Params:
         held |= {f"mean{block}": mean, f"variance{block}": variance}
         h = _after_convolution(held, block, h)
     return held
+
+
+# --- a module of your own ----------------------------------------------------------------------------------
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+def from_module(module: nn.Module) -> Network:
+    """Any `nn.Module` as a network: its parameters by their names, a copy of the rest held fast.
+
+    `init()` gives the module's own numbers, `init(rng)` draws new ones by the `reset_parameters` of its layers.
+    Parameters that `requires_grad_(False)` froze keep their numbers and their flag, so that nothing moves them.
+    `apply` takes what `module(x)` takes, x in the precision and on the device of the parameters.
+
+    Batch normalisation in training mode uses the statistics of the very batch it is given, as few-shot learning
+    does (Finn et al. 2017), and keeps no running ones; after `module.eval()` it uses those that the module has.
+    Other buffers are constants. Raises ValueError for Dropout in training mode, for a module whose buffers move
+    when it is called, and for `init(rng)` where a layer cannot draw anew.
+    """
+    module = _pure_copy(module)
+    own = dict(module.named_parameters())
+    names = {id(p): name for name, p in own.items()}
+    twice = {alias: names[id(p)] for alias, p in module.named_parameters(remove_duplicate=False)}
+    shapes = {name: tuple(p.shape) for name, p in own.items()}
+    if not own:
+        raise ValueError(f"the module {type(module).__name__} has no parameters, so there is nothing to learn")
+
+    def init(rng: np.random.Generator | None = None) -> Params:
+        drawn = own if rng is None else _drawn_anew(module, rng)
+        chosen = {name: drawn[name] if p.requires_grad else p for name, p in own.items()}
+        return {name: p.detach().clone().requires_grad_(p.requires_grad) for name, p in chosen.items()}
+
+    def apply(params: Params, x: torch.Tensor) -> torch.Tensor:
+        require_library("x", x, "torch")
+        require_shapes("params", params, shapes)
+        some = params[next(iter(own))]
+        x = x.to(some.dtype) if x.is_floating_point() else x
+        held = tensors(dict(module.named_buffers()), device=some.device, dtype=some.dtype)
+        can_move = held and not torch.compiler.is_compiling() and not torch.is_inference_mode_enabled()
+        before = [b._version for b in held.values()] if can_move else []
+        # each alias by name: else `functional_call` would leave the adapted numbers in a layer that is used twice
+        given = {alias: params[name] for alias, name in twice.items()} | held
+        out = torch.func.functional_call(module, given, (x,), tie_weights=False)
+        if can_move and [b._version for b in held.values()] != before:
+            raise ValueError(MOVES)
+        return out
+
+    return Network(init, apply)
+
+
+def _pure_copy(module: nn.Module) -> nn.Module:
+    """A copy whose batch normalisations keep no running statistics; ValueError for one that draws at random."""
+    module = copy.deepcopy(module)
+    for name, part in module.named_modules():
+        if part.training and isinstance(part, DROPOUTS) and part.p > 0:
+            raise ValueError(
+                f"the module's {name or 'only'} layer is {part} in training mode, which draws at random, so that "
+                "its gradient differs from call to call; call module.eval() first, or leave it out"
+            )
+        if part.training and getattr(part, "track_running_stats", False):
+            part.track_running_stats, part.running_mean, part.running_var = False, None, None
+            part.num_batches_tracked = None
+    return module
+
+
+def _drawn_anew(module: nn.Module, rng: np.random.Generator) -> Params:
+    """Parameters of a copy whose layers have drawn theirs again; frozen ones are not looked at."""
+    require_rng("rng", rng)
+    fresh = copy.deepcopy(module)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**63)))
+        for name, part in fresh.named_modules():
+            own = [p for p in part.parameters(recurse=False) if p.requires_grad]
+            if own and not hasattr(part, "reset_parameters"):
+                raise ValueError(
+                    f"the module's {name or 'own'} parameters have no reset_parameters to draw them anew; take "
+                    "the numbers that the module has: init()"
+                )
+            if own:
+                part.reset_parameters()
+    return dict(fresh.named_parameters())

@@ -10,41 +10,68 @@ from typing import Any
 import torch
 
 from mlcourse import arguments
-from mlcourse.fast.arrays import tensors
+from mlcourse.fast.arrays import tensors, tree_map
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.padding import require_unmoved
 from mlcourse.fast.pure import inside_engine
 from mlcourse.fast.transforms import can_look
-from mlcourse.tasks.task import Examples, Task
+from mlcourse.rates import InnerRate, require_inner
+from mlcourse.tasks import task
+from mlcourse.tasks.task import Examples, Ragged, Task
 
 
-def examples(loss: Callable, params: Params, support: Examples, **inner: Any) -> tuple[Callable, Examples]:
-    """For one task: the loss and the support set that may be used. inner: inner_lr and inner_steps."""
+def examples(
+    loss: Callable, params: Params, support: Examples, *, inner_lr: InnerRate, inner_steps: int
+) -> tuple[Callable, InnerRate, Examples]:
+    """For one task: the loss, the inner rate and the support set that may be used."""
     if inside_engine():
-        return loss, support
-    arguments.require_inner("torch", params, **inner)
+        return loss, inner_lr, support
+    require_inner("torch", params, inner_lr, inner_steps)
     arguments.require_examples("support", support, "torch")
-    _require_labels(loss, {"support.y": support[1]})
-    return held(arguments.one_number(loss), params), placed(Examples(*support), params)
+    _require_values(loss, {"support": support})
+    return _may_be_used(loss, params, inner_lr, task.examples(support))
 
 
-def supports(loss: Callable, params: Params, support: Examples, **inner: Any) -> tuple[Callable, Examples]:
+def supports(
+    loss: Callable, params: Params, support: Examples, *, inner_lr: InnerRate, inner_steps: int
+) -> tuple[Callable, InnerRate, Examples]:
     """The same for the support sets of a batch of tasks."""
     if inside_engine():
-        return loss, support
-    arguments.require_inner("torch", params, **inner)
+        return loss, inner_lr, support
+    require_inner("torch", params, inner_lr, inner_steps)
     arguments.require_examples("support", support, "torch", batch=True)
-    _require_labels(loss, {"support.y": support[1]})
-    return held(arguments.one_number(loss), params), placed(Examples(*support), params)
+    _require_values(loss, {"support": support})
+    return _may_be_used(loss, params, inner_lr, task.examples(support))
 
 
-def tasks(loss: Callable, params: Params, tasks: Task, **inner: Any) -> tuple[Callable, Task]:
-    """For a batch of tasks: the loss and the tasks that may be used."""
+def tasks(
+    loss: Callable, params: Params, tasks: Task, *, inner_lr: InnerRate, inner_steps: int
+) -> tuple[Callable, InnerRate, Task]:
+    """For a batch of tasks: the loss, the inner rate and the tasks that may be used."""
     if inside_engine():
-        return loss, tasks
-    arguments.require_inner("torch", params, **inner)
+        return loss, inner_lr, tasks
+    require_inner("torch", params, inner_lr, inner_steps)
     arguments.require_tasks("tasks", tasks, "torch")
-    _require_labels(loss, {"tasks.support.y": tasks[0][1], "tasks.query.y": tasks[1][1]})
-    return held(arguments.one_number(loss), params), placed(Task(*tasks), params)
+    _require_values(loss, {"tasks.support": tasks[0], "tasks.query": tasks[1]})
+    return _may_be_used(loss, params, inner_lr, Task(*tasks))
+
+
+def _may_be_used(
+    loss: Callable, params: Params, inner_lr: InnerRate, data: Any
+) -> tuple[Callable, InnerRate, Any]:
+    """The loss checked, frozen parameters held fast (learned rates, too), the data where the parameters lie."""
+    rates = held(inner_lr, params) if callable(inner_lr) else inner_lr
+    loss, data = held(arguments.one_number(loss), params), placed(data, params)
+    for part in data if isinstance(data, Task) else [data]:
+        _require_silent_padding(loss, params, part)
+    return loss, rates, data
+
+
+def _require_silent_padding(loss: Callable, params: Params, given: Examples | Ragged) -> None:
+    """Refuse a loss that padding moves, where there is any: of one task or of a batch."""
+    if isinstance(given, Ragged):
+        batch = tree_map(lambda leaf: leaf[None], given) if given.mask.ndim == 1 else given
+        require_unmoved("the loss", lambda part: loss(params, *part), batch)
 
 
 def classes(network: Network, params: Params, tasks: Task, *, n_way: int) -> tuple[Network, Task]:
@@ -53,6 +80,7 @@ def classes(network: Network, params: Params, tasks: Task, *, n_way: int) -> tup
         return network, tasks
     arguments.require_params("params", params, "torch")
     arguments.require_tasks("tasks", tasks, "torch")
+    _require_values(None, {"tasks.support": tasks[0], "tasks.query": tasks[1]})
     if can_look(tasks[0][1]):
         arguments.require_classes("tasks", tasks, n_way)
     return network._replace(apply=held(network.apply, params)), placed(Task(*tasks), params)
@@ -65,8 +93,8 @@ def to_judge(
     arguments.require_params("params", params, "torch")
     arguments.require_examples("support", support, "either", batch=batch)
     arguments.require_library("query_x", query_x, "either")
-    support, query_x = placed((Examples(*support), query_x), params)
-    _require_labels(loss, {"support.y": support.y})
+    support, query_x = placed((task.examples(support), query_x), params)
+    _require_values(loss, {"support": support})
     theirs, ours = (tuple(x.shape[1 + batch :]) for x in (support.x, query_x))
     if query_x.ndim < 1 + batch or ours != theirs:
         raise ValueError(f"query_x has shape {tuple(query_x.shape)}; support.x holds examples of shape {theirs}")
@@ -74,15 +102,20 @@ def to_judge(
         raise ValueError(
             f"support holds {len(support.x)} tasks and query_x {len(query_x)}; give both of each task"
         )
+    if loss is not None:
+        _require_silent_padding(arguments.one_number(loss), params, support)
     return support, query_x
 
 
-def _require_labels(loss: Callable | None, labels: dict[str, torch.Tensor]) -> None:
-    """Refuse labels that the network behind the loss does not score, where the loss says how many it does."""
+def _require_values(loss: Callable | None, given: dict[str, Examples | Ragged]) -> None:
+    """Refuse tasks of padding alone, and labels that the network does not score, where the loss says how many."""
     n_way = getattr(loss, "n_way", None)
-    for name, y in labels.items():
-        if n_way is not None and can_look(y):
-            arguments.require_labels(name, y, n_way)
+    for name, part in given.items():
+        mask = arguments.mask_of(part)
+        if mask is not None and can_look(mask):
+            arguments.require_real(f"{name}.mask", mask)
+        if n_way is not None and can_look(part[1]):
+            arguments.require_labels(f"{name}.y", part[1], n_way, mask=mask)
 
 
 def placed(tree: Any, params: Params) -> Any:

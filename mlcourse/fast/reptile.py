@@ -13,6 +13,7 @@ from mlcourse.arguments import (
     require_adapted,
     require_count,
     require_like,
+    require_no_mask,
     require_params,
     require_picks,
     require_rate,
@@ -24,6 +25,7 @@ from mlcourse.fast.batching import over_tasks
 from mlcourse.fast.gradients import grad
 from mlcourse.fast.maml import adapt
 from mlcourse.fast.networks import Params
+from mlcourse.rates import InnerRate
 from mlcourse.tasks.task import Examples, Task
 
 
@@ -41,12 +43,12 @@ def adapt_each(
     params: Params,
     support: Examples,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int,
     batching: str = "auto",
 ) -> Params:
     """Adapted parameters of every task of a batch of support sets; each array has the task axis in front."""
-    loss, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
+    loss, inner_lr, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def adapt_one(support: Examples) -> Params:
         return adapt(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
@@ -59,7 +61,7 @@ def meta_step(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int,
     meta_lr: float | torch.Tensor,
     batching: str = "auto",
@@ -105,7 +107,9 @@ def adapt_adam(
 ) -> tuple[Params, adam.Moments]:
     """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
     require_picks(picks, "torch")
-    loss, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=len(picks))
+    require_no_mask("support", support)
+    require_rate("inner_lr", inner_lr)
+    loss, _, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=len(picks))
     for pick in picks:
         gradient = grad(loss)(params, support.x[pick], support.y[pick])
         params, moments = adam.update(params, gradient, moments, lr=inner_lr, beta1=0.0)
@@ -154,7 +158,9 @@ def adapt_each_adam(
 
     picks (T, inner_steps, batch_size): see `batches`.
     """
-    loss, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=1)
+    require_no_mask("support", support)
+    require_rate("inner_lr", inner_lr)
+    loss, _, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=1)
     require_picks(picks, "torch", n_tasks=len(support.x))
 
     def adapt_one(support: Examples, picks: torch.Tensor) -> tuple:  # the compiler takes no more precise word

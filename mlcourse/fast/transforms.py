@@ -25,6 +25,11 @@ def under_vmap(x: torch.Tensor) -> bool:
 
 def can_look(x: torch.Tensor) -> bool:
     """Whether the values of x can be looked at: not inside `torch.func`, nor in compiled or recorded code."""
-    if torch.compiler.is_compiling() or _functorch.peek_interpreter_stack() is not None:
+    if torch.compiler.is_compiling() or _functorch.peek_interpreter_stack() is not None or is_traced():
         return False
     return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
+def is_traced() -> bool:
+    """Whether `make_fx` is writing down what is computed just now (`fast/record.py`)."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None

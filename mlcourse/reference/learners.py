@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcourse.arguments import require_examples, require_inner, require_library
-from mlcourse.reference.maml import adapt
+from mlcourse.arguments import require_examples, require_library
+from mlcourse.rates import InnerRate, each_step, require_inner
+from mlcourse.reference.maml import adapt, inner_step
 from mlcourse.reference.metric import Classify
 from mlcourse.reference.networks import Network, Params
-from mlcourse.tasks.task import Examples
+from mlcourse.tasks.task import Examples, examples, real
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class GradientLearner:
     network: Network
     loss: Callable
     params: Params
-    inner_lr: float
+    inner_lr: InnerRate
     inner_steps: int
 
     def __post_init__(self) -> None:
@@ -45,12 +46,13 @@ class GradientLearner:
 
     def along(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions after 0, 1, ... inner_steps steps for a batch of tasks: (T, inner_steps + 1, Q, outputs)."""
-        return np.stack([self._along_one(Examples(*pair), x) for *pair, x in zip(*support, query_x, strict=True)])
+        each_task = zip(*support, query_x, strict=True)
+        return np.stack([self._along_one(examples(parts), x) for *parts, x in each_task])
 
     def _along_one(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         phi, predictions = self.params, [self.network.apply(self.params, query_x)]
-        for _ in range(self.inner_steps):
-            phi = adapt(self.loss, phi, support, inner_lr=self.inner_lr, first_order=True)
+        for rates in each_step(self.params, self.inner_lr, self.inner_steps):
+            phi = inner_step(self.loss, phi, support, rates, first_order=True)
             predictions.append(self.network.apply(phi, query_x))
         return np.stack(predictions)
 
@@ -70,5 +72,6 @@ class MetricLearner:
         """Log-probabilities (Q, n_way) for one task."""
         require_examples("support", support, "numpy")
         require_library("query_x", query_x, "numpy")
-        points, queries = (self.network.apply(self.params, x) for x in (support.x, query_x))
-        return self.classify(queries, points, support.y, int(support.y.max()) + 1)
+        x, y = real(support)
+        points, queries = (self.network.apply(self.params, each) for each in (x, query_x))
+        return self.classify(queries, points, y, int(y.max()) + 1)

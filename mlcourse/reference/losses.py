@@ -1,21 +1,26 @@
-"""Losses: how wrong a network is on some examples, as one number, a mean over examples and outputs."""
+"""Losses: how wrong a network is on some examples, as one number, a mean over examples and outputs.
+
+Of ragged examples (`tasks.Ragged`) the mean is over the real ones: padding never reaches the network here.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mlcourse.arguments import require_labels, require_library
+from mlcourse.arguments import require_examples, require_labels, require_library
 from mlcourse.reference.autograd import log_softmax, mean, sum, value
 from mlcourse.reference.networks import Network, Params
+from mlcourse.tasks.task import Ragged, real
 
-Loss = Callable[[Params, Any, Any], Any]  # loss(params, x, y) -> one number
+Loss = Callable[..., Any]  # loss(params, x, y, mask=None) -> one number
 
 
 def squared_error(network: Network) -> Loss:
-    """Mean squared error of real-valued outputs; y (n, outputs)."""
+    """Mean squared error of real-valued outputs; y (n, outputs), mask (n,) of bool."""
 
-    def loss(params: Params, x: Any, y: Any) -> Any:
+    def loss(params: Params, x: Any, y: Any, mask: np.ndarray | None = None) -> Any:
+        x, y = _without_padding(x, y, mask)
         outputs = network.apply(params, x)
         require_library("y", y, "numpy")
         if value(y).shape != value(outputs).shape:  # (n,) beside (n, 1) would broadcast to (n, n) without a word
@@ -24,16 +29,18 @@ def squared_error(network: Network) -> Loss:
             )
         return mean((outputs - y) ** 2)
 
+    loss.network = network
     return loss
 
 
 def cross_entropy(network: Network) -> Loss:
-    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1.
+    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1, mask (n,) bools.
 
     `loss.n_way` is how many classes the network scores, where it says so.
     """
 
-    def loss(params: Params, x: Any, y: Any) -> Any:
+    def loss(params: Params, x: Any, y: Any, mask: np.ndarray | None = None) -> Any:
+        x, y = _without_padding(x, y, mask)
         scores = network.apply(params, x)
         require_library("y", y, "numpy")
         labels, (n, n_way) = np.asarray(y), value(scores).shape
@@ -46,4 +53,12 @@ def cross_entropy(network: Network) -> Loss:
         return -sum(log_softmax(scores) * chosen) * (1.0 / n)
 
     loss.n_way = network.outputs
+    loss.network = network
     return loss
+
+
+def _without_padding(x: Any, y: Any, mask: np.ndarray | None) -> tuple[Any, Any]:
+    if mask is None:
+        return x, y
+    require_examples("examples", Ragged(x, y, mask), "numpy")
+    return real(Ragged(x, y, mask))

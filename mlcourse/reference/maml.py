@@ -7,7 +7,8 @@ the starting place down the gradient of the loss that the adapted parameters hav
 from collections.abc import Callable
 from typing import Any
 
-from mlcourse.arguments import one_number, require_examples, require_inner, require_tasks
+from mlcourse.arguments import one_number, require_examples, require_tasks
+from mlcourse.rates import InnerRate, Rate, each_step, require_inner
 from mlcourse.reference.autograd import grad, stop_gradient, value_and_grad
 from mlcourse.reference.networks import Params
 from mlcourse.tasks.task import Examples, Task, each
@@ -18,26 +19,33 @@ def adapt(
     params: Params,
     support: Examples,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Params:
     """Adapted parameters of one task: `inner_steps` steps of gradient descent on its support set.
 
     phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
-    support: x (S, *features), y (S,) or (S, outputs). With `first_order` the gradients count as constants, so
-    that d phi / d theta is the identity. Returns the keys and shapes of `params`.
+    support: x (S, *features), y (S,) or (S, outputs). inner_lr: a number, or the rates of some names or steps
+    (`mlcourse/rates.py`). With `first_order` the gradients count as constants, so that d phi / d theta is the
+    identity. Returns the keys and shapes of `params`.
     """
     require_inner("numpy", params, inner_lr, inner_steps)
     require_examples("support", support, "numpy")
     loss = one_number(loss)
-    for _ in range(inner_steps):
-        if first_order:
-            gradient = grad(loss)(stop_gradient(params), *support)
-        else:
-            gradient = grad(loss)(params, *support)
-        params = {name: params[name] - inner_lr * gradient[name] for name in params}
+    for rates in each_step(params, inner_lr, inner_steps):
+        params = inner_step(loss, params, support, rates, first_order=first_order)
     return params
+
+
+def inner_step(
+    loss: Callable, params: Params, support: Examples, rates: dict[str, Rate], *, first_order: bool = False
+) -> Params:
+    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay."""
+    here = stop_gradient(params) if first_order else params
+    moving = {name: here[name] for name in rates}
+    gradient = grad(lambda part, *examples: loss({**here, **part}, *examples))(moving, *support)
+    return {**params, **{name: params[name] - rate * gradient[name] for name, rate in rates.items()}}
 
 
 def meta_loss(
@@ -45,7 +53,7 @@ def meta_loss(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Any:
@@ -69,7 +77,7 @@ def meta_loss_and_gradient(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> tuple[Any, Params]:
@@ -87,7 +95,7 @@ def meta_gradient(
     params: Params,
     tasks: Task,
     *,
-    inner_lr: float,
+    inner_lr: InnerRate,
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Params:

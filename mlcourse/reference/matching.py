@@ -7,9 +7,11 @@ With one example per class it differs from a Prototypical Network only in the me
 
 from typing import Any
 
+import numpy as np
+
 from mlcourse.arguments import require_points
 from mlcourse.reference.autograd import exp, log, log_softmax, power, sum, transpose
-from mlcourse.reference.protonet import membership
+from mlcourse.reference.protonet import blank, membership
 
 
 def cosines(queries: Any, support: Any) -> Any:
@@ -18,10 +20,16 @@ def cosines(queries: Any, support: Any) -> Any:
     return _unit(queries) @ transpose(_unit(support))
 
 
-def classify(queries: Any, support: Any, labels: Any, n_way: int) -> Any:
-    """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1)."""
-    attention = exp(log_softmax(cosines(queries, support)))  # (Q, S), rows sum to 1
-    return log(attention @ membership(labels, n_way, support))
+def classify(queries: Any, support: Any, labels: Any, n_way: int, mask: np.ndarray | None = None) -> Any:
+    """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1).
+
+    Support examples for which `mask` (S,) is false get no attention.
+    """
+    seen = cosines(queries, blank(support, mask))
+    if mask is not None:
+        seen = seen + np.where(mask, 0.0, -np.inf)
+    attention = exp(log_softmax(seen))  # (Q, S), rows sum to 1
+    return log(attention @ membership(labels, n_way, support, mask))
 
 
 def _unit(points: Any) -> Any:

@@ -12,9 +12,10 @@ import numpy as np
 from mlcourse.arguments import require_classes, require_params, require_task, require_tasks
 from mlcourse.reference import autograd
 from mlcourse.reference.networks import Network, Params
-from mlcourse.tasks.task import Task, each
+from mlcourse.tasks.task import Task, each, real
 
-Classify = Callable[..., Any]  # classify(queries (Q, d), support (S, d), labels (S,), n_way) -> log p
+# classify(queries (Q, d), support (S, d), labels (S,), n_way, mask (S,)) -> log p; the mask where tasks are ragged
+Classify = Callable[..., Any]
 
 
 def meta_loss(classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int) -> Any:
@@ -34,9 +35,10 @@ def task_loss(classify: Classify, network: Network, params: Params, task: Task, 
     """The query loss of one task."""
     require_task("task", task, "numpy")
     require_classes("task", task, n_way)
-    support, queries = network.apply(params, task.support.x), network.apply(params, task.query.x)
-    log_p = classify(queries, support, task.support.y, n_way)
-    right = np.eye(n_way)[task.query.y]  # (Q, n_way), a one where the right class stands
+    (x, y), query = (real(part) for part in task)  # padding, where there is any, never reaches the network
+    support, queries = network.apply(params, x), network.apply(params, query.x)
+    log_p = classify(queries, support, y, n_way)
+    right = np.eye(n_way)[query.y]  # (Q, n_way), a one where the right class stands
     return -autograd.sum(log_p * right) * (1.0 / len(right))
 
 

@@ -13,19 +13,20 @@ from mlcourse.arguments import (
     require_adapted,
     require_count,
     require_examples,
-    require_inner,
     require_like,
+    require_no_mask,
     require_params,
     require_picks,
     require_rate,
     require_rng,
     require_tasks,
 )
+from mlcourse.rates import InnerRate, require_inner
 from mlcourse.reference import adam
 from mlcourse.reference.autograd import grad
 from mlcourse.reference.maml import adapt
 from mlcourse.reference.networks import Params
-from mlcourse.tasks.task import Examples, Task
+from mlcourse.tasks.task import Examples, Task, examples
 
 
 def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params:
@@ -42,18 +43,18 @@ def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params
 
 
 def adapt_each(
-    loss: Callable, params: Params, support: Examples, *, inner_lr: float, inner_steps: int
+    loss: Callable, params: Params, support: Examples, *, inner_lr: InnerRate, inner_steps: int
 ) -> list[Params]:
     """Adapted parameters of every task of a batch of support sets, x (T, S, *features)."""
     require_examples("support", support, "numpy", batch=True)
     return [
-        adapt(loss, params, Examples(x, y), inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
-        for x, y in zip(*support, strict=True)
+        adapt(loss, params, examples(parts), inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
+        for parts in zip(*support, strict=True)
     ]
 
 
 def meta_step(
-    loss: Callable, params: Params, tasks: Task, *, inner_lr: float, inner_steps: int, meta_lr: float
+    loss: Callable, params: Params, tasks: Task, *, inner_lr: InnerRate, inner_steps: int, meta_lr: float
 ) -> Params:
     """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
     adapted = adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
@@ -92,8 +93,10 @@ def adapt_adam(
 ) -> tuple[Params, adam.Moments]:
     """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
     require_picks(picks, "numpy")
+    require_rate("inner_lr", inner_lr)
     require_inner("numpy", params, inner_lr, len(picks))
     require_examples("support", support, "numpy")
+    require_no_mask("support", support)
     loss = one_number(loss)
     for pick in picks:
         gradient = grad(loss)(params, support.x[pick], support.y[pick])
@@ -139,6 +142,7 @@ def adapt_each_adam(
     picks (T, inner_steps, batch_size): see `batches`.
     """
     require_examples("support", support, "numpy", batch=True)
+    require_no_mask("support", support)
     require_picks(picks, "numpy", n_tasks=len(support.x))
     ends = [
         adapt_adam(loss, params, moments, Examples(x, y), pick, inner_lr=inner_lr)

@@ -4,12 +4,13 @@ from mlcourse.tasks import glyphs, omniglot, own
 from mlcourse.tasks.images import Episodes, ImageSet, Splits, split_at_random, split_by_alphabet
 from mlcourse.tasks.lessons import characters
 from mlcourse.tasks.sinusoids import Sinusoids, Waves, five_points
-from mlcourse.tasks.task import Examples, Task, TaskFamily, each, one, stack
+from mlcourse.tasks.task import Examples, Ragged, Task, TaskFamily, each, one, pad, real, stack
 
 __all__ = [
     "Episodes",
     "Examples",
     "ImageSet",
+    "Ragged",
     "Sinusoids",
     "Splits",
     "Task",
@@ -22,6 +23,8 @@ __all__ = [
     "omniglot",
     "one",
     "own",
+    "pad",
+    "real",
     "split_at_random",
     "split_by_alphabet",
     "stack",

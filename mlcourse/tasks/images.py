@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlcourse.arguments import require_count, require_rng
+from mlcourse.tasks.family import Family
 from mlcourse.tasks.store import digest_of
 from mlcourse.tasks.task import Examples, Task
 
@@ -231,7 +232,7 @@ def listed(names: np.ndarray, counts: np.ndarray, most: int = 5) -> str:
     return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
-class Episodes:
+class Episodes(Family):
     """The family of N-way K-shot tasks from an image set; see `sample` for the shapes."""
 
     def __init__(
@@ -314,3 +315,26 @@ class Episodes:
         x = np.ascontiguousarray(x) / np.float32(255)
         y = np.tile(np.repeat(np.arange(n_way), each_class), (n_tasks, 1))
         return Examples(x, y)
+
+
+@dataclass(frozen=True)
+class Numbered(Family):
+    """The tasks that `Episodes` draws of as many classes and drawings, with the drawings' numbers for inputs.
+
+    Drawing d of class c has the number c * `each` + d, so that every learner can look its own picture of it up.
+    """
+
+    classes: int
+    each: int
+    n_way: int
+    k_shot: int
+    n_query: int
+
+    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
+        """x and y of support (T, n_way * k_shot) and query (T, n_way * n_query), all int64."""
+        chosen = choose(rng, n_tasks, self.n_way, self.classes)
+        shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, self.each)
+        numbers = chosen[..., None] * self.each + shown.reshape(n_tasks, self.n_way, -1)
+        parts = numbers[..., : self.k_shot], numbers[..., self.k_shot :]
+        labels = (np.tile(np.repeat(np.arange(self.n_way), part.shape[2]), (n_tasks, 1)) for part in parts)
+        return Task(*(Examples(part.reshape(n_tasks, -1), y) for part, y in zip(parts, labels, strict=True)))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlcourse.arguments import require_count, require_rng
+from mlcourse.tasks.family import Family
 from mlcourse.tasks.task import Examples, Task
 
 AMPLITUDE = (0.1, 5.0)
@@ -28,7 +29,7 @@ class Waves(NamedTuple):
         return amplitude * np.sin(x - phase)
 
 
-class Sinusoids:
+class Sinusoids(Family):
     """The family of sine waves; every task is one wave seen at `k_shot` + `n_query` random points."""
 
     def __init__(self, k_shot: int = 10, n_query: int = 10):

@@ -7,7 +7,7 @@ import torch
 from mlcourse import weights
 from mlcourse.experiments.drawing_browser import Recogniser
 from mlcourse.fast import networks, protonet
-from mlcourse.lessons.widgets.drawing import network
+from mlcourse.fast.folded import embed, fold
 from mlcourse.tasks import drawings
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def random_weights(channels: int) -> dict[str, np.ndarray]:
     """The folded weights of a network that was not trained, its statistics those of noise."""
     rng = np.random.default_rng(channels)
     params = networks.conv4(None, channels).init(rng)
-    return network.fold(networks.freeze_statistics(params, torch.as_tensor(rng.random((20, 1, 28, 28)))))
+    return fold(networks.freeze_statistics(params, torch.as_tensor(rng.random((20, 1, 28, 28)))))
 
 
 @pytest.fixture(params=["shipped", 5, 33])
@@ -50,7 +50,7 @@ def test_browser_and_torch_agree(folded, browser_page):
     images, points = page.see(drawn)
     ours = np.array([drawings.render(strokes) for strokes in drawn])
     np.testing.assert_array_equal(images, ours)  # to the last bit
-    exact, single = (network.embed(folded, ours, dtype) for dtype in (torch.float64, torch.float32))
+    exact, single = (embed(folded, ours, dtype) for dtype in (torch.float64, torch.float32))
     np.testing.assert_allclose(points, exact, atol=1e-10)
     np.testing.assert_allclose(points, single, atol=1e-5)
     support, labels = np.array([0, 1, 9, 10, 11, 12, 13, 14]), np.array([0, 1, 2, 2, 3, 3, 4, 4])
@@ -68,8 +68,8 @@ def test_a_folded_network_is_the_frozen_one():
     net, images = networks.conv4(None, 6), torch.as_tensor(rng.random((30, 1, 28, 28)))
     params = net.init(rng) | {"scale1": torch.as_tensor(rng.uniform(0.5, 2, 6)), "shift2": torch.ones(6).double()}
     frozen = networks.freeze_statistics(params, images)
-    folded = network.fold(frozen)
-    np.testing.assert_allclose(network.embed(folded, images[:, 0]), net.apply(frozen, images), atol=0.02)
+    folded = fold(frozen)
+    np.testing.assert_allclose(embed(folded, images[:, 0]), net.apply(frozen, images), atol=0.02)
     assert {values.dtype for values in folded.values()} == {np.dtype(np.float16)}
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from mlcourse import weights
 from mlcourse.experiments import drawing, drawing_browser, results
+from mlcourse.experiments.runner import run
 from mlcourse.paths import data_folder
 from mlcourse.tasks import drawings, glyphs, omniglot, store
-from mlcourse.tasks.images import Episodes, ImageSet
 
 TINY = drawing.Settings(
     candidates=((4, 0.004, False), (4, 0.016, True)),
@@ -40,15 +40,12 @@ def tiny() -> drawing.Data:
 
 def made_by(tiny, folder, **options):
     said: list[str] = []
-    table = drawing.run(
-        seeds=(0, 1),
-        settings=TINY,
-        data=tiny,
-        out=folder / "t.json",
-        weights_folder=folder,
-        say=said.append,
-        **options,
-    )
+
+    class OnTiny(drawing.Drawing):
+        data = tiny
+
+    how = {"out": folder / "t.json", "weights_folder": folder, "say": said.append}
+    table = run(OnTiny, TINY, seeds=(0, 1), **how, **options)
     return table, said
 
 
@@ -83,37 +80,11 @@ def test_the_table_and_the_weights_are_stored_whole(tiny, tmp_path, chromium):
         sweep["chosen"] == {name: best[name] for name in ("channels", "meta_lr", "rotations")}
         and len(sweep["tried"]) == 2
     )
-    assert list(stored["details"]["spread over seeds"]) == COLUMNS and len(said) == 3
+    assert list(stored["details"]["spread over seeds"][drawing.TORCH]) == COLUMNS and len(said) == 3
     with np.load(tmp_path / "drawing.npz") as kept:
         assert kept["w1"].shape == (4, 4, 3, 3)
         assert all((kept[name] == kept[name].astype(np.float16)).all() for name in kept.files)
     assert json.loads((tmp_path / "drawing.json").read_text())["seeds"] == [0]
-
-
-def test_numbered_tasks_are_those_that_episodes_draws():
-    numbers = np.arange(9 * 7).reshape(9, 7)  # each image is its own number
-    image_set = ImageSet(
-        "n", numbers.astype(np.uint8)[..., None, None], np.zeros(9, int), np.zeros(1), np.arange(9)
-    )
-    settings = {"n_way": 5, "k_shot": 2, "n_query": 3}
-    theirs = Episodes(image_set, **settings).sample(6, np.random.default_rng(4))
-    ours = drawing.Numbered(9, 7, **settings).sample(6, np.random.default_rng(4))
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(one.x, np.rint(255 * other.x[:, :, 0, 0, 0]).astype(int))
-        np.testing.assert_array_equal(one.y, other.y)
-
-
-def test_a_mixture_draws_from_each_family_by_its_share():
-    class Family:
-        def __init__(self, name):
-            self.name = name
-
-        def sample(self, n_tasks, rng):
-            return self.name
-
-    rng, mixture = np.random.default_rng(0), drawing.Mixture([Family("a"), Family("b")], [0.8, 0.2])
-    drawn = [mixture.sample(1, rng) for _ in range(1000)]
-    assert 0.75 < drawn.count("a") / 1000 < 0.85
 
 
 def test_training_twice_gives_the_same_weights(tiny):

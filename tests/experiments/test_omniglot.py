@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,24 +14,27 @@ from typer.testing import CliRunner
 from mlcourse import cli, training
 from mlcourse.errors import DataError
 from mlcourse.evaluation import Evaluation
-from mlcourse.experiments import omniglot, omniglot_table, results
-from mlcourse.experiments.omniglot_recipe import METHODS, Recipe, changed, recipe
+from mlcourse.experiments import experiment, omniglot, omniglot_table, results, runner
+from mlcourse.experiments.omniglot_recipe import METHODS, changed, recipe
 from mlcourse.fast import networks
 
-SMALL = {"data": "glyphs", "seeds": (0, 1), "n_tasks": 4, "device": "cpu", "progress": False}
+SMALL = {"seeds": (0, 1), "device": "cpu"}
+LESS = {"meta_steps": 3, "meta_batch_size": 2, "n_way_training": 5, "channels": 4}
 
 
-def small(method: str, **other) -> Recipe:
-    published = recipe(method, 5, 1)
-    less = {"meta_steps": 3, "meta_batch_size": 2, "n_way_training": 5, "channels": 4}
-    if method in ("maml", "fomaml", "reptile"):
-        less["inner_steps_test"] = 2
-    return replace(published, **(less | other))
+def small(method: str, changes: dict | None = None, **other) -> omniglot.Settings:
+    less = LESS | ({"inner_steps_test": 2} if method in ("maml", "fomaml", "reptile") else {}) | (changes or {})
+    set_to = tuple(f"{name}={value}" for name, value in less.items())
+    return omniglot.Settings(**({"method": method, "data": "glyphs", "n_tasks": 4, "set": set_to} | other))
+
+
+def run(settings: omniglot.Settings, **how) -> dict:
+    return runner.run(omniglot.Omniglot, settings, **(SMALL | how))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_makes_a_table_with_all_that_is_needed_to_judge_it(method, tmp_path):
-    table = omniglot.run(small(method), out=tmp_path / "run.json", **SMALL)
+    table = run(small(method), out=tmp_path / "run.json")
     assert results.load(str(tmp_path / "run.json")) == json.loads(json.dumps(table))
     adapts = method in ("maml", "fomaml", "reptile")
     assert [row["values"]["transductive"] for row in table["rows"]] == (["yes", "no"] if adapts else ["no"])
@@ -47,7 +49,7 @@ def test_every_method_makes_a_table_with_all_that_is_needed_to_judge_it(method, 
 
 
 def test_the_command_of_a_run_makes_it_again(tmp_path):
-    table = omniglot.run(small("protonet"), **SMALL)
+    table = run(small("protonet"))
     words = shlex.split(table["command"])
     assert words[:5] == ["python", "-m", "mlcourse", "reproduce", "omniglot"]
     done = CliRunner().invoke(cli.app, [*words[3:], "--out", str(tmp_path / "again.json")])
@@ -90,8 +92,8 @@ def test_a_run_starts_as_torchs_own_convolutions_do():
 
 
 def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    whole = omniglot.run(small("reptile", meta_steps=4), **SMALL)
-    judge, calls = omniglot.judge, []
+    whole = run(small("reptile", {"meta_steps": 4}))
+    judge, calls = omniglot.Omniglot.judged, []
 
     def stop_after_the_first_seed(*arguments):
         calls.append(1)
@@ -99,11 +101,11 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatc
             raise KeyboardInterrupt
         return judge(*arguments)
 
-    monkeypatch.setattr(omniglot, "judge", stop_after_the_first_seed)
+    monkeypatch.setattr(omniglot.Omniglot, "judged", stop_after_the_first_seed)
     with pytest.raises(KeyboardInterrupt):
-        omniglot.run(small("reptile", meta_steps=4), checkpoints=tmp_path, **SMALL)
-    monkeypatch.setattr(omniglot, "judge", judge)
-    resumed = omniglot.run(small("reptile", meta_steps=4), checkpoints=tmp_path, **SMALL)
+        run(small("reptile", {"meta_steps": 4}), checkpoints=tmp_path)
+    monkeypatch.setattr(omniglot.Omniglot, "judged", judge)
+    resumed = run(small("reptile", {"meta_steps": 4}), checkpoints=tmp_path)
     assert [row["values"]["accuracy, %"] for row in resumed["rows"]] == [
         row["values"]["accuracy, %"] for row in whole["rows"]
     ]
@@ -111,7 +113,7 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, monkeypatc
 
 
 def test_weights_for_lessons_hold_frozen_statistics_and_say_how_they_were_made(tmp_path):
-    omniglot.run(small("protonet"), weights_folder=tmp_path, **SMALL)
+    run(small("protonet"), weights_folder=tmp_path)
     made_by = json.loads((tmp_path / "glyphs_protonet.json").read_text())
     assert made_by["method"] == "Prototypical Networks" and made_by["seeds"] == [0]
     assert made_by["command"].startswith("python -m mlcourse reproduce omniglot --method protonet")
@@ -128,16 +130,16 @@ def test_weights_for_lessons_hold_frozen_statistics_and_say_how_they_were_made(t
 )
 def test_wrong_options_are_named(other, message):
     with pytest.raises(ValueError, match=message):
-        omniglot.run(small("protonet"), **(SMALL | other))
+        run(small("protonet", **other))
     with pytest.raises(ValueError, match="method is 'sgd'; choose one of maml, fomaml"):
         recipe("sgd", 5, 1)
 
 
-@pytest.mark.parametrize("change", [{"n_way": 1000}, {"n_query_test": 100}])
+@pytest.mark.parametrize("change", [{"n_way": 1000}, {"changes": {"n_query_test": 100}}])
 def test_what_cannot_be_judged_is_not_trained(monkeypatch, change):
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("training began"))
     with pytest.raises(ValueError, match="n_way is 1000|k_shot \\+ n_query is 1 \\+ 100"):
-        omniglot.run(small("protonet", **change), **SMALL)
+        run(small("protonet", **change))
 
 
 def test_a_run_that_diverged_does_not_pass_for_bad_luck(monkeypatch):
@@ -148,7 +150,7 @@ def test_a_run_that_diverged_does_not_pass_for_bad_luck(monkeypatch):
         return trained._replace(params={name: p * float("nan") for name, p in trained.params.items()})
 
     monkeypatch.setattr(training, "train", train)
-    (row,) = omniglot.run(small("protonet"), **SMALL)["rows"]
+    (row,) = run(small("protonet"))["rows"]
     assert (
         row["values"]["accuracy, %"] == "0.00 ± 0.00; 200 predictions were no finite numbers, and count as wrong"
     )
@@ -185,10 +187,17 @@ def test_training_needs_no_more_than_a_bare_gpu_image_holds():
 
 def stored(method: str, accuracy: float, *, split: str = "random", n_way: int = 5) -> dict:
     """A run as it would be stored, of invented scores: only the arithmetic of tables is tested with it."""
-    settings = recipe(method, n_way, 1)
     evaluation = Evaluation("accuracy", np.array([accuracy, accuracy - 0.02]), False)
-    account = {"seed": 0, "meta_steps": 7, "seconds": 30.0, "compile_seconds": 2.0}
-    table = omniglot.results_table(settings, "omniglot", split, {False: [evaluation]}, [account])
+    place = experiment.Place((0,), torch.device("cpu"))
+    made = omniglot.Omniglot(omniglot.Settings(method=method, n_way=n_way, split=split), place)
+    made.runs = [{"seed": 0, "meta_steps": 7, "seconds": 30.0, "compile_seconds": 2.0}]
+    table = {
+        "name": made.table_name(),
+        "title": made.title(),
+        "protocol": made.protocol(),
+        "details": made.details(),
+    }
+    table["rows"] = made.details(), [made.row_of(False, [evaluation])]
     return table | results.provenance("python -m mlcourse", [0], 0.0)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlcourse import training
-from mlcourse.fast import distributed, losses, networks, protonet
+from mlcourse import methods, training
+from mlcourse.fast import distributed, losses, networks
 from mlcourse.fast.arrays import tensors
 from mlcourse.fast.episodes import Episodes
 from mlcourse.tasks import ImageSet, Sinusoids
@@ -33,16 +33,16 @@ IMAGES = Episodes(noise(), N_WAY, k_shot=1, n_query=1, device="cpu", shuffled=Tr
 CONV, EMBEDDING = (networks.conv4(n_way, channels=2, size=16) for n_way in (N_WAY, None))
 SQUARED, CROSS = losses.squared_error(MLP), losses.cross_entropy(CONV)
 CASES = {
-    "MAML": (training.maml_method(SQUARED, inner_lr=0.02, inner_steps=2), MLP, SINES),
-    "MAML, Conv4": (training.maml_method(CROSS, inner_lr=0.1), CONV, IMAGES),
-    "Reptile": (training.reptile_method(SQUARED, inner_lr=0.02, inner_steps=3), MLP, SINES),
+    "MAML": (methods.MAML(SQUARED, inner_lr=0.02, inner_steps=2), MLP, SINES),
+    "MAML, Conv4": (methods.MAML(CROSS, inner_lr=0.1), CONV, IMAGES),
+    "Reptile": (methods.Reptile(SQUARED, inner_lr=0.02, inner_steps=3), MLP, SINES),
     "Reptile with Adam": (
-        training.reptile_adam_method(SQUARED, inner_lr=1e-3, inner_steps=3, batch_size=2),
+        methods.ReptileAdam(SQUARED, inner_lr=1e-3, inner_steps=3, batch_size=2),
         MLP,
         SINES,
     ),
-    "ProtoNet": (training.metric_method(protonet.classify, EMBEDDING, n_way=N_WAY), EMBEDDING, IMAGES),
-    "pooled": (training.pooled_method(SQUARED), MLP, SINES),
+    "ProtoNet": (methods.ProtoNet(EMBEDDING, n_way=N_WAY), EMBEDDING, IMAGES),
+    "pooled": (methods.Pooled(SQUARED), MLP, SINES),
 }
 TRAINED = [name for name in CASES if name != "MAML, Conv4"]  # fifty steps of that take seconds
 

@@ -7,12 +7,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.func import functional_call
 
+from mlcourse import methods
 from mlcourse.fast import adam, losses, maml, metric, networks, protonet, reptile
 from mlcourse.fast.arrays import tensors
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Network
 from mlcourse.tasks import Examples, Sinusoids, Task
-from mlcourse.training import maml_method, metric_method, reptile_adam_method, reptile_method, train
+from mlcourse.training import train
 
 HOW = {"inner_lr": 0.1, "inner_steps": 2}
 
@@ -92,10 +93,10 @@ def test_methods_that_compare_leave_a_frozen_layer_alone():
 
 
 METHODS = {
-    "maml": lambda loss, net: maml_method(loss, **HOW),
-    "first order": lambda loss, net: maml_method(loss, **HOW, first_order=True),
-    "reptile": lambda loss, net: reptile_method(loss, **HOW),
-    "reptile with Adam": lambda loss, net: reptile_adam_method(loss, **HOW, batch_size=3),
+    "maml": lambda loss, net: methods.MAML(loss, **HOW),
+    "first order": lambda loss, net: methods.MAML(loss, **HOW, first_order=True),
+    "reptile": lambda loss, net: methods.Reptile(loss, **HOW),
+    "reptile with Adam": lambda loss, net: methods.ReptileAdam(loss, **HOW, batch_size=3),
 }
 
 
@@ -123,7 +124,7 @@ def test_training_metric_methods_leaves_a_frozen_layer_alone():
             y = np.tile(np.arange(4) % 2, (n_tasks, 1))
             return Task(*(Examples(rng.normal(size=(n_tasks, 4, 1)) + y[..., None], y) for _ in range(2)))
 
-    method = metric_method(protonet.classify, network, n_way=2)
+    method = methods.ProtoNet(network, n_way=2)
     how = {"meta_steps": 3, "meta_batch_size": 2, "progress": False, "device": "cpu", "dtype": torch.float64}
     trained = train(method, params, Sides(), capture="eager", **how)
     assert all(torch.equal(trained.params[name], params[name]) for name in frozen)
@@ -138,8 +139,8 @@ def test_a_modules_parameters_all_learn_when_none_is_frozen_and_no_graph_grows()
 
     params = dict(module.named_parameters())
     trained = train(
-        maml_method(loss, inner_lr=0.1), params, Sinusoids(5, 5), meta_steps=3, meta_batch_size=2, capture="eager",
-        progress=False, device="cpu", dtype=torch.float64,
+        methods.MAML(loss, inner_lr=0.1), params, Sinusoids(5, 5), meta_steps=3, meta_batch_size=2,
+        capture="eager", progress=False, device="cpu", dtype=torch.float64,
     )  # fmt: skip
     for name, p in trained.params.items():
         assert not torch.equal(p, params[name]) and p.grad_fn is None and not p.requires_grad

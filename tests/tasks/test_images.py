@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcourse.tasks import each
-from mlcourse.tasks.images import Episodes, ImageSet, choose, split_at_random, split_by_alphabet
+from mlcourse.tasks.images import Episodes, ImageSet, Numbered, choose, split_at_random, split_by_alphabet
 
 
 def labelled_set(
@@ -282,3 +282,16 @@ def test_shares_instead_of_numbers_are_answered_with_numbers():
     assert [len(part) for part in split_at_random(letters, (40, 5, 5), rng)] == [40, 5, 5]
     with pytest.raises(ValueError, match="rng is 0; give a NumPy generator"):
         split_at_random(letters, (40, 5, 5), 0)
+
+
+def test_numbered_tasks_are_those_that_episodes_draws():
+    numbers = np.arange(9 * 7).reshape(9, 7)  # each image is its own number
+    image_set = ImageSet(
+        "n", numbers.astype(np.uint8)[..., None, None], np.zeros(9, int), np.zeros(1), np.arange(9)
+    )
+    settings = {"n_way": 5, "k_shot": 2, "n_query": 3}
+    theirs = Episodes(image_set, **settings).sample(6, np.random.default_rng(4))
+    ours = Numbered(9, 7, **settings).sample(6, np.random.default_rng(4))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.x, np.rint(255 * other.x[:, :, 0, 0, 0]).astype(int))
+        np.testing.assert_array_equal(one.y, other.y)

@@ -122,7 +122,7 @@ def fast(work: Work, *, convolution: str = "direct", how: str = "auto", autocast
         compiled, _ = capture.capture(gradient, "compile", device=work.device)
         ready, _ = capture.capture(compiled, "cuda-graph", device=work.device)
     else:
-        ready, _ = capture.capture(gradient, how, device=work.device, convolutional=True)
+        ready, _ = capture.capture(gradient, how, device=work.device)
     return lambda: ready(work.params, work.tasks)
 
 

@@ -1,4 +1,4 @@
-"""The meta-gradient of Conv4 in JAX, jit and vmap: a contender where JAX happens to be installed.
+"""The meta-gradient in JAX, jit and vmap, of Conv4 and of any loss: a contender where JAX happens to be installed.
 
 The course does not depend on JAX; this is how fast its compiler makes the same lines.
 """
@@ -29,14 +29,25 @@ def require_jax(device_type: str) -> Any:
 
 
 def contender(
-    params: Gradient, tasks: Any, *, inner_lr: float, inner_steps: int, device_type: str, products: str
+    params: Gradient,
+    tasks: Any,
+    *,
+    inner_lr: float,
+    inner_steps: int,
+    device_type: str = "cpu",
+    products: str = "highest",
+    loss_in: Callable | None = None,
 ) -> Callable[[], Gradient]:
-    """The meta-gradient of these NumPy arrays; float64 stays float64. products: "highest" or "default" (TF32)."""
+    """The meta-gradient of these NumPy arrays; float64 stays float64. products: "highest" or "default" (TF32).
+
+    loss_in(jax): a loss of one task, loss(params, x, y); by default that of Conv4.
+    """
     jax = require_jax(device_type)
     double = params["w0"].dtype == np.float64
     with jax.enable_x64(double):
         placed = jax.device_put((params, *tasks.support, *tasks.query))
-        gradient = jax.jit(jax.grad(meta_loss(jax, inner_lr, inner_steps)))
+        loss = (loss_in or cross_entropy)(jax)
+        gradient = jax.jit(jax.grad(meta_loss(jax, loss, inner_lr, inner_steps)))
 
     def run() -> Gradient:
         with jax.enable_x64(double), jax.default_matmul_precision(products):
@@ -45,9 +56,8 @@ def contender(
     return run
 
 
-def meta_loss(jax: Any, inner_lr: float, inner_steps: int) -> Callable:
+def meta_loss(jax: Any, loss: Callable, inner_lr: float, inner_steps: int) -> Callable:
     """Mean query loss over tasks after `inner_steps` steps, as a function of the parameters and the tasks."""
-    loss = cross_entropy(jax)
 
     def one_task(params: Gradient, *task: Any) -> Any:
         support_x, support_y, query_x, query_y = task

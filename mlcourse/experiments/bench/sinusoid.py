@@ -1,4 +1,4 @@
-"""One meta-gradient of MAML's sinusoid experiment: ours beside `higher` and the plain loop that libraries run."""
+"""One meta-gradient of MAML's sinusoid experiment: ours beside JAX, `higher` and the loops that libraries run."""
 
 import shlex
 import time
@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.func import functional_call
 
+from mlcourse.experiments.bench import conv4_jax
 from mlcourse.experiments.bench.agreement import Gradient, disagreement, require_higher
+from mlcourse.experiments.bench.conv4_jax import NotHere
 from mlcourse.experiments.bench.timing import interleaved_medians, require_rounds
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast import capture, losses, maml, networks
@@ -22,6 +25,8 @@ N_TASKS, K_SHOT, N_QUERY = 25, 10, 10
 SIZES = (1, 40, 40, 1)
 INNER_LR = 0.01
 AGREEMENT = 1e-4  # largest relative difference between two gradients, one of them in float32
+
+_mse = torch.nn.functional.mse_loss
 
 Contender = Callable[[], Gradient]  # computes the meta-gradient of the same tasks from the same weights, anew
 
@@ -37,17 +42,18 @@ def meta_gradient(
     """Time the meta-gradient of 25 sinusoid tasks in every way we know; returns a table as `results` keeps them.
 
     repeats: rounds; in each, every contender runs in turn, so that whatever else the machine does falls on all
-    alike. The figures are medians over the rounds, in milliseconds. threads: of torch. say: told what goes on.
+    alike. The figures are medians over the rounds, in milliseconds, and the seconds of the first call. threads: of
+    torch. say: told what goes on.
 
-    Without a C++ compiler the compiled row is left out. Raises ModuleNotFoundError, with the command that helps,
-    when `higher` is missing, and RuntimeError when two contenders disagree about the gradient.
+    Without JAX or a C++ compiler a row says so. Raises ModuleNotFoundError, with the command that helps, when
+    `higher` is missing, and RuntimeError when two contenders disagree about the gradient.
     """
     steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
     require_higher()
     started, before = time.perf_counter(), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        medians = [_measure(number, repeats, seed, say) for number in steps]
+        found = [_measure(number, repeats, seed, say) for number in steps]
     finally:
         torch.set_num_threads(before)
     command = ["python", "-m", "mlcourse", "bench", "meta-gradient"]
@@ -59,7 +65,7 @@ def meta_gradient(
         "title": f"Time of one meta-gradient: sinusoid, {N_TASKS} tasks",
         **provenance(shlex.join(command), [seed], started),
         "protocol": _protocol(repeats, threads),
-        "rows": _rows(steps, medians),
+        "rows": _rows(steps, found),
     }
 
 
@@ -68,50 +74,80 @@ def _protocol(repeats: int, threads: int) -> str:
     return (
         f"One second-order MAML meta-gradient, same weights and tasks for all: {N_TASKS} sinusoids, {K_SHOT} "
         f"support and {N_QUERY} query examples each, network {SIZES}; float32, `reference` float64. Medians of "
-        f"{repeats} interleaved rounds after warm-up, {threads_used}. Before timing all gave the same gradient to "
-        f"{AGREEMENT:g} relative."
+        f"{repeats} interleaved rounds after warm-up, {threads_used} (JAX takes all cores). The first call makes "
+        f"ready: what is compiled is compiled anew. Before timing all gave the same gradient to {AGREEMENT:g} "
+        f"relative. learn2learn's way: its clone and adapt, written out."
     )
 
 
-def _rows(steps: list[int], medians: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """A row for each contender: milliseconds, and how many times faster than `higher`."""
+def _rows(steps: list[int], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each contender: times, how they compare to `higher`, and the first call; or why there are none."""
     rows = []
-    for name in medians[0]:
+    for name in found[0]:
         values = {}
-        for number, median in zip(steps, medians, strict=True):
-            label = f"{number} step{'s' if number > 1 else ''}"
-            values[f"{label}, ms"] = float(f"{1e3 * median[name]:.3g}")
-            values[f"{label}, times as fast as higher"] = float(f"{median['higher'] / median[name]:.3g}")
+        for number, each_one in zip(steps, found, strict=True):
+            label, one = f"{number} step{'s' if number > 1 else ''}", each_one[name]
+            if isinstance(one, str):
+                values[f"{label}, ms"] = one
+                continue
+            values[f"{label}, ms"] = _rounded(1e3 * one["call"])
+            values[f"{label}, times as fast as higher"] = _rounded(each_one["higher"]["call"] / one["call"])
+            values[f"{label}, first call, s"] = _rounded(one["first"], 2)
         rows.append({"method": name, "values": values})
     return rows
 
 
-def _measure(inner_steps: int, repeats: int, seed: int, say: Callable[[str], None]) -> dict[str, float]:
-    """Seconds of each contender, medians."""
-    contenders = make_contenders(inner_steps, seed)
+def _rounded(number: float, digits: int = 3) -> float:
+    return float(f"{number:.{digits}g}")
+
+
+def _measure(inner_steps: int, repeats: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Of each contender the seconds of the "first" call and the median of a later "call", or why there is none."""
+    from torch._inductor.utils import fresh_cache  # takes two seconds to import
+
+    everyone = make_contenders(inner_steps, seed)
+    contenders = {name: one for name, one in everyone.items() if callable(one)}
     say(f"{inner_steps} inner step{'s' if inner_steps > 1 else ''}: compiling, and comparing the gradients")
-    difference = disagreement({name: contender() for name, contender in contenders.items()})
+    gradients, first = {}, {}
+    with fresh_cache():  # else torch would find what it compiled in an earlier run
+        for name, contender in contenders.items():
+            started = time.perf_counter()
+            gradients[name] = contender()
+            first[name] = time.perf_counter() - started
+    difference = disagreement(gradients)
     if max(difference.values()) > AGREEMENT:
         raise RuntimeError(f"the contenders do not compute the same gradient; relative differences: {difference}")
     say(f"  all agree to {max(difference.values()):.0e}; timing {repeats} rounds")
-    return interleaved_medians(contenders, repeats)
+    median = interleaved_medians(contenders, repeats)
+    timed = {name: {"first": first[name], "call": median[name]} for name in contenders}
+    return {name: timed.get(name, why) for name, why in everyone.items()}
 
 
 # --- the contenders ----------------------------------------------------------------------------------------
 
 
-def make_contenders(inner_steps: int, seed: int = 0) -> dict[str, Contender]:
-    """Every way to compute the meta-gradient, on the same weights and tasks; compiled only where it can be."""
+def make_contenders(inner_steps: int, seed: int = 0) -> dict[str, Contender | str]:
+    """Every way to compute the meta-gradient, on the same weights and tasks, or why it cannot be measured here."""
     rng = np.random.default_rng(seed)
     tasks, weights = Sinusoids(K_SHOT, N_QUERY).sample(N_TASKS, rng), networks.mlp(SIZES).init(rng)
     quick, params = tensors(tasks, dtype=torch.float32), tensors(weights, dtype=torch.float32)
-    compiled = {"fast, compiled": _fast(params, quick, inner_steps, "compile")} if capture.cpp_compiler() else {}
-    return compiled | {
+    return {
+        "fast, compiled": _or_why_not(_fast, params, quick, inner_steps, "compile"),
+        "fast, recorded": _fast(params, quick, inner_steps, "trace"),
         "fast, eager": _fast(params, quick, inner_steps, "eager"),
+        "JAX jit + vmap": _or_why_not(_jax, params, quick, inner_steps),
         "reference": _reference(arrays(weights), tasks, inner_steps),
         "plain loop over tasks": _plain_loop(params, quick, inner_steps),
+        "learn2learn's way": _clone_and_adapt(params, quick, inner_steps),
         "higher": _higher(params, quick, inner_steps),
     }
+
+
+def _or_why_not(make: Callable[..., Contender], *how: Any) -> Contender | str:
+    try:
+        return make(*how)
+    except (NotHere, ValueError) as error:  # a ValueError: capture found no compiler
+        return f"not measured: {error}"
 
 
 def _fast(params: networks.Params, tasks: Task, inner_steps: int, mode: str) -> Contender:
@@ -142,24 +178,38 @@ def _plain_loop(params: networks.Params, tasks: Task, inner_steps: int) -> Conte
         for support, query in separate:
             phi = theta
             for _ in range(inner_steps):
-                loss = torch.nn.functional.mse_loss(apply(phi, support.x), support.y)
+                loss = _mse(apply(phi, support.x), support.y)
                 slopes = torch.autograd.grad(loss, list(phi.values()), create_graph=True)
                 phi = {name: p - INNER_LR * g for (name, p), g in zip(phi.items(), slopes, strict=True)}
-            (torch.nn.functional.mse_loss(apply(phi, query.x), query.y) / N_TASKS).backward()
+            (_mse(apply(phi, query.x), query.y) / N_TASKS).backward()
         return {name: p.grad for name, p in theta.items()}
+
+    return gradient
+
+
+def _clone_and_adapt(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
+    """learn2learn's way: clone the module for each task, adapt the clone, and go back through all at the end."""
+    model, separate = _module(params), list(each(tasks))
+
+    def gradient() -> Gradient:
+        model.zero_grad()
+        total = 0.0
+        for support, query in separate:
+            clone = {name: p.clone() for name, p in model.named_parameters()}
+            for _ in range(inner_steps):
+                loss = _mse(functional_call(model, clone, (support.x,)), support.y)
+                slopes = torch.autograd.grad(loss, list(clone.values()), create_graph=True)
+                clone = {name: p - INNER_LR * g for (name, p), g in zip(clone.items(), slopes, strict=True)}
+            total = total + _mse(functional_call(model, clone, (query.x,)), query.y)
+        (total / N_TASKS).backward()
+        return _slopes_of(model)
 
     return gradient
 
 
 def _higher(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
     """`higher`, as its own MAML example uses it."""
-    higher, separate = require_higher(), list(each(tasks))
-    linears = [torch.nn.Linear(n_in, n_out) for n_in, n_out in zip(SIZES[:-1], SIZES[1:], strict=True)]
-    with torch.no_grad():
-        for layer, linear in enumerate(linears):
-            linear.weight.copy_(params[f"w{layer}"].T)
-            linear.bias.copy_(params[f"b{layer}"])
-    model = torch.nn.Sequential(linears[0], torch.nn.ReLU(), linears[1], torch.nn.ReLU(), linears[2])
+    higher, separate, model = require_higher(), list(each(tasks)), _module(params)
     inner = torch.optim.SGD(model.parameters(), lr=INNER_LR)
 
     def gradient() -> Gradient:
@@ -167,9 +217,40 @@ def _higher(params: networks.Params, tasks: Task, inner_steps: int) -> Contender
         for support, query in separate:
             with higher.innerloop_ctx(model, inner, copy_initial_weights=False) as (functional, optimiser):
                 for _ in range(inner_steps):
-                    optimiser.step(torch.nn.functional.mse_loss(functional(support.x), support.y))
-                (torch.nn.functional.mse_loss(functional(query.x), query.y) / N_TASKS).backward()
-        weights = {f"w{layer}": linear.weight.grad.T for layer, linear in enumerate(linears)}
-        return weights | {f"b{layer}": linear.bias.grad for layer, linear in enumerate(linears)}
+                    optimiser.step(_mse(functional(support.x), support.y))
+                (_mse(functional(query.x), query.y) / N_TASKS).backward()
+        return _slopes_of(model)
 
     return gradient
+
+
+def _module(params: networks.Params) -> torch.nn.Sequential:
+    """The same network, with the same weights, as a module of torch."""
+    linears = [torch.nn.Linear(n_in, n_out) for n_in, n_out in zip(SIZES[:-1], SIZES[1:], strict=True)]
+    with torch.no_grad():
+        for layer, linear in enumerate(linears):
+            linear.weight.copy_(params[f"w{layer}"].T)
+            linear.bias.copy_(params[f"b{layer}"])
+    return torch.nn.Sequential(linears[0], torch.nn.ReLU(), linears[1], torch.nn.ReLU(), linears[2])
+
+
+def _slopes_of(model: torch.nn.Sequential) -> Gradient:
+    """The gradients that its weights hold, by our names."""
+    linears = list(model)[::2]
+    weights = {f"w{layer}": linear.weight.grad.T for layer, linear in enumerate(linears)}
+    return weights | {f"b{layer}": linear.bias.grad for layer, linear in enumerate(linears)}
+
+
+def _jax(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
+    """JAX, where it is installed."""
+    how = {"inner_lr": INNER_LR, "inner_steps": inner_steps, "loss_in": _squared_error_in}
+    return conv4_jax.contender(*arrays((params, tasks)), **how)
+
+
+def _squared_error_in(jax: Any) -> Callable:
+    def loss(params: Gradient, x: Any, y: Any) -> Any:
+        for layer in range(len(SIZES) - 1):
+            x = (jax.nn.relu(x) if layer else x) @ params[f"w{layer}"] + params[f"b{layer}"]
+        return ((x - y) ** 2).mean()
+
+    return loss

@@ -14,7 +14,7 @@ from mlcourse import weights
 from mlcourse.errors import DataError
 from mlcourse.experiments import results
 from mlcourse.fast import protonet
-from mlcourse.lessons.widgets.drawing import network
+from mlcourse.fast.folded import embed
 from mlcourse.lessons.widgets.drawing.drawing import CARDS, EXAMPLES, NEW, DrawOnce, example, percent
 from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 from mlcourse.tasks import drawings, glyphs
@@ -49,7 +49,7 @@ def test_images_are_the_rendered_strokes():
 
 def test_probabilities_are_those_of_the_nearest_prototype():
     made = DrawOnce([RING, [], CROSS], BAR)
-    points = network.embed(weights.load("drawing"), made.images())
+    points = embed(weights.load("drawing"), made.images())
     expected = protonet.classify(points[3:], points[[0, 2]], torch.tensor([0, 1]), 2).exp().numpy()[0]
     np.testing.assert_allclose(made.probabilities(), [expected[0], 0, expected[1]], rtol=1e-12)
 

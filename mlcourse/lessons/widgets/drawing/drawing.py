@@ -4,6 +4,7 @@
 strokes, from which the kernel computes the same numbers with torch.
 """
 
+import base64
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -14,10 +15,10 @@ import traitlets
 from mlcourse import weights
 from mlcourse.errors import DataError
 from mlcourse.experiments import results
-from mlcourse.fast import protonet
+from mlcourse.fast import folded, protonet
+from mlcourse.fast.networks import BLOCKS
 from mlcourse.lessons import palette
 from mlcourse.lessons.widgets import base
-from mlcourse.lessons.widgets.drawing import network
 from mlcourse.tasks import drawings, glyphs
 
 NAME = "drawing"  # of the weights and of the table
@@ -52,7 +53,7 @@ class DrawOnce(base.Widget):
         examples = example() if cards is None else (list(base.require_several("cards", cards, wanted)), [])
         self.weights = stored_weights()
         super().__init__(
-            network=network.to_page(self.weights),
+            network=to_page(self.weights),
             accuracy=_accuracy(),
             cards=examples[0],
             query=examples[1] if query is None else _checked("query", query),
@@ -95,7 +96,7 @@ class DrawOnce(base.Widget):
         if not self.query or drawn.sum() < CARDS[0]:
             has = f"{drawn.sum()} drawn cards and {len(self.query)} strokes of a new drawing"
             raise ValueError(f"the widget has {has}; draw two cards or more, and the new one")
-        points = network.embed(self.weights, self.images())
+        points = folded.embed(self.weights, self.images())
         log_p = protonet.log_probabilities(points[-1:], points[:-1][drawn])  # one drawing is its class's mean
         found = np.zeros(len(drawn))
         found[drawn] = log_p[0].exp().numpy()
@@ -156,7 +157,7 @@ def stored_weights() -> dict[str, np.ndarray]:
     """The network's weights, float16. DataError when they are another network's, or more than float16 can hold."""
     stored = weights.load(NAME)
     channels = max((len(values) for values in stored.values() if values.ndim), default=0)  # in front of each
-    weights.require_network(NAME, stored, network.shapes(channels))
+    weights.require_network(NAME, stored, folded.shapes(channels))
     with np.errstate(over="ignore"):
         small = {name: values.astype(np.float16) for name, values in stored.items()}
     for name, values in stored.items():
@@ -212,3 +213,9 @@ def _checked(name: str, drawing: Drawing) -> Drawing:
             reach = f"from {stroke.min():g} to {stroke.max():g}"
             raise base.StateError(f"{name}: strokes[{number}] reaches {reach}; give numbers from 0 to {PAPER}")
     return _plain(strokes)
+
+
+def to_page(weights: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The weights as `network.js` reads them: float16 in base64, block by block, kernels before biases."""
+    numbers = np.concatenate([weights[f"{name}{block}"].ravel() for block in range(BLOCKS) for name in "wb"])
+    return {"channels": len(weights["b0"]), "weights": base64.b64encode(numbers.astype("<f2").tobytes()).decode()}

@@ -1,5 +1,5 @@
 // The network that recognises drawings, in plain arithmetic: four convolutions, then the nearest prototype.
-// mlcourse/lessons/widgets/drawing/network.py computes the same with torch.
+// mlcourse/fast/folded.py computes the same with torch.
 
 import { logSoftmax, squaredDistance } from "../points.js";
 

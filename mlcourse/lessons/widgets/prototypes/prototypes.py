@@ -190,14 +190,12 @@ class PrototypeExplorer(base.Widget):
 
         The letters are of the glyphs' meta-test scripts, drawn as these weights want them (`tasks.drawings`).
         """
-        from mlcourse.lessons.widgets.drawing import (
-            drawing,
-            network,
-        )  # here: only who looks at this space waits for torch
+        from mlcourse.fast.folded import embed  # here: only who looks at this space waits for torch
+        from mlcourse.lessons.widgets.drawing import drawing
 
         letters, stored = glyphs.splits().test, drawing.stored_weights()
         drawn = drawings.in_form(letters, drawings.of_glyphs(letters))
-        return cls.from_embedding(lambda x: network.embed(stored, x[:, 0]), drawn, **options)
+        return cls.from_embedding(lambda x: embed(stored, x[:, 0]), drawn, **options)
 
     def __repr__(self) -> str:
         if self.view == "plane":

@@ -1,12 +1,9 @@
-"""The network that recognises drawings, in torch: four convolutions, which `network.js` computes in the browser.
+"""A trained `conv4` as four bare convolutions, small enough for a page: `network.js` computes them in the browser.
 
 It is `fast.networks.conv4` with frozen batch statistics, whose normalisations are folded into the convolutions:
 w{i} (channels, inputs, 3, 3) and b{i} (channels,), i from 0 to 3. The numbers are those that float16 can hold, so
 that a page can carry them as float16 and lose nothing.
 """
-
-import base64
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,9 +41,3 @@ def embed(weights: dict[str, np.ndarray], images: np.ndarray, dtype: torch.dtype
         kernels, biases = (torch.as_tensor(weights[f"{name}{block}"], dtype=dtype) for name in "wb")
         h = torch.relu(F.max_pool2d(F.conv2d(h, kernels, biases, padding=1), 2))
     return h.flatten(1)
-
-
-def to_page(weights: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The weights as `network.js` reads them: float16 in base64, block by block, kernels before biases."""
-    numbers = np.concatenate([weights[f"{name}{block}"].ravel() for block in range(BLOCKS) for name in "wb"])
-    return {"channels": len(weights["b0"]), "weights": base64.b64encode(numbers.astype("<f2").tobytes()).decode()}

@@ -1,0 +1,37 @@
+"""Meta-SGD (Li, Zhou, Chen, Li 2017): MAML that learns a rate, of any sign, for each single parameter, too."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mlcourse.fast.learners import GradientLearner
+from mlcourse.fast.networks import Params
+from mlcourse.methods.maml import MAML
+from mlcourse.rates import PREFIX, InnerRate, learned
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaSGD(MAML):
+    """inner_lr: the number from which all rates start; they travel with the parameters, as "rate.w0" and so on."""
+
+    inner_lr: float
+
+    @property
+    def name(self) -> str:
+        return "Meta-SGD"
+
+    def rates(self, inner_lr: InnerRate) -> InnerRate:
+        return learned
+
+    def start(self, params: Params) -> Params:
+        """The parameters and their rates; what is frozen gets none, so that it does not adapt either."""
+        some_follow = any(p.requires_grad for p in params.values())
+        learning = {name: p for name, p in params.items() if p.requires_grad or not some_follow}
+        rates = {PREFIX + name: torch.full_like(p, self.inner_lr) for name, p in learning.items()}
+        return params | {name: rate.requires_grad_(some_follow) for name, rate in rates.items()}
+
+    def learner(
+        self, params: Params, state: Any = (), *, inner_steps: int | None = None, queries: str = "together"
+    ) -> GradientLearner:
+        return super().learner(params, state, inner_steps=inner_steps, queries=queries)

@@ -1,0 +1,47 @@
+"""Joint training: one network for all tasks at once, on the loss without any adaptation. What MAML must beat."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from mlcourse.fast import adam, distributed, maml
+from mlcourse.fast.learners import GradientLearner
+from mlcourse.fast.networks import Params
+from mlcourse.methods.method import Method, network_of
+from mlcourse.rates import InnerRate
+from mlcourse.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled(Method):
+    """By Adam on the loss of support and query together: it is MAML with no inner step."""
+
+    name: ClassVar[str] = "pooled"
+    loss: Callable = field(kw_only=False)
+    meta_lr: float = 1e-3
+
+    def init(self, params: Params) -> adam.Moments:
+        return adam.init(params)
+
+    def step(self, params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        support, query = tasks
+        both = type(query)(*(torch.cat(pair, dim=1) for pair in zip(support, query, strict=True)))
+        value, gradient = maml.meta_loss_and_gradient(
+            self.loss, params, Task(support, both), inner_lr=0.0, inner_steps=0
+        )
+        gradient = distributed.mean_over_ranks(gradient)
+        return *adam.update(params, gradient, moments, lr=self.meta_lr), value
+
+    def learner(
+        self,
+        params: Params,
+        state: Any = (),
+        *,
+        inner_lr: InnerRate = 0.0,
+        inner_steps: int = 0,
+        queries: str = "together",
+    ) -> GradientLearner:
+        """Predicts as it was trained; with a rate and steps it is fine-tuned on the support set first."""
+        return GradientLearner(network_of(self.loss), self.loss, params, inner_lr, inner_steps, queries)

@@ -1,0 +1,56 @@
+"""Prototypical Networks (Snell, Swersky, Zemel 2017): a class is the mean of its support embeddings."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from mlcourse.fast import adam, distributed, metric, networks, protonet
+from mlcourse.fast.learners import MetricLearner
+from mlcourse.fast.networks import Network, Params
+from mlcourse.methods.method import Method
+from mlcourse.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtoNet(Method):
+    """Trained by Adam, whose rate is halved `halvings` times, at equal intervals.
+
+    network: from examples to embeddings. n_way: classes of a training task. classify: another way to compare
+    queries with the support set (`fast/metric.py`).
+    """
+
+    name: ClassVar[str] = "Prototypical Networks"
+    network: Network = field(kw_only=False)
+    n_way: int
+    meta_lr: float = 1e-3
+    halvings: int = 0
+    classify: metric.Classify = protonet.classify
+
+    def init(self, params: Params) -> adam.Moments:
+        return adam.init(params)
+
+    def step(self, params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
+        value, gradient = metric.meta_loss_and_gradient(
+            self.classify, self.network, params, tasks, n_way=self.n_way
+        )
+        lr = (self.meta_lr * 0.5 ** torch.floor(done * (self.halvings + 1))).to(value.dtype)
+        gradient = distributed.mean_over_ranks(gradient)
+        return *adam.update(params, gradient, moments, lr=lr), value
+
+    def learner(
+        self,
+        params: Params,
+        state: Any = (),
+        *,
+        frozen_on: torch.Tensor | None = None,
+        queries: str = "together",
+    ) -> MetricLearner:
+        """Of tasks with any number of classes.
+
+        frozen_on: images of meta-training classes (n, channels, height, width), whose batch statistics a `conv4`
+        then keeps (`networks.freeze_statistics`), so that it is not transductive. queries: see `MetricLearner`.
+        """
+        if frozen_on is not None:
+            params = networks.freeze_statistics(params, frozen_on)
+        return MetricLearner(self.classify, self.network, params, queries)
