@@ -20,12 +20,12 @@ Embedding = Callable[[Array], Array]  # (n, *features) -> (n, d)
 
 
 def flatten(x: Array) -> np.ndarray:
-    """The raw numbers of each example as one row: the embedding of a learner that has learned nothing."""
+    """The raw numbers of each example as one row, x (n, *features) to (n, d): what nobody had to learn."""
     return np.asarray(x, dtype=float).reshape(len(x), -1)
 
 
 def nearest_neighbour(embed: Embedding = flatten) -> Learner:
-    """Predict what the nearest support example says (squared distance between embeddings).
+    """Predict what the nearest support example says (squared distance between embeddings): labels (Q,), or (Q, outputs).
 
     A query without a finite distance to any has no answer: not a number.
     """

@@ -190,9 +190,9 @@ class Omniglot(experiment.Experiment):
         if spread := self.spreads.get(way):
             made["values"]["spread over seeds, %"] = spread["accuracy, %"]
         printed = PUBLISHED.get((r.method, transductive)) if self.settings.data == "omniglot" else None
-        if printed:
-            made["published"] = {"accuracy, %": printed.accuracy[cell(r.n_way, r.k_shot)]}
-            made["source"] = printed.source
+        kind = cell(r.n_way, r.k_shot)
+        if printed and kind in printed.accuracy:
+            made |= {"published": {"accuracy, %": printed.accuracy[kind]}, "source": printed.source}
         return made
 
     def details(self) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from mlcourse.fast.networks import Params
 
 
 class Moments(NamedTuple):
-    """Running means of the gradient and of its square, and how many steps they hold."""
+    """Running means of the gradient and of its square, in the parameters' names and shapes.
+
+    steps: how many steps they hold, a float64 tensor of shape ().
+    """
 
     first: Params
     second: Params
@@ -41,7 +44,11 @@ def update(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Params, Moments]:
-    """One step: the parameters and moments after it."""
+    """One step down the gradient: the parameters and moments after it, in the same names and shapes.
+
+    gradient: the names and shapes of `params`. lr: the most that a parameter moves, or nearly. beta1, beta2: the
+    share of the means that stays. Raises ValueError where names, shapes or the rate do not fit.
+    """
     require_params("params", params, "torch")
     require_params("gradient", gradient, "torch")
     require_rate("lr", lr)

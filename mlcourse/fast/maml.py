@@ -31,7 +31,7 @@ def adapt(
     phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
     support: x (S, *features), y (S,) or (S, outputs). inner_lr: a number, or the rates of some names or steps
     (`mlcourse/rates.py`). With `first_order` the gradients count as constants, so that d phi / d theta is the
-    identity. Returns the keys and shapes of `params`.
+    identity. Returns the keys and shapes of `params`. Raises ValueError for a support set or rates that do not fit.
     """
     loss, inner_lr, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
     for rates in each_step(params, inner_lr, inner_steps):
@@ -42,7 +42,10 @@ def adapt(
 def inner_step(
     loss: Callable, params: Params, support: Examples, rates: dict[str, Rate], *, first_order: bool = False
 ) -> Params:
-    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay."""
+    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay.
+
+    support: as in `adapt`. rates: numbers, or arrays of the parameter's shape. Returns all of `params`.
+    """
     here = {name: p.detach() for name, p in params.items()} if first_order else params
     moving = {name: here[name] for name in rates}
     gradient = grad(lambda part, *examples: loss({**here, **part}, *examples))(moving, *support)
@@ -59,7 +62,10 @@ def meta_loss(
     first_order: bool = False,
     batching: str = "auto",
 ) -> torch.Tensor:
-    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean).
+
+    tasks: support x (T, S, *features), query x (T, Q, *features). The rest is as in `adapt`, and so are its errors.
+    """
     loss, inner_lr, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def task_loss(support: Examples, query: Examples) -> torch.Tensor:
@@ -79,7 +85,7 @@ def meta_loss_and_gradient(
     first_order: bool = False,
     batching: str = "auto",
 ) -> tuple[torch.Tensor, Params]:
-    """The meta-loss and its gradient with respect to `params`, through the inner steps.
+    """The meta-loss, one number, and its gradient with respect to `params`, through the inner steps.
 
     In a loop the gradient is taken task by task: what the way back needs of one task is let go before the next
     task begins, so that the memory does not grow with the tasks.
@@ -117,7 +123,7 @@ def meta_gradient(
     first_order: bool = False,
     batching: str = "auto",
 ) -> Params:
-    """Gradient of `meta_loss` with respect to `params`: the same keys and shapes."""
+    """Gradient of `meta_loss` with respect to `params` (algorithm 1, line 8): the same keys and shapes."""
     return meta_loss_and_gradient(
         loss,
         params,

@@ -26,7 +26,8 @@ def classify(
 ) -> torch.Tensor:
     """Log-probabilities (Q, n_way): attention a = softmax of the cosines, summed over each class (equation 1).
 
-    Support examples for which `mask` (S,) is false get no attention.
+    queries (Q, d), support (S, d), labels (S,) whole numbers 0 ... n_way - 1. Support examples for which `mask`
+    (S,) is false get no attention. Raises ValueError for shapes or labels that do not fit.
     """
     seen = cosines(queries, blank(support, mask))
     if mask is not None:

@@ -27,7 +27,8 @@ def meta_loss(
     """Mean over T tasks of the mean of -log p(right class) over their queries.
 
     classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
-    Every class 0 ... n_way - 1 has an example in every support set.
+    tasks: support x (T, S, *features), y (T, S). Every class 0 ... n_way - 1 has an example in every support set, else
+    ValueError.
     """
     network, tasks = _ready(classify, network, params, tasks, n_way=n_way)
 
@@ -38,7 +39,7 @@ def meta_loss(
 
 
 def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> torch.Tensor:
-    """The query loss of one task."""
+    """The query loss of one task: support x (S, *features), query x (Q, *features); one number."""
     require_task("task", task, "torch")
     if can_look(task.support.y):
         require_classes("task", task, n_way)
@@ -54,7 +55,7 @@ def task_loss(classify: Classify, network: Network, params: Params, task: Task, 
 def meta_loss_and_gradient(
     classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int, batching: str = "auto"
 ) -> tuple[torch.Tensor, Params]:
-    """The meta-loss and its gradient with respect to `params`."""
+    """The meta-loss, one number, and its gradient with respect to `params`, in their keys and shapes."""
     network, tasks = _ready(classify, network, params, tasks, n_way=n_way)
 
     def objective(params: Params) -> torch.Tensor:

@@ -44,7 +44,10 @@ def classify(
     n_way: int,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,)."""
+    """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,).
+
+    mask and errors: as in `prototypes`.
+    """
     require_points("torch", queries=queries, support=support)
     return log_probabilities(queries, prototypes(support, labels, n_way, mask))
 

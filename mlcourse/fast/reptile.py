@@ -30,7 +30,11 @@ from mlcourse.tasks.task import Examples, Task
 
 
 def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) -> Params:
-    """theta + meta_lr * (mean of phi_i - theta): algorithm 2; each of `adapted` has the task axis."""
+    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks.
+
+    adapted: the phi_i, the keys of `params` and their shapes with the task axis in front. Returns the keys and
+    shapes of `params`; ValueError where they do not fit, or where `meta_lr` is no positive number.
+    """
     require_params("params", params, "torch")
     require_rate("meta_lr", meta_lr)
     require_adapted(adapted, dict)
@@ -47,7 +51,10 @@ def adapt_each(
     inner_steps: int,
     batching: str = "auto",
 ) -> Params:
-    """Adapted parameters of every task of a batch of support sets; each array has the task axis in front."""
+    """Adapted parameters of every task of a batch of support sets, x (T, S, *features): arrays (T, ...).
+
+    inner_lr, inner_steps, errors: as in `maml.adapt`. batching: see `batching.over_tasks`.
+    """
     loss, inner_lr, support = ready.supports(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
 
     def adapt_one(support: Examples) -> Params:
@@ -66,7 +73,11 @@ def meta_step(
     meta_lr: float | torch.Tensor,
     batching: str = "auto",
 ) -> Params:
-    """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
+    """One outer step with plain gradient descent on each task's whole support set (paper, algorithm 2).
+
+    tasks: support x (T, S, *features); the query set is not used. meta_lr: the share of the way to the mean of the
+    phi_i, the paper's epsilon. Returns the keys and shapes of `params`; ValueError for what does not fit.
+    """
 
     adapted = adapt_each(
         loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps, batching=batching
@@ -80,7 +91,7 @@ def batches(
     """Which support examples each inner step sees: (T, inner_steps, batch_size) indices.
 
     Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
-    before all have come once.
+    before all have come once. Raises ValueError for a batch larger than the support set.
     """
     counts = {"n_tasks": n_tasks, "n_support": n_support, "inner_steps": inner_steps, "batch_size": batch_size}
     for name, value in counts.items():
@@ -105,7 +116,11 @@ def adapt_adam(
     *,
     inner_lr: float,
 ) -> tuple[Params, adam.Moments]:
-    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size).
+
+    support: x (S, *features), without a mask. Returns phi and the moments after the last step; ValueError for
+    what does not fit.
+    """
     require_picks(picks, "torch")
     require_no_mask("support", support)
     require_rate("inner_lr", inner_lr)

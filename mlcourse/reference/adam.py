@@ -9,7 +9,10 @@ from mlcourse.reference.networks import Params
 
 
 class Moments(NamedTuple):
-    """Running means of the gradient and of its square, and how many steps they hold."""
+    """Running means of the gradient and of its square, in the parameters' names and shapes.
+
+    steps: how many steps they hold, an array of shape ().
+    """
 
     first: Params
     second: Params
@@ -36,7 +39,11 @@ def update(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> tuple[Params, Moments]:
-    """One step: the parameters and moments after it."""
+    """One step down the gradient: the parameters and moments after it, in the same names and shapes.
+
+    gradient: the names and shapes of `params`. lr: the most that a parameter moves, or nearly. beta1, beta2: the
+    share of the means that stays. Raises ValueError where names, shapes or the rate do not fit.
+    """
     require_params("params", params, "numpy")
     require_params("gradient", gradient, "numpy")
     require_rate("lr", lr)

@@ -69,7 +69,7 @@ class Tensor:
 
 
 def value(x: Any) -> np.ndarray:
-    """The plain array inside `x`, or `x` itself as an array."""
+    """The plain array inside `x`, or `x` itself as an array; ValueError for what is no array of numbers."""
     if isinstance(x, Tensor):
         return x.data
     try:
@@ -101,18 +101,22 @@ def _fit(gradient: Any, like: Any) -> Any:
 
 
 def add(a: Any, b: Any) -> Any:
+    """a + b. Shapes broadcast as in NumPy; an operand that was repeated gets the sum of its shares of g."""
     return _result(value(a) + value(b), (a, lambda g: _fit(g, a)), (b, lambda g: _fit(g, b)))
 
 
 def subtract(a: Any, b: Any) -> Any:
+    """a - b. Shapes broadcast as in NumPy."""
     return _result(value(a) - value(b), (a, lambda g: _fit(g, a)), (b, lambda g: _fit(-g, b)))
 
 
 def multiply(a: Any, b: Any) -> Any:
+    """a * b, number by number. Shapes broadcast as in NumPy."""
     return _result(value(a) * value(b), (a, lambda g: _fit(g * b, a)), (b, lambda g: _fit(g * a, b)))
 
 
 def power(x: Any, exponent: float) -> Any:
+    """x ** exponent, number by number, in the shape of x; ValueError unless exponent is one plain number."""
     if np.ndim(exponent) or isinstance(exponent, Tensor):
         raise ValueError(f"exponent has shape {np.shape(exponent)}; give one plain number")
     if exponent == 0:  # a constant; the rule below would make its derivative 0 * x**-1, not a number at zero
@@ -121,7 +125,7 @@ def power(x: Any, exponent: float) -> Any:
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """The product of two matrices."""
+    """The product of two matrices, (n, k) and (k, m): (n, m); ValueError for what is no matrix."""
     if value(a).ndim != 2 or value(b).ndim != 2:
         raise ValueError(
             f"matmul takes two matrices, not shapes {value(a).shape} and {value(b).shape}; reshape first"
@@ -130,18 +134,22 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def transpose(x: Any) -> Any:
+    """x with its axes in the opposite order: of (n, m) comes (m, n)."""
     return _result(value(x).T, (x, lambda g: transpose(g)))
 
 
 def reshape(x: Any, shape: tuple[int, ...]) -> Any:
+    """The numbers of x in another shape, which must hold as many: else ValueError, from NumPy."""
     return _result(value(x).reshape(shape), (x, lambda g: reshape(g, value(x).shape)))
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """x repeated to fill `shape`; ValueError, from NumPy, where the two do not broadcast."""
     return _result(np.broadcast_to(value(x), shape), (x, lambda g: _fit(g, x)))
 
 
 def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """The sum over `axis`, by default over all axes. They are gone from its shape, or 1 with `keepdims`."""
     kept = value(x).sum(axis=axis, keepdims=True)  # its shape lines up with x again
 
     def pull_back(g: Any) -> Any:
@@ -151,39 +159,46 @@ def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fals
 
 
 def mean(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """The mean over `axis`; its shape is that of `sum`."""
     total = sum(x, axis, keepdims)
     return total * (np.size(value(total)) / value(x).size)
 
 
 def relu(x: Any) -> Any:
+    """x where it is positive, else 0, in the shape of x. Its derivative at 0 counts as 0."""
     positive = value(x) > 0  # piecewise constant, so its own derivative is zero
     return _result(np.maximum(value(x), 0.0), (x, lambda g: g * positive))
 
 
 def exp(x: Any) -> Any:
+    """e to the power x, number by number."""
     out = _result(np.exp(value(x)), (x, lambda g: g * out))
     return out
 
 
 def log(x: Any) -> Any:
+    """The natural logarithm, number by number; x > 0."""
     return _result(np.log(value(x)), (x, lambda g: g / x))
 
 
 def tanh(x: Any) -> Any:
+    """The hyperbolic tangent, number by number."""
     out = _result(np.tanh(value(x)), (x, lambda g: g * (1.0 - out * out)))
     return out
 
 
 def sin(x: Any) -> Any:
+    """The sine, number by number; x in radians."""
     return _result(np.sin(value(x)), (x, lambda g: g * cos(x)))
 
 
 def cos(x: Any) -> Any:
+    """The cosine, number by number; x in radians."""
     return _result(np.cos(value(x)), (x, lambda g: g * -sin(x)))
 
 
 def log_softmax(x: Any) -> Any:
-    """Logarithm of the softmax over the last axis."""
+    """Logarithm of the softmax over the last axis: x (..., n_way), and the same shape comes back."""
     shifted = x - value(x).max(axis=-1, keepdims=True)  # a constant shift, so that exp never overflows
     return shifted - log(sum(exp(shifted), axis=-1, keepdims=True))
 
@@ -235,6 +250,9 @@ def value_and_grad(f: Callable) -> Callable:
 
     The first argument is an array or a dict of arrays; the gradient has the same form. f must return one
     number. Inside another `grad` both results are Tensors where the outer gradient needs them.
+
+    Raises ValueError when f returns no single number, when there is nothing to differentiate with respect to, and
+    for parameters that are whole numbers.
     """
 
     def value_and_gradient(params: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:

@@ -17,7 +17,11 @@ Loss = Callable[..., Any]  # loss(params, x, y, mask=None) -> one number
 
 
 def squared_error(network: Network) -> Loss:
-    """Mean squared error of real-valued outputs; y (n, outputs), mask (n,) of bool."""
+    """Mean squared error of real-valued outputs, over examples and outputs: loss(params, x, y, mask=None).
+
+    x (n, *features), y (n, outputs), mask (n,) of bool. The loss is in squared units of y; it raises ValueError for
+    a y of another shape than the outputs.
+    """
 
     def loss(params: Params, x: Any, y: Any, mask: np.ndarray | None = None) -> Any:
         x, y = _without_padding(x, y, mask)
@@ -34,7 +38,9 @@ def squared_error(network: Network) -> Loss:
 
 
 def cross_entropy(network: Network) -> Loss:
-    """Mean cross-entropy of class scores (n, n_way); y (n,) holds whole numbers 0 ... n_way - 1, mask (n,) bools.
+    """Mean cross-entropy of class scores (n, n_way), in nats: loss(params, x, y, mask=None).
+
+    x (n, *features), y (n,) whole numbers 0 ... n_way - 1, else ValueError; mask (n,) of bool.
 
     `loss.n_way` is how many classes the network scores, where it says so.
     """

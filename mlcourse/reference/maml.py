@@ -28,7 +28,7 @@ def adapt(
     phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
     support: x (S, *features), y (S,) or (S, outputs). inner_lr: a number, or the rates of some names or steps
     (`mlcourse/rates.py`). With `first_order` the gradients count as constants, so that d phi / d theta is the
-    identity. Returns the keys and shapes of `params`.
+    identity. Returns the keys and shapes of `params`. Raises ValueError for a support set or rates that do not fit.
     """
     require_inner("numpy", params, inner_lr, inner_steps)
     require_examples("support", support, "numpy")
@@ -41,7 +41,10 @@ def adapt(
 def inner_step(
     loss: Callable, params: Params, support: Examples, rates: dict[str, Rate], *, first_order: bool = False
 ) -> Params:
-    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay."""
+    """One step down the gradient of loss(params, support), for the names in `rates`; the others stay.
+
+    support: as in `adapt`. rates: numbers, or arrays of the parameter's shape. Returns all of `params`.
+    """
     here = stop_gradient(params) if first_order else params
     moving = {name: here[name] for name in rates}
     gradient = grad(lambda part, *examples: loss({**here, **part}, *examples))(moving, *support)
@@ -57,7 +60,10 @@ def meta_loss(
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Any:
-    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean)."""
+    """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean).
+
+    tasks: support x (T, S, *features), query x (T, Q, *features). The rest is as in `adapt`, and so are its errors.
+    """
     require_inner("numpy", params, inner_lr, inner_steps)
     require_tasks("tasks", tasks, "numpy")
     loss = one_number(loss)
@@ -81,7 +87,7 @@ def meta_loss_and_gradient(
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> tuple[Any, Params]:
-    """The meta-loss and its gradient with respect to `params`, through the inner steps."""
+    """The meta-loss, one number, and its gradient with respect to `params`, through the inner steps."""
     require_inner("numpy", params, inner_lr, inner_steps)
 
     def objective(params: Params) -> Any:
@@ -99,7 +105,7 @@ def meta_gradient(
     inner_steps: int = 1,
     first_order: bool = False,
 ) -> Params:
-    """Gradient of `meta_loss` with respect to `params`: the same keys and shapes."""
+    """Gradient of `meta_loss` with respect to `params` (algorithm 1, line 8): the same keys and shapes."""
     return meta_loss_and_gradient(
         loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps, first_order=first_order
     )[1]

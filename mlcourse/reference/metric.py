@@ -22,7 +22,8 @@ def meta_loss(classify: Classify, network: Network, params: Params, tasks: Task,
     """Mean over T tasks of the mean of -log p(right class) over their queries.
 
     classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
-    Every class 0 ... n_way - 1 has an example in every support set.
+    tasks: support x (T, S, *features), y (T, S). Every class 0 ... n_way - 1 has an example in every support set, else
+    ValueError.
     """
     require_params("params", params, "numpy")
     require_tasks("tasks", tasks, "numpy")
@@ -32,7 +33,7 @@ def meta_loss(classify: Classify, network: Network, params: Params, tasks: Task,
 
 
 def task_loss(classify: Classify, network: Network, params: Params, task: Task, *, n_way: int) -> Any:
-    """The query loss of one task."""
+    """The query loss of one task: support x (S, *features), query x (Q, *features); one number."""
     require_task("task", task, "numpy")
     require_classes("task", task, n_way)
     (x, y), query = (real(part) for part in task)  # padding, where there is any, never reaches the network
@@ -45,7 +46,7 @@ def task_loss(classify: Classify, network: Network, params: Params, task: Task, 
 def meta_loss_and_gradient(
     classify: Classify, network: Network, params: Params, tasks: Task, *, n_way: int
 ) -> tuple[Any, Params]:
-    """The meta-loss and its gradient with respect to `params`."""
+    """The meta-loss, one number, and its gradient with respect to `params`, in their keys and shapes."""
     require_params("params", params, "numpy")
 
     def objective(params: Params) -> Any:

@@ -37,13 +37,16 @@ def log_probabilities(queries: Any, prototypes: Any) -> Any:
 
 
 def classify(queries: Any, support: Any, labels: Any, n_way: int, mask: np.ndarray | None = None) -> Any:
-    """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,)."""
+    """Log-probabilities (Q, n_way) of queries (Q, d) from support embeddings (S, d) and their labels (S,).
+
+    mask and errors: as in `prototypes`.
+    """
     require_points("numpy", queries=queries, support=support)
     return log_probabilities(queries, prototypes(support, labels, n_way, mask))
 
 
 def membership(labels: Any, n_way: int, embeddings: Any, mask: np.ndarray | None = None) -> np.ndarray:
-    """(S, n_way): a one where a real example's class stands."""
+    """(S, n_way): a one where a real example's class stands. labels, mask, errors: as in `prototypes`."""
     require_library("labels", labels, "numpy")
     labels = np.asarray(labels)
     require_points("numpy", embeddings=embeddings)

@@ -30,7 +30,11 @@ from mlcourse.tasks.task import Examples, Task, examples
 
 
 def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params:
-    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks."""
+    """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks.
+
+    adapted: the phi_i, a dict for each task. All have the keys and shapes of `params`, which also come back;
+    ValueError where they have not, or where `meta_lr` is no positive number.
+    """
     require_params("params", params, "numpy")
     require_rate("meta_lr", meta_lr)
     require_adapted(adapted, list)
@@ -45,7 +49,10 @@ def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params
 def adapt_each(
     loss: Callable, params: Params, support: Examples, *, inner_lr: InnerRate, inner_steps: int
 ) -> list[Params]:
-    """Adapted parameters of every task of a batch of support sets, x (T, S, *features)."""
+    """Adapted parameters of every task of a batch of support sets, x (T, S, *features): a list of T.
+
+    inner_lr, inner_steps, errors: as in `maml.adapt`.
+    """
     require_examples("support", support, "numpy", batch=True)
     return [
         adapt(loss, params, examples(parts), inner_lr=inner_lr, inner_steps=inner_steps, first_order=True)
@@ -56,7 +63,11 @@ def adapt_each(
 def meta_step(
     loss: Callable, params: Params, tasks: Task, *, inner_lr: InnerRate, inner_steps: int, meta_lr: float
 ) -> Params:
-    """One outer step with plain gradient descent on each task's whole support set; the query set is not used."""
+    """One outer step with plain gradient descent on each task's whole support set (paper, algorithm 2).
+
+    tasks: support x (T, S, *features); the query set is not used. meta_lr: the share of the way to the mean of the
+    phi_i, the paper's epsilon. Returns the keys and shapes of `params`; ValueError for what does not fit.
+    """
     adapted = adapt_each(loss, params, tasks.support, inner_lr=inner_lr, inner_steps=inner_steps)
     return interpolate(params, adapted, meta_lr)
 
@@ -67,7 +78,7 @@ def batches(
     """Which support examples each inner step sees: (T, inner_steps, batch_size) indices.
 
     Shuffled passes through the support set, one after the other, cut into batches: no example comes twice
-    before all have come once.
+    before all have come once. Raises ValueError for a batch larger than the support set.
     """
     counts = {"n_tasks": n_tasks, "n_support": n_support, "inner_steps": inner_steps, "batch_size": batch_size}
     for name, value in counts.items():
@@ -91,7 +102,11 @@ def adapt_adam(
     *,
     inner_lr: float,
 ) -> tuple[Params, adam.Moments]:
-    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size)."""
+    """Adapt to one task by Adam with beta1 = 0, one step for each row of `picks` (inner_steps, batch_size).
+
+    support: x (S, *features), without a mask. Returns phi and the moments after the last step; ValueError for
+    what does not fit.
+    """
     require_picks(picks, "numpy")
     require_rate("inner_lr", inner_lr)
     require_inner("numpy", params, inner_lr, len(picks))

@@ -191,13 +191,8 @@ def stored(method: str, accuracy: float, *, split: str = "random", n_way: int = 
     place = experiment.Place((0,), torch.device("cpu"))
     made = omniglot.Omniglot(omniglot.Settings(method=method, n_way=n_way, split=split), place)
     made.runs = [{"seed": 0, "meta_steps": 7, "seconds": 30.0, "compile_seconds": 2.0}]
-    table = {
-        "name": made.table_name(),
-        "title": made.title(),
-        "protocol": made.protocol(),
-        "details": made.details(),
-    }
-    table["rows"] = made.details(), [made.row_of(False, [evaluation])]
+    table = {"name": made.table_name(), "title": made.title(), "protocol": made.protocol()}
+    table |= {"details": made.details(), "rows": [made.row_of(False, [evaluation])]}
     return table | results.provenance("python -m mlcourse", [0], 0.0)
 
 
@@ -234,6 +229,7 @@ def test_runs_of_another_split_or_data_set_do_not_mix():
 def test_published_numbers_of_a_run_are_those_of_its_cell():
     row = stored("protonet", 0.97, n_way=20)["rows"][0]
     assert row["published"] == {"accuracy, %": 96.0} and row["source"] == "Snell et al. 2017, table 1"
+    assert "published" not in stored("protonet", 0.97, n_way=10)["rows"][0]
 
 
 def test_stored_runs_are_tables_with_unique_names():
