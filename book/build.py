@@ -4,26 +4,27 @@
 
 cover.html           the widget on the cover page, as it also stands in a notebook
 exercises.md         every exercise, from the notebooks
-evening.md, …        the learning paths, with minutes from the notebooks' covers
+notebooks.md         the table of notebooks
+evening.md, …        the learning paths
 results.md           the tables of data/results
 package/NAME.md      the reference of the package, a page each
 static/colours.css   the course's palette, as the theme's variables
 static/social.png    the picture that a link to the book shows elsewhere
 
-The pages in `book/*.md` include them. `make book` calls this before jupyter-book.
+What notebooks promise, and in how many minutes, comes from their covers (`covers.py`). The pages in `book/`
+include all this. `make book` calls this before jupyter-book.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import api
 import looks
+import yaml
+from covers import Notebook, capital, notebooks
 from docutils.nodes import make_id
 
 from mlcourse.experiments import omniglot_table, results
@@ -31,7 +32,6 @@ from mlcourse.lessons.widgets import DrawOnce
 
 HERE = Path(__file__).resolve().parent
 MADE = HERE / "_made"
-NOTEBOOKS = HERE.parent / "notebooks"
 
 
 def cover_widget() -> str:
@@ -69,81 +69,6 @@ PATHS = {
 }
 
 
-# ---- what the notebooks say of themselves ----
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """An exercise as its heading and the line below it announce it."""
-
-    title: str  # the whole heading
-    number: str
-    difficulty: int  # of 5
-    name: str
-    minutes: int
-    why: str
-
-    @property
-    def anchor(self) -> str:
-        return make_id(self.title)
-
-
-@dataclass(frozen=True)
-class Notebook:
-    """A notebook's title and what its cover promises."""
-
-    path: Path
-    title: str
-    reading: int  # minutes
-    exercising: int  # minutes
-    exercises: list[Exercise] = field(default_factory=list)
-
-    @property
-    def number(self) -> str:
-        return self.path.name[:2]
-
-    def link(self, anchor: str = "", words: str = "") -> str:
-        """A link in Markdown from a page of the book."""
-        return f"[{words or f'{self.number} {self.title}'}](../notebooks/{self.path.name}{anchor and '#'}{anchor})"
-
-
-TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
-TIME = re.compile(r"\| \*\*Time\*\* \| (\d+) minutes to read(?:, (\d+) for the exercises)?")
-EXERCISE = re.compile(
-    r"^### (?P<title>Exercise (?P<number>\d+\.\d+) (?P<circles>●*)○* (?P<name>.+))\n"
-    r"+\*(?P<minutes>\d+) minutes\. Why it matters: (?P<why>.+)\*$",
-    re.MULTILINE,
-)
-
-
-def read(path: Path) -> Notebook:
-    """What the Markdown of a notebook says: its title, its minutes, its exercises.
-
-    Raises:
-        ValueError: it has no title or no line **Time** in its cover.
-    """
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    title, time = TITLE.search(text), TIME.search(text)
-    if not title or not time:
-        raise ValueError(f"{path.name}: no `# Title` or no row `| **Time** | N minutes to read …` in its cover")
-    exercises = [
-        Exercise(f["title"], f["number"], len(f["circles"]), f["name"], int(f["minutes"]), capital(f["why"]))
-        for f in EXERCISE.finditer(text)
-    ]
-    return Notebook(path, title[1], int(time[1]), int(time[2] or 0), exercises)
-
-
-def capital(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
-def notebooks() -> dict[str, Notebook]:
-    """All notebooks in reading order, by number."""
-    read_all = [read(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
-    return {notebook.number: notebook for notebook in read_all}
-
-
 # ---- pages ----
 
 
@@ -151,6 +76,18 @@ def table(head: list[str], rows: list[list[object]]) -> str:
     """A table in Markdown; columns of minutes are set to the right."""
     rule = ["---:" if "minutes" in name else "---" for name in head]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [head, rule, *rows])
+
+
+def notebook_table(known: dict[str, Notebook]) -> str:
+    """Every notebook with its part of the course, what it gives, and its minutes."""
+    toc = yaml.safe_load((HERE / "_toc.yml").read_text(encoding="utf-8"))
+    rows = []
+    for part in toc["parts"]:
+        names = [Path(chapter["file"]).name for chapter in part["chapters"]]
+        for place, notebook in enumerate(n for n in known.values() if n.name in names):
+            caption = f"**{part['caption']}**<br>" if place == 0 else ""
+            rows.append([f"{caption}{notebook.link()}<br>{aside(capital(notebook.gives))}", notebook.reading])
+    return table(["notebook", "minutes to read"], rows)
 
 
 def path_table(path: str, known: dict[str, Notebook]) -> str:
@@ -248,6 +185,7 @@ def main() -> None:
     known = notebooks()
     pages = {
         "cover.html": cover_widget(),
+        "notebooks.md": notebook_table(known),
         "exercises.md": exercise_tables(known),
         "results.md": results_page(),
         "static/colours.css": looks.colours(),

@@ -25,7 +25,7 @@ def flatten(x: Array) -> np.ndarray:
 
 
 def nearest_neighbour(embed: Embedding = flatten) -> Learner:
-    """Predict what the nearest support example says (squared distance between embeddings): labels (Q,), or (Q, outputs).
+    """Predict what the nearest support example says, by squared distance between embeddings: (Q,) or (Q, outputs).
 
     A query without a finite distance to any has no answer: not a number.
     """
@@ -40,7 +40,10 @@ def nearest_neighbour(embed: Embedding = flatten) -> Learner:
 
 
 def nearest_class_mean(embed: Embedding = flatten) -> Learner:
-    """Score classes by the negative squared distance to the mean of their support examples: (Q, n_way)."""
+    """Score classes by the negative squared distance to the mean of their support examples: (Q, n_way).
+
+    The learner raises ValueError for labels that are no whole numbers, and for a class without an example.
+    """
 
     def learner(support: Examples | Ragged, query_x: Array) -> np.ndarray:
         support = real(support)
@@ -57,7 +60,8 @@ def nearest_class_mean(embed: Embedding = flatten) -> Learner:
 def linear_probe(ridge: float, embed: Embedding = flatten) -> Learner:
     """Ridge regression from embeddings to the outputs (to one-hot labels for classes), in closed form.
 
-    ridge > 0 weighs the squared weights; the intercept is not penalised. Hoerl and Kennard (1970).
+    ridge > 0, else ValueError, weighs the squared weights; the intercept is free (Hoerl and Kennard 1970).
+    Predictions (Q, outputs), or class scores (Q, n_way).
     """
     if not ridge > 0:
         raise ValueError(f"ridge is {ridge}; give a positive number")

@@ -286,7 +286,7 @@ class Deployment:
 def time_to_deploy(
     learner: Learner, family: TaskFamily, *, rng: np.random.Generator, repeats: int = 20
 ) -> Deployment:
-    """Time `learner` on single tasks, one query each."""
+    """Time `learner` on single tasks, one query each: the first one, then the median of `repeats` others."""
     tasks, taken = _drawn(family, require_count("repeats", repeats) + 1, rng), []
     for index in range(repeats + 1):
         support, query = (real(part) for part in one(tasks, index))

@@ -31,8 +31,8 @@ COMES_WITH = {
 OPTIONAL = {"higher", "jax"}
 # What commands of authors import when they run: they have the extras
 AUTHORS = {"playwright", "scikit-image"}
-# Modules of the course; looks.py lies beside book/build.py
-OURS = {"mlcourse", "tests", "looks"}
+# Modules of the course; the last three lie beside book/build.py
+OURS = {"mlcourse", "tests", "api", "covers", "looks"}
 # Used by people and not by import
 TOOLS = {"jupyterlab"}
 

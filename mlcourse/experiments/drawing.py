@@ -130,7 +130,7 @@ def train(
         block=min(100, meta_steps),
         progress=False,
     )
-    one_of_each = np.concatenate([sets[0].images[:, :1], sets[-1].images[:, :1]]) / np.float32(255)
+    one_of_each = np.concatenate([sets[0].one_of_each(), sets[-1].one_of_each()])
     frozen = networks.freeze_statistics(trained.params, torch.as_tensor(one_of_each))
     log = {"seed": seed, "seconds": round(trained.seconds, 1), "loss": round(float(trained.curve["loss"][-1]), 4)}
     return fold(frozen), log

@@ -82,9 +82,8 @@ def trained_learner(
         block=min(100, settings.meta_steps),
         progress=False,
     )
-    one_of_each = torch.as_tensor(image_set.images[:, :1] / np.float32(255))  # (classes, 1, H, W)
     log = {"seed": seed, "seconds": round(trained.seconds, 1), "loss": round(float(trained.curve["loss"][-1]), 4)}
-    return trained.learner(frozen_on=one_of_each), log
+    return trained.learner(frozen_on=image_set.one_of_each()), log
 
 
 def sweep(split: Splits, seeds: tuple[int, ...], settings: Settings) -> dict[str, Any]:

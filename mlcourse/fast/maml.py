@@ -31,7 +31,7 @@ def adapt(
     phi <- phi - inner_lr * gradient of loss(phi, support), starting from phi = theta (paper, equation 1).
     support: x (S, *features), y (S,) or (S, outputs). inner_lr: a number, or the rates of some names or steps
     (`mlcourse/rates.py`). With `first_order` the gradients count as constants, so that d phi / d theta is the
-    identity. Returns the keys and shapes of `params`. Raises ValueError for a support set or rates that do not fit.
+    identity. Returns the keys and shapes of `params`; ValueError for a support set or rates that do not fit.
     """
     loss, inner_lr, support = ready.examples(loss, params, support, inner_lr=inner_lr, inner_steps=inner_steps)
     for rates in each_step(params, inner_lr, inner_steps):
@@ -64,7 +64,7 @@ def meta_loss(
 ) -> torch.Tensor:
     """Mean over T tasks of the query loss after adapting to the support set (paper, equation 2, as a mean).
 
-    tasks: support x (T, S, *features), query x (T, Q, *features). The rest is as in `adapt`, and so are its errors.
+    tasks: support x (T, S, *features), query x (T, Q, *features). All else, errors too, is as in `adapt`.
     """
     loss, inner_lr, tasks = ready.tasks(loss, params, tasks, inner_lr=inner_lr, inner_steps=inner_steps)
 

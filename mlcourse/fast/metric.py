@@ -27,8 +27,8 @@ def meta_loss(
     """Mean over T tasks of the mean of -log p(right class) over their queries.
 
     classify: `protonet.classify`, `matching.classify`, or your own. network: maps x (n, *features) to (n, d).
-    tasks: support x (T, S, *features), y (T, S). Every class 0 ... n_way - 1 has an example in every support set, else
-    ValueError.
+    tasks: support x (T, S, *features), y (T, S). Every class 0 ... n_way - 1 has an example in every support set,
+    else ValueError.
     """
     network, tasks = _ready(classify, network, params, tasks, n_way=n_way)
 

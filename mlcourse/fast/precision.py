@@ -14,8 +14,8 @@ PRECISIONS = ("float32", "tf32")
 def products(precision: str) -> Iterator[None]:
     """Inside, an NVIDIA GPU multiplies float32 numbers exactly ("float32"), or rounded to TF32 ("tf32").
 
-    TF32 keeps 10 bits of the mantissa of each factor, in matrix products and convolutions alike. Nothing changes on
-    a CPU.
+    TF32 keeps 10 bits of the mantissa of each factor, in matrix products and convolutions alike. On a CPU nothing
+    changes.
     """
     require_choice("precision", precision, PRECISIONS)
     places = (torch.backends.cuda.matmul, torch.backends.cudnn)

@@ -33,7 +33,7 @@ def interpolate(params: Params, adapted: Params, meta_lr: float | torch.Tensor) 
     """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks.
 
     adapted: the phi_i, the keys of `params` and their shapes with the task axis in front. Returns the keys and
-    shapes of `params`; ValueError where they do not fit, or where `meta_lr` is no positive number.
+    shapes of `params`; ValueError where they do not fit, or where `meta_lr` is no finite number.
     """
     require_params("params", params, "torch")
     require_rate("meta_lr", meta_lr)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from mlcourse.fast import adam, distributed, metric, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.ready import placed
 from mlcourse.methods.method import Method
 from mlcourse.tasks.task import Task
 
@@ -43,14 +45,15 @@ class ProtoNet(Method):
         params: Params,
         state: Any = (),
         *,
-        frozen_on: torch.Tensor | None = None,
+        frozen_on: np.ndarray | torch.Tensor | None = None,
         queries: str = "together",
     ) -> MetricLearner:
         """Of tasks with any number of classes.
 
-        frozen_on: images of meta-training classes (n, channels, height, width), whose batch statistics a `conv4`
-        then keeps (`networks.freeze_statistics`), so that it is not transductive. queries: see `MetricLearner`.
+        frozen_on: images of meta-training classes (n, channels, height, width), such as `ImageSet.one_of_each()`,
+        whose batch statistics a `conv4` then keeps (`networks.freeze_statistics`), so that it is not transductive.
+        queries: see `MetricLearner`.
         """
         if frozen_on is not None:
-            params = networks.freeze_statistics(params, frozen_on)
+            params = networks.freeze_statistics(params, placed(torch.as_tensor(frozen_on), params))
         return MetricLearner(self.classify, self.network, params, queries)

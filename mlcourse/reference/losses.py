@@ -19,8 +19,8 @@ Loss = Callable[..., Any]  # loss(params, x, y, mask=None) -> one number
 def squared_error(network: Network) -> Loss:
     """Mean squared error of real-valued outputs, over examples and outputs: loss(params, x, y, mask=None).
 
-    x (n, *features), y (n, outputs), mask (n,) of bool. The loss is in squared units of y; it raises ValueError for
-    a y of another shape than the outputs.
+    x (n, *features), y (n, outputs), mask (n,) of bool. The loss is in squared units of y; ValueError for a y of
+    another shape than the outputs.
     """
 
     def loss(params: Params, x: Any, y: Any, mask: np.ndarray | None = None) -> Any:

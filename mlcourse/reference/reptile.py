@@ -33,7 +33,7 @@ def interpolate(params: Params, adapted: list[Params], meta_lr: float) -> Params
     """theta + meta_lr * (mean of phi_i - theta): algorithm 2, as a mean over tasks.
 
     adapted: the phi_i, a dict for each task. All have the keys and shapes of `params`, which also come back;
-    ValueError where they have not, or where `meta_lr` is no positive number.
+    ValueError where they have not, or where `meta_lr` is no finite number.
     """
     require_params("params", params, "numpy")
     require_rate("meta_lr", meta_lr)

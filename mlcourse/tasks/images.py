@@ -96,6 +96,11 @@ class ImageSet:
         """All images of one class: uint8 (n, H, W), in colour (n, H, W, 3)."""
         return self.pick(index, np.arange(self.per_class[index]))
 
+    def one_of_each(self) -> np.ndarray:
+        """The first image of every class as a network takes it: float32 (C, 1, H, W), in colour (C, 3, H, W)."""
+        x = self.pick(np.arange(len(self)), np.zeros(len(self), int)) / np.float32(255)
+        return np.moveaxis(x, -1, 1) if x.ndim == 4 else x[:, None]
+
     @property
     def starts(self) -> np.ndarray:
         """Where each class begins when all images stand in one row, class after class: (C,)."""

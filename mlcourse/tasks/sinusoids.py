@@ -30,7 +30,10 @@ class Waves(NamedTuple):
 
 
 class Sinusoids(Family):
-    """The family of sine waves; every task is one wave seen at `k_shot` + `n_query` random points."""
+    """The family of sine waves; every task is one wave seen at `k_shot` + `n_query` random points.
+
+    Finn et al. (2017), section 5.1: amplitudes from 0.1 to 5, phases from 0 to pi, x from -5 to 5, all uniform.
+    """
 
     def __init__(self, k_shot: int = 10, n_query: int = 10):
         self.k_shot = require_count("k_shot", k_shot)
@@ -40,7 +43,7 @@ class Sinusoids(Family):
         return f"Sinusoids(k_shot={self.k_shot}, n_query={self.n_query})"
 
     def draw(self, n_tasks: int, rng: np.random.Generator) -> Waves:
-        """Draw the waves alone, without examples."""
+        """Draw the waves alone, without examples; ValueError for no tasks, or an `rng` that is no Generator."""
         n_tasks = require_count("n_tasks", n_tasks)
         require_rng("rng", rng)
         return Waves(rng.uniform(*AMPLITUDE, n_tasks), rng.uniform(*PHASE, n_tasks))
@@ -55,7 +58,7 @@ class Sinusoids(Family):
         )
 
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
-        """Draw `n_tasks` waves and look at each at random points."""
+        """Draw `n_tasks` waves and look at each at random points; shapes as in `examples`, errors as in `draw`."""
         return self.examples(self.draw(n_tasks, rng), rng)
 
 

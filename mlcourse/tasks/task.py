@@ -64,7 +64,7 @@ def each(tasks: Task) -> Iterator[Task]:
 
 
 def stack(tasks: Sequence[Task]) -> Task:
-    """Several single tasks of equal sizes as one batch; `pad` takes tasks of unequal sizes."""
+    """Several single tasks of equal sizes as one batch, task axis in front; `pad` takes unequal sizes."""
     if not tasks:
         raise ValueError("tasks is empty; stack needs at least one task")
     for name, part in zip(Task._fields, zip(*tasks, strict=True), strict=True):

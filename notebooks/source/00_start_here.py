@@ -8,6 +8,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | an environment that works, and a first win |
 # | **You will be able to** | say what meta-learning is · use this course's cells, steppers and checks · see a trained start beat a random one |
 # | **You need** | Python (functions, dicts, a little NumPy), and to have met a neural network: *loss*, *gradient* and *learning rate* should not be new words. No GPU, no internet |
 # | **Time** | 18 minutes to read, about 15 seconds to run (the first time longer: a cell tries the C++ compiler) |

@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | support and query, splits, the two loops |
 # | **You will be able to** | build a family of tasks and draw from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
 # | **You need** | [00](00_start_here.ipynb), and NumPy arrays with several axes |
 # | **Time** | 35 minutes to read, 30 for the exercises, about 15 seconds to run |

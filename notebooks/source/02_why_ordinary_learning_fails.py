@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | scratch, pooled, transfer: the average that fits nobody |
 # | **You will be able to** | write a model as a function of its parameters · compute what pooled training converges to · tune a baseline's rate without cheating · say what each of the three ordinary ways lacks |
 # | **You need** | [01](01_what_is_a_task.ipynb) (task, support, query) and a little NumPy |
 # | **Time** | 40 minutes to read, 30 for the exercises, about 20 seconds to run |

@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | what a ± means, adaptation curves, leaks |
 # | **You will be able to** | score any learner on many tasks · compute a 95 % interval and say what it covers · read an adaptation curve · tell a gap from a shift, and three kinds of leak from an honest score |
 # | **You need** | [01](01_what_is_a_task.ipynb) (tasks, splits) and [02](02_why_ordinary_learning_fails.ipynb) (`apply(params, x)`, fine-tuning) |
 # | **Time** | 45 minutes to read, 30 for the exercises, about 35 seconds to run |
@@ -509,11 +510,11 @@ class SameTasks(Sinusoids):
 # `training.train` takes a family and finds a start by MAML (notebook 05). It practises on 10, 30 or 300 waves, in one run of 1,000 outer steps each:
 
 # %%
-from mlcourse import training
+from mlcourse import methods, training
 from mlcourse.fast import arrays, losses as fast_losses, networks as fast_networks
 
 torch_loss = fast_losses.squared_error(fast_networks.mlp((1, 40, 40, 1)))
-method = training.maml_method(torch_loss, inner_lr=0.01, meta_lr=3e-3)
+method = methods.MAML(torch_loss, inner_lr=0.01, meta_lr=3e-3)
 practised = {}
 for n_waves in (10, 30, 300):
     family, start = SameTasks(n_waves, k_shot=10, n_query=10), network.init(default_rng(0))

@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | an autograd engine of your own that differentiates twice |
 # | **You will be able to** | compute a meta-gradient by hand · write an engine that differentiates twice · test any gradient by finite differences, with the right step · multiply by a Hessian without storing it · say what second order costs, and notice when it is missing |
 # | **You need** | [01](01_what_is_a_task.ipynb) (support and query), [02](02_why_ordinary_learning_fails.ipynb) (a model is a function of its parameters), the chain rule, NumPy |
 # | **Time** | 60 minutes to read, 40 for the exercises, about 15 seconds to run |

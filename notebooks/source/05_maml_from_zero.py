@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | both loops by hand, and the table of the paper |
 # | **You will be able to** | write both loops of MAML · explain which quantity each loop descends · check a meta-gradient by finite differences · run the same lines on many tasks at once with `vmap` · read the results table of the paper |
 # | **You need** | [02](02_why_ordinary_learning_fails.ipynb) (a model is a function of its parameters) and [04](04_gradients_through_gradients.ipynb) (`grad` of a `grad`) |
 # | **Time** | 40 minutes to read, 35 for the exercises, about 35 seconds to run |

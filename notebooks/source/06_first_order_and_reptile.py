@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | what may be dropped, and when it matters |
 # | **You will be able to** | say exactly what first-order MAML drops, and measure it · predict on which tasks that hurts · write Reptile in five lines · explain why it works although it never looks at a query set · compare four methods fairly |
 # | **You need** | [04](04_gradients_through_gradients.ipynb) (the Hessian as "how the gradient changes") and [05](05_maml_from_zero.ipynb) (both loops of MAML) |
 # | **Time** | 65 minutes to read, 30 for the exercises, about 35 seconds to run |

@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | the same `adapt` on pictures, leaks, and what batch normalisation saw |
 # | **You will be able to** | draw image tasks and look at them before you model · say what pixels can do and why they fail · build Conv4 from four equal blocks · adapt it with the `adapt` you know · test a split for leaks · say what batch normalisation saw, and what that is worth |
 # | **You need** | [01](01_what_is_a_task.ipynb) (splits), [03](03_measuring_adaptation.ipynb) (`evaluate`, intervals) and [05](05_maml_from_zero.ipynb) (both loops, `torch.func`) |
 # | **Time** | 50 minutes to read, 40 for the exercises, about 45 seconds to run |

@@ -16,6 +16,7 @@
 #
 # | | |
 # | --- | --- |
+# | **It gives you** | a class is a mean: unseen letters from one example, and your own images |
 # | **You will be able to** | build a prototypical network in NumPy and train it · draw its decision regions and say why they have straight edges · say what the *squared* distance buys, and what it does not · train one on images and say what makes its score honest · use it on a folder of your own images |
 # | **You need** | [03](03_measuring_adaptation.ipynb) (nearest class mean, intervals) and [07](07_few_shot_images.ipynb) (episodes of images, Conv4, what batch statistics leak) |
 # | **Time** | 60 minutes to read, 30 for the exercises, about 65 seconds to run |
@@ -401,13 +402,14 @@ assert all(np.allclose(fast_gradient[name].numpy(), gradient[name], rtol=1e-9, a
 # `training.train` is the loop you wrote above, with Adam's rate halved six times on the way (it starts at 32e-3, chosen on the meta-val scripts). 1,500 steps take about half a minute; go on reading meanwhile.
 
 # %%
-from mlcourse.training import metric_method, train
+from mlcourse import methods
+from mlcourse.training import train
 
 conv4 = fast_networks.conv4(None, channels=16)
 family = Episodes(letters.train, n_way=20, k_shot=1, n_query=2)
-method = metric_method(fast_protonet.classify, conv4, n_way=20, meta_lr=32e-3, halvings=6)
-trained = train(method, conv4.init(default_rng(0)), family,
-                meta_steps=1500, meta_batch_size=1, seed=0, device="cpu", progress=False)
+method = methods.ProtoNet(conv4, n_way=20, meta_lr=32e-3, halvings=6)
+trained = train(method, conv4.init(default_rng(0)), family, meta_steps=1500, meta_batch_size=1,
+                seed=0, device="cpu", capture="eager", progress=False)
 
 # %% tags=["hide-input"]
 figure = figures.learning_curves({"protonet": (trained.curve["step"], trained.curve["loss"])}, ylabel="query loss, 20 classes")
@@ -584,11 +586,10 @@ small = fast_networks.conv4(None, channels=8)
 
 def short_run(classify=fast_protonet.classify, n_way=20, k_shot=1, meta_batch_size=1):
     """Train the small network briefly on tasks of one kind; score it on 600 tasks with one shot."""
-    method = metric_method(classify, small, n_way=n_way, meta_lr=16e-3, halvings=3)
-    run = train(method, small.init(default_rng(0)), Episodes(letters.train, n_way, k_shot, n_query=2),
-                meta_steps=300, meta_batch_size=meta_batch_size, seed=0, device="cpu", progress=False)
-    brief = MetricLearner(classify, small, fast_networks.freeze_statistics(run.params, one_of_each))
-    return evaluate(brief, shots[1], n_tasks=600, rng=default_rng(0))
+    method = methods.ProtoNet(small, n_way=n_way, meta_lr=16e-3, halvings=3, classify=classify)
+    run = train(method, small.init(default_rng(0)), Episodes(letters.train, n_way, k_shot, n_query=2), meta_steps=300,
+                meta_batch_size=meta_batch_size, seed=0, device="cpu", capture="eager", progress=False)
+    return evaluate(run.learner(frozen_on=one_of_each), shots[1], n_tasks=600, rng=default_rng(0))
 
 runs = {"squared distance": short_run(), "distance": short_run(distance), "cosine": short_run(cosine)}
 for name, run in runs.items():

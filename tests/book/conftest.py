@@ -6,10 +6,12 @@ import fcntl
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +21,18 @@ import yaml
 def pages_in_toc(root: pathlib.Path) -> list[str]:
     """The pages of the book as the table of contents lists them, without ending."""
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *(page["file"] for each in chapters for page in [each, *each.get("sections", [])])]
+
+
+def beside_the_book(root: pathlib.Path, name: str) -> SimpleNamespace:
+    """What book/NAME.py defines, which imports its neighbours."""
+    folder = str(root / "book")
+    sys.path.insert(0, folder)
+    try:
+        return SimpleNamespace(**runpy.run_path(f"{folder}/{name}.py"))
+    finally:
+        sys.path.remove(folder)
 
 
 def wait_for_maths(page: Any) -> None:

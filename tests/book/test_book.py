@@ -6,7 +6,6 @@ import dataclasses
 import html.parser
 import io
 import itertools
-import json
 import pathlib
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mlcourse.experiments import omniglot_table, results
-from tests.book.conftest import build_book, pages_in_toc
+from tests.book.conftest import beside_the_book, build_book, pages_in_toc
 from tests.notebooks.exercises import exercises, sources
 
 pytestmark = pytest.mark.book
@@ -64,19 +63,26 @@ def test_toc_lists_every_notebook_in_order(root: pathlib.Path) -> None:
 
 def test_the_sidebar_calls_notebooks_by_number_and_title(root: pathlib.Path) -> None:
     toc = (root / "book" / "_toc.yml").read_text()
-    for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
-        title = re.search(r"^# (.+)", "".join(json.loads(path.read_text())["cells"][0]["source"]))[1]
-        assert f"- file: notebooks/{path.stem}\n        title: {path.name[:2]} {title}\n" in toc
+    for notebook in beside_the_book(root, "covers").notebooks().values():
+        titled = f"- file: notebooks/{notebook.name}\n        title: {notebook.number} {notebook.title}\n"
+        assert titled in toc
 
 
-def test_the_cover_lists_every_notebook_with_its_minutes(root: pathlib.Path) -> None:
-    rows = re.findall(
-        r"\]\(\.\./notebooks/(\w+)\.ipynb\).*\| (\d+) \|$", (root / "book/index.md").read_text(), re.M
-    )
-    minutes = {}
-    for source in sources():
-        minutes[source.stem] = re.search(r"\*\*Time\*\* \| (\d+) minutes to read", source.read_text())[1]
-    assert dict(rows) == minutes
+def test_a_cover_that_lacks_a_row_is_refused(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    covers, name = beside_the_book(root, "covers"), "05_maml_from_zero.py"
+    whole = (root / "notebooks" / "source" / name).read_text()
+    for row in ("# # MAML from zero", "# | **It gives you**", "# | **Time**"):
+        lines = [line for line in whole.splitlines(keepends=True) if not line.startswith(row)]
+        (tmp_path / name).write_text("".join(lines))
+        with pytest.raises(ValueError, match=name):
+            covers.read(tmp_path / name)
+
+
+def test_a_day_of_the_week_takes_as_long_as_the_page_says(root: pathlib.Path) -> None:
+    """Between one and two hours a day, and three on the last."""
+    known, paths = beside_the_book(root, "covers").notebooks(), beside_the_book(root, "build").PATHS
+    *days, last = [sum(known[n].reading + known[n].exercising for n in day[1]) for day in paths["week"]]
+    assert all(60 <= minutes <= 120 for minutes in days) and 165 <= last <= 195
 
 
 # ---- what was built ----
@@ -100,6 +106,15 @@ def test_no_directive_is_left_as_text(root: pathlib.Path, book: pathlib.Path) ->
 def test_hidden_claims_are_not_published(root: pathlib.Path, book: pathlib.Path) -> None:
     with_claims = [page for page in pages_in_toc(root) if "tag_claims" in (book / f"{page}.html").read_text()]
     assert with_claims == []
+
+
+def test_the_cover_lists_every_notebook_with_what_it_gives(root: pathlib.Path, book: pathlib.Path) -> None:
+    page = visible_text((book / "book/index.html").read_text(encoding="utf-8"))
+    for notebook in beside_the_book(root, "covers").notebooks().values():
+        gives = notebook.gives.replace("`", "")[1:]  # whose first letter is a capital there
+        assert re.search(
+            rf"{notebook.number} {re.escape(notebook.title)} ?.{re.escape(gives)} {notebook.reading}\b", page
+        )
 
 
 def test_every_picture_has_words(elements: dict[pathlib.Path, list[Element]]) -> None:

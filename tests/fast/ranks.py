@@ -60,6 +60,11 @@ def meta_gradient(name: str) -> networks.Params:
     return {key: first / 0.1 for key, first in state.first.items()}
 
 
+def told(trained: training.Trained) -> tuple:
+    """What can be written to a file: all but the method, which holds functions."""
+    return tuple(trained)[1:]
+
+
 def train(name: str, family=None, **how) -> training.Trained:
     """Meta-train one of the cases in float64."""
     method, network, its_family = CASES[name]
@@ -100,7 +105,7 @@ def compare() -> dict:
     rank = distributed.dist.get_rank()
     return {
         "gradients": {name: meta_gradient(name) for name in CASES},
-        "trained": {name: tuple(train(name)) for name in TRAINED},
+        "trained": {name: told(train(name)) for name in TRAINED},
         "mistakes": [
             complaint(distributed.share, torch.zeros(3)),
             complaint(distributed.require_same, {"w0": torch.full((2,), float(rank))}, 5),
@@ -114,7 +119,7 @@ def main(folder: str, victim: str = "") -> None:
     with distributed.running("cpu") as process:
         family = Mortal(int(victim)) if victim else SINES
         resumed = train("MAML", family, checkpoint=Path(folder) / "run.pt", progress=True)
-        found = compare() | {"resumed": tuple(resumed), "process": tuple(map(str, process))}
+        found = compare() | {"resumed": told(resumed), "process": tuple(map(str, process))}
         torch.save(found, Path(folder) / f"rank{process.rank}.pt")
 
 

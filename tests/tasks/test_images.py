@@ -295,3 +295,14 @@ def test_numbered_tasks_are_those_that_episodes_draws():
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one.x, np.rint(255 * other.x[:, :, 0, 0, 0]).astype(int))
         np.testing.assert_array_equal(one.y, other.y)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("counts", [None, np.array([2, 3, 4])])
+def test_one_of_each_class_is_its_first_image(colour, counts):
+    image_set = labelled_set(3, 3, counts=counts, colour=colour)
+    found = image_set.one_of_each()
+    assert found.dtype == np.float32 and found.shape[:2] == (3, 3 if colour else 1)
+    for index in range(3):
+        first = image_set.images_of(index)[0] / 255
+        np.testing.assert_allclose(found[index], np.moveaxis(first, -1, 0) if colour else first[None], rtol=1e-6)
