@@ -9,6 +9,8 @@ STAMPS := $(VENV)/ready $(VENV)/ready-to-author
 PYTHON ?=
 PORT ?=
 LAB_OPTIONS ?=
+# Anything: what authors and teachers have in JupyterLab beside a learner's things is on, such as nbgrader's menu
+TEACH ?=
 TEST_OPTIONS ?=
 NOTEBOOKS ?=
 # The folder of wheels that torch's small CPU build comes from: see README.md. Empty: what pip takes by itself.
@@ -24,12 +26,16 @@ help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 	@echo "Options: PORT=9999  LAB_OPTIONS=\"--no-browser\"  PYTHON=/path/to/python3.12"
+	@echo "         TEACH=1 (lab with what teachers need: nbgrader's menu, jupytext)"
 	@echo "         TORCH_INDEX=https://download.pytorch.org/whl/cpu (the small build of torch, without CUDA)"
 	@echo "         TEST_OPTIONS=\"-k maml\"  NOTEBOOKS=\"05_maml_from_zero --all\""
 
 # Threads are left alone: `train` takes one for small work by itself, and whoever shares the machine or opens many
 # notebooks at a time sets OMP_NUM_THREADS, which the kernels inherit: OMP_NUM_THREADS=1 make lab.
-lab: $(VENV)/ready  ## set the course up if need be, and open it in JupyterLab
+ifneq ($(TEACH),)
+lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/$(VENV)/etc/teach$(if $(JUPYTER_CONFIG_PATH),:$(JUPYTER_CONFIG_PATH))
+endif
+lab: $(VENV)/ready$(if $(TEACH),-to-author)  ## set the course up if need be, and open it in JupyterLab
 	@$(trust_unchanged)
 	exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(if $(PORT),--port $(PORT)) $(LAB_OPTIONS)
@@ -102,13 +108,28 @@ rm -f $(STAMPS)
 case "$$1" in *author) course='$(AUTHOR)' ;; *) course='$(LEARNER)' ;; esac
 echo "Installing the course and what it needs into $(VENV): about a minute, longer the first time."
 $$pip install --quiet --no-user -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e "$$course"
-mkdir -p $(VENV)/etc/jupyter/labconfig $(VENV)/etc/jupyter/jupyter_server_config.d
+mkdir -p $(VENV)/etc/jupyter/labconfig $(VENV)/etc/jupyter/jupyter_server_config.d $(VENV)/etc/teach/labconfig
 echo '{"ServerApp": {"jpserver_extensions": {"mlcourse.lessons.widgets.saving": true}}}' \
 	> $(VENV)/etc/jupyter/jupyter_server_config.d/mlcourse.json
-echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' \
-	> $(VENV)/etc/jupyter/labconfig/page_config.json
+echo '$(call lab_settings,true)' > $(VENV)/etc/jupyter/labconfig/page_config.json
+echo '$(call server_settings,false)' > $(VENV)/etc/jupyter/jupyter_server_config.json
+echo '$(call lab_settings,false)' > $(VENV)/etc/teach/labconfig/page_config.json
+echo '$(call server_settings,true)' > $(VENV)/etc/teach/jupyter_server_config.json
 mv -f $(VENV)/unfinished $(VENV)/ready
 [ "$$1" = $(VENV)/ready ] || cp -p $(VENV)/ready "$$1"
+endef
+
+# What an author's environment has in JupyterLab beside a learner's is off, so that learners see no menus of graders.
+# A package turns itself on in jupyter_server_config.d, whenever pip puts it there; jupyter_server_config.json beside
+# that folder wins. With TEACH the settings in etc/teach come before both.
+define lab_settings
+{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true, "@jupyter/nbgrader": $(1),
+	"@jupyter-notebook/lab-extension": $(1), "jupyterlab-jupytext": $(1)}}
+endef
+define server_settings
+{"ServerApp": {"jpserver_extensions": {"jupyterlab_jupytext": $(1), "nbgrader.server_extensions.assignment_list": $(1),
+	"nbgrader.server_extensions.course_list": $(1), "nbgrader.server_extensions.formgrader": $(1),
+	"nbgrader.server_extensions.validate_assignment": $(1)}}}
 endef
 
 # First out of the way, at one stroke: nothing half-removed can then pass for an environment.

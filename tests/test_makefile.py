@@ -6,6 +6,7 @@ a test stops make half-way, a program pauses at the moment that PAUSE names, and
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -33,7 +34,7 @@ case "$*" in
         pause venv; touch "$3/pyvenv.cfg" ;;
     "-m pip "*--version) ;;
     "-m pip "*) echo "$*" >> "$here/log"; pause pip; exit "${PIP_FAILS:-0}" ;;
-    "lab "*) echo "$*" >> "$here/log"; exec pause lab ;;
+    "lab "*) echo "$*" >> "$here/log"; echo "$JUPYTER_CONFIG_PATH" > "$here/config-path"; exec pause lab ;;
     *) echo "$*" >> "$here/log" ;;
 esac
 """
@@ -263,6 +264,28 @@ def test_lab_opens_the_first_notebook_and_passes_options_on(project: pathlib.Pat
     assert opened.startswith("lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")
     assert opened.endswith("--port 9999 --no-browser --ip 0.0.0.0")
     assert ("--allow-root" in opened) == (os.geteuid() == 0)
+
+
+def settings(folder: pathlib.Path) -> tuple[dict, dict]:
+    """Of JupyterLab's page and of its server: what is disabled, and what is enabled."""
+    page = json.loads((folder / "labconfig/page_config.json").read_text())
+    server = json.loads((folder / "jupyter_server_config.json").read_text())
+    return page["disabledExtensions"], server["ServerApp"]["jpserver_extensions"]
+
+
+def test_what_authors_have_in_jupyterlab_is_off_unless_one_teaches(project: pathlib.Path, make: Make) -> None:
+    path = project / "config-path"
+    make("lab", JUPYTER_CONFIG_PATH="/own")
+    assert path.read_text() == "/own\n" and not any("authoring" in line for line in log(project))
+    make("lab", "TEACH=1", JUPYTER_CONFIG_PATH="/own")
+    assert any(line.endswith("-e .[test,authoring,oracles]") for line in log(project))
+    assert path.read_text() == f"{project}/.venv/etc/teach:/own\n"
+    (off, server_off), (on, server_on) = (settings(project / ".venv/etc" / name) for name in ("jupyter", "teach"))
+    news = "@jupyterlab/apputils-extension:announcements"
+    assert off.pop(news) and on.pop(news)
+    assert off.keys() == on.keys() and set(off.values()) == {True} and set(on.values()) == {False}
+    assert server_off.keys() == server_on.keys() and set(server_off.values()) == {False}
+    assert set(server_on.values()) == {True}
 
 
 def test_jupyterlab_ends_with_make(start) -> None:

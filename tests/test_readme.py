@@ -1,4 +1,4 @@
-"""The README shows stored tables and the notebooks' covers, links to what is there, and claims no more than that."""
+"""The README shows stored tables and notebooks' covers, links to what is there, and claims no more than that."""
 
 import re
 import runpy

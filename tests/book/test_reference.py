@@ -1,4 +1,4 @@
-"""The reference of the package in the book: every public function and class is there, in words that hold as they stand."""
+"""The reference of the package in the book: every public function and class is there, in its own words."""
 
 from __future__ import annotations
 

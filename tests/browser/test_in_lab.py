@@ -104,6 +104,13 @@ def test_every_widget_shows_its_picture_and_how_to_bring_it_to_life(lab: Lab) ->
     assert lab.watched.outside == []
 
 
+def test_a_learner_sees_no_menus_of_authors(lab: Lab) -> None:
+    """In the author's environment, in which the tests run, as in a learner's."""
+    assert {"File", "Help"} <= menus(lab) and not menus(lab) & {"Nbgrader"}
+    assert lab.page.get_by_role("button", name=re.compile("Validate|Create Assignment")).count() == 0
+    assert not [path for path in lab.page.evaluate(EXTENSIONS) if "nbgrader" in path or "jupytext" in path]
+
+
 # ---- the kernel sees the state, and the page what the kernel does ----
 
 

@@ -9,6 +9,7 @@ import torch
 
 from mlcourse.experiments.bench.timing import seconds, synchronise
 from mlcourse.fast.networks import BLOCKS
+from mlcourse.fast.precision import products
 
 PRECISIONS = ("float32", "TF32", "bf16")
 
@@ -42,20 +43,14 @@ def meta_gradient_flop(
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Matrix products and convolutions of float32 numbers on a GPU: exact ("float32"), or rounded to TF32 before.
+    """`fast.precision.products` under the names of this table's columns.
 
     "bf16" is for numbers that are bfloat16 already, or under autocast; what stays float32 is then exact.
     """
     if name not in PRECISIONS:
         raise ValueError(f"precision is {name!r}; choose one of {', '.join(PRECISIONS)}")
-    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if name == "TF32" else "highest")
-    torch.backends.cudnn.allow_tf32 = name == "TF32"
-    try:
+    with products("tf32" if name == "TF32" else "float32"):
         yield
-    finally:
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def peak(device: torch.device | str, name: str = "float32", *, at_least: float = 0.3) -> float:
