@@ -142,7 +142,7 @@ def evaluate(
         if not scores and not transductive:
             _require_separate_queries(predict, tasks)
         for predictions, y in _answers(predict, tasks, at_once=at_once):
-            scores.append(metric.score(predictions, y))
+            scores.append(_scored(metric, predictions, y))
             bad += int((~answered(predictions, y)).sum())
     return Evaluation(metric, np.concatenate(scores), transductive, bad)
 
@@ -173,7 +173,7 @@ def adaptation_curve(
             _require_separate_queries(predict, tasks)
         for predictions, y in _answers(predict, tasks, at_once=not transductive):
             steps = [predictions[:, :, step] for step in range(predictions.shape[2])]
-            scores.append(np.stack([metric.score(step, y) for step in steps], axis=1))
+            scores.append(np.stack([_scored(metric, step, y) for step in steps], axis=1))
             bad = bad + np.array([(~answered(step, y)).sum() for step in steps])
     return AdaptationCurve(metric, np.concatenate(scores), transductive, bad)
 
@@ -336,6 +336,17 @@ def _half_width(scores: np.ndarray) -> np.ndarray:
     return np.where(finite, Z95 * spread / len(scores) ** 0.5, np.inf)
 
 
+def _scored(metric: Metric, predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A score for each task, (T,)."""
+    scores = np.asarray(metric.score(predictions, y))
+    if scores.shape != (len(y),):
+        raise ValueError(
+            f"the metric {metric.name!r} gave scores of shape {scores.shape} for {len(y)} tasks; give "
+            f"one number for each task, shape ({len(y)},)"
+        )
+    return scores
+
+
 def _chunks(family: TaskFamily, n_tasks: int, rng: np.random.Generator):
     left = require_count("n_tasks", n_tasks, least=2)
     while left:
@@ -439,6 +450,7 @@ def _require_separate_queries(predict: Callable, tasks: Task) -> None:
         if not np.allclose(expected[sound], found[sound], rtol=0, atol=apart):
             raise ValueError(
                 f"the learner's predictions moved when the other queries were {what}: it is transductive, or "
-                "draws at random. Pass transductive=True and say so beside the score, or take batch statistics "
-                "from the support set"
+                "draws at random. If it is batch normalisation, let each query be judged beside the support set "
+                'alone, trained.learner(queries="alone"), or freeze the statistics; else pass transductive=True, '
+                "and say so beside the score"
             )

@@ -45,6 +45,11 @@ def named(metric: Metric | str) -> Metric:
     """The metric of that name; a `Metric` as it is."""
     if isinstance(metric, Metric):
         return metric
+    if callable(metric):
+        raise ValueError(
+            f"metric is the function {getattr(metric, '__name__', metric)!r}; give it a name and a direction: "
+            'Metric("its name", function, higher_is_better=True), where function(predictions, y) gives (T,) scores'
+        )
     require_choice("metric", metric, KNOWN)
     return KNOWN[metric]
 

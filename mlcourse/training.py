@@ -82,7 +82,8 @@ def train(
     checkpoint must have, too. `seed` draws the tasks. A family that draws on the device itself
     (`fast.episodes.Episodes`) brings its own generator.
 
-    Parameters that `requires_grad_(False)` froze, beside others that it did not, end as they began.
+    Parameters that `requires_grad_(False)` froze, beside others that it did not, end as they began, and are still
+    frozen in the result: its learner does not adapt them either.
 
     capture: the way that the steps are taken (`fast/capture.py`). By default it is the one that takes the least
     time for so many steps, by times measured on this machine. "eager" and "trace" end with the same bits,
@@ -165,7 +166,9 @@ def train(
             if checkpoint is not None and distributed.first():
                 run.save(checkpoint, known_by)
     curve = {name: np.array(figures) for name, figures in run.curve.items()}
-    return Trained(method, run.params, run.state, curve, run.seconds, run.compile_seconds, way, threads)
+    return Trained(
+        method, _flagged(run.params, frozen), run.state, curve, run.seconds, run.compile_seconds, way, threads
+    )
 
 
 def _ready(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcourse import metrics
+from mlcourse.baselines import nearest_neighbour
 from mlcourse.evaluation import AdaptationCurve, Evaluation, adaptation_curve, evaluate
 from mlcourse.metrics import (
     ACCURACY,
@@ -20,7 +21,7 @@ from mlcourse.metrics import (
     SQUARED_ERROR,
     ndcg,
 )
-from mlcourse.tasks import Examples, Task
+from mlcourse.tasks import Examples, Sinusoids, Task
 
 NAN, INF = np.nan, np.inf
 FAIR = np.log([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.3, 0.4, 0.3]]])  # (1, 4, 3)
@@ -297,3 +298,16 @@ def test_tasks_are_scored_one_by_one(metric, seed):
     predictions, y = (rng.integers(0, 3, (4, 5)).astype(float if metric.unit == "" else int) for _ in range(2))
     expected = [score(metric, *one) for one in zip(predictions, y, strict=True)]
     np.testing.assert_array_equal(metric.score(predictions, y), expected)
+
+
+def test_a_function_is_no_metric_and_a_metric_scores_each_task():
+    family, learner = Sinusoids(5, 5), nearest_neighbour()
+
+    def how_far(predictions, y):
+        return np.abs(predictions - y).mean()
+
+    with pytest.raises(ValueError, match="metric is the function 'how_far'; give it a name and a direction"):
+        evaluate(learner, family, n_tasks=4, rng=np.random.default_rng(0), metric=how_far)
+    with pytest.raises(ValueError, match=r"gave scores of shape \(\) for 4 tasks"):
+        metric = metrics.Metric("how far", how_far, False)
+        evaluate(learner, family, n_tasks=4, rng=np.random.default_rng(0), metric=metric)

@@ -46,6 +46,13 @@ def translate(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines
     lines[:] = as_rest(textwrap.dedent("\n".join(lines)).strip("\n")).splitlines() + [""]
 
 
+def name_functions(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """A function as default is shown by its name, without what Python puts around it."""
+    return signature and re.sub(r"<function ([^\s>]+)[^>]*>", r"\1", signature), returns
+
+
 def leave_out(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what has no words of its own."""
     return True if (getattr(thing, "__doc__", None) or "").startswith(OF_A_TUPLE) else None
@@ -53,5 +60,6 @@ def leave_out(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", translate, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", name_functions)
     app.connect("autodoc-skip-member", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,6 +5,13 @@ addEventListener("DOMContentLoaded", () => {
   Search.htmlToText = (html, anchor) => toText(html.replace(/<noscript>[^]*?<\/noscript>/g, ""), anchor);
 });
 
+// In the sidebar the theme's arrow at a chapter that has pages below it says nothing to those who cannot see it.
+addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll(".bd-sidebar-primary summary")) {
+    arrow.ariaLabel = `Pages of ${arrow.closest("li").querySelector("a").textContent}`;
+  }
+});
+
 // Paper is light, whatever the screen is: code and widgets take their colours from the page's theme.
 const page = document.documentElement;
 let onScreen = page.dataset.theme;

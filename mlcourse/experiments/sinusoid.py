@@ -48,7 +48,7 @@ class Settings(experiment.Settings):
 
     meta_steps: int = option(70_000, "Meta-steps of each run.")
     n_tasks: int = option(600, "Meta-test tasks.")
-    capture: str = option("compile", "compile; or eager, trace: equal to rounding, three times as slow, no compiler.")
+    capture: str = option("compile", "compile; eager and trace need no compiler, and are slower.")
     meta_batch_size: int = option(25)
     k_shot_training: int = option(10)
     k_shot: int = option(5)

@@ -70,7 +70,7 @@ class GradientLearner:
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi = adapt(
-            one_number(self.loss),
+            ready.held(one_number(self.loss), self.params),
             self.params,
             support,
             inner_lr=self.inner_lr,
@@ -81,8 +81,9 @@ class GradientLearner:
 
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
+        loss = ready.held(one_number(self.loss), self.params)
         for rates in each_step(self.params, self.inner_lr, self.inner_steps):
-            phi = inner_step(one_number(self.loss), phi, support, rates, first_order=True)
+            phi = inner_step(loss, phi, support, rates, first_order=True)
             predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
         return torch.stack(predictions)
 
@@ -116,7 +117,7 @@ class AdamLearner:
 
     def many(self, support: Examples, query_x: np.ndarray) -> np.ndarray:
         """Predictions for a batch of tasks: (T, Q, outputs)."""
-        n_tasks, n_support = support.y.shape
+        n_tasks, n_support = support.y.shape[:2]
         rng, batch_size = np.random.default_rng(self.seed), min(self.batch_size, n_support)
         # every task gets the same picks, so that nothing depends on which tasks are judged together
         picks = reptile.batches(1, n_support, self.inner_steps, batch_size, rng).expand(n_tasks, -1, -1)
@@ -124,7 +125,12 @@ class AdamLearner:
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
         phi, _ = reptile.adapt_adam(
-            one_number(self.loss), self.params, self.moments, support, picks, inner_lr=self.inner_lr
+            ready.held(one_number(self.loss), self.params),
+            self.params,
+            self.moments,
+            support,
+            picks,
+            inner_lr=self.inner_lr,
         )
         return _judge(self.network, phi, support.x, query_x, self.queries)
 

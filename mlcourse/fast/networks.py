@@ -182,6 +182,13 @@ def freeze_statistics(params: Params, x: torch.Tensor) -> Params:
     x (n, in_channels, size, size): many images of the meta-training classes, never the ones to be judged. Not for
     adaptation by gradient descent, which would move the statistics too.
     """
+    if missing := [
+        name for block in range(BLOCKS) for name in (f"w{block}", f"scale{block}") if name not in params
+    ]:
+        raise ValueError(
+            f"params has no {missing[0]!r}, so they are not of a conv4, whose statistics alone can be frozen; for "
+            'a network of your own take learner(queries="alone"): statistics of the support set and one query'
+        )
     held, h = dict(params), x
     for block in range(BLOCKS):
         h = F.conv2d(h, params[f"w{block}"], params[f"b{block}"], padding=1)
@@ -200,13 +207,15 @@ def from_module(module: nn.Module) -> Network:
     """Any `nn.Module` as a network: its parameters by their names, a copy of the rest held fast.
 
     `init()` gives the module's own numbers, `init(rng)` draws new ones by the `reset_parameters` of its layers.
-    Parameters that `requires_grad_(False)` froze keep their numbers and their flag, so that nothing moves them.
+    Parameters that are frozen now, by `requires_grad_(False)`, keep their numbers and their flag, so that nothing
+    moves them. `module.load_state_dict(trained.params, strict=False)` brings trained ones back into the module.
     `apply` takes what `module(x)` takes, x in the precision and on the device of the parameters.
 
     Batch normalisation in training mode uses the statistics of the very batch it is given, as few-shot learning
     does (Finn et al. 2017), and keeps no running ones; after `module.eval()` it uses those that the module has.
-    Other buffers are constants. Raises ValueError for Dropout in training mode, for a module whose buffers move
-    when it is called, and for `init(rng)` where a layer cannot draw anew.
+    Other buffers are constants. Raises ValueError for Dropout in training mode, for normalisation in eval mode
+    that has no statistics yet, for a module of which nothing learns or whose buffers move when it is called, and
+    for `init(rng)` where a layer cannot draw anew.
     """
     module = _pure_copy(module)
     own = dict(module.named_parameters())
@@ -215,6 +224,10 @@ def from_module(module: nn.Module) -> Network:
     shapes = {name: tuple(p.shape) for name, p in own.items()}
     if not own:
         raise ValueError(f"the module {type(module).__name__} has no parameters, so there is nothing to learn")
+    if not any(p.requires_grad for p in own.values()):
+        raise ValueError(
+            f"all parameters of {type(module).__name__} are frozen; let some learn: requires_grad_(True)"
+        )
 
     def init(rng: np.random.Generator | None = None) -> Params:
         drawn = own if rng is None else _drawn_anew(module, rng)
@@ -243,10 +256,17 @@ def _pure_copy(module: nn.Module) -> nn.Module:
     """A copy whose batch normalisations keep no running statistics; ValueError for one that draws at random."""
     module = copy.deepcopy(module)
     for name, part in module.named_modules():
+        place = f"module.get_submodule({name!r})" if name else "module"
         if part.training and isinstance(part, DROPOUTS) and part.p > 0:
             raise ValueError(
                 f"the module's {name or 'only'} layer is {part} in training mode, which draws at random, so that "
-                "its gradient differs from call to call; call module.eval() first, or leave it out"
+                f"its gradient differs from call to call; switch this layer alone off, {place}.eval(), or leave "
+                "it out"
+            )
+        if not part.training and getattr(part, "num_batches_tracked", None) == 0:
+            raise ValueError(
+                f"{place}, {part}, is in eval mode and has seen no batch: its mean is 0 and its variance 1; "
+                f"call {place}.train() to normalise by each batch, as few-shot learning does"
             )
         if part.training and getattr(part, "track_running_stats", False):
             part.track_running_stats, part.running_mean, part.running_var = False, None, None

@@ -27,7 +27,7 @@ def prototypes(
 
 
 def squared_distances(queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
-    """||q - c||^2 between every query (n, d) and every prototype (n_way, d): (n, n_way)."""
+    """Squared distances ||q - c||^2 of every query (n, d) to every prototype (n_way, d): (n, n_way)."""
     require_points("torch", queries=queries, prototypes=prototypes)
     return ((queries[:, None] - prototypes) ** 2).sum(dim=-1)
 

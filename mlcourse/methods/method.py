@@ -76,7 +76,8 @@ class Adapting(Method):
     ) -> GradientLearner:
         """Adapts as in training, unless another rate or number of steps is given.
 
-        queries: what batch normalisation sees, see `fast/learners.py`.
+        queries: what batch normalisation sees: "together" all queries of a task (transductive), "alone" the
+        support set and one query at a time.
         """
         rates = self.rates(self.inner_lr if inner_lr is None else inner_lr)
         steps = self.inner_steps if inner_steps is None else inner_steps

@@ -25,7 +25,7 @@ def prototypes(embeddings: Any, labels: Any, n_way: int, mask: np.ndarray | None
 
 
 def squared_distances(queries: Any, prototypes: Any) -> Any:
-    """||q - c||^2 between every query (n, d) and every prototype (n_way, d): (n, n_way)."""
+    """Squared distances ||q - c||^2 of every query (n, d) to every prototype (n_way, d): (n, n_way)."""
     require_points("numpy", queries=queries, prototypes=prototypes)
     n, d = value(queries).shape
     return sum((reshape(queries, (n, 1, d)) - prototypes) ** 2, axis=-1)

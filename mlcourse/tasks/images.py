@@ -124,7 +124,9 @@ class ImageSet:
         each = self.images.shape[1]
         alphabets = len(np.unique(self.alphabet))
         of = "" if alphabets == classes else f" of {alphabets} alphabets"
-        if self.counts is not None and classes:
+        if not classes:
+            each = "no"
+        elif self.counts is not None:
             low, high = self.counts.min(), self.counts.max()
             each = low if low == high else f"{low} to {high}"
         colour = " colour" if self.channels == COLOURS else ""

@@ -625,11 +625,11 @@ ours = {row["method"]: {name: mean for name, (mean, _) in row["values"].items()}
 one_shots = {name: values["glyphs, 1-shot"] for name, values in ours.items()}
 five_shots = {name: values["glyphs, 5-shot"] for name, values in ours.items()}
 assert 20 < one_shots["squared distance"] - one_shots["cosine"] < 26 and round(five_shots["squared distance"] - five_shots["cosine"]) == 16
-assert 0 <= one_shots["distance"] - one_shots["squared distance"] < 0.5 and 0 <= five_shots["distance"] - five_shots["squared distance"] < 0.2
+assert 0 <= one_shots["distance"] - one_shots["squared distance"] < 0.55 and 0 <= five_shots["distance"] - five_shots["squared distance"] < 0.2
 assert max(spreads["cosine"].values()) < 2 and len(stored["seeds"]) == 3
 
 # %% [markdown]
-# In full training the cosine stays behind, by more than twenty points with one example and sixteen with five, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. Nor does it show that the mean is its right centre: with one example the mean is the example, and with five the two columns are as good as equal. What the square buys here is convenience: a linear classifier, and a centre that is a plain mean. (The paper compares the squared distance with the cosine only.)
+# In full training the cosine stays behind, by more than twenty points with one example and sixteen with five, far more than any spread over seeds. The paper, too, found it clearly worse. But the distance and its square come out within about half a point of each other, and the plain distance is not the worse one. So the square is not where the points come from. Nor does it show that the mean is its right centre: with one example the mean is the example, and with five the two columns are as good as equal. What the square buys here is convenience: a linear classifier, and a centre that is a plain mean. (The paper compares the squared distance with the cosine only.)
 
 # %% [markdown]
 # ## How to train for a test of five classes
@@ -799,8 +799,8 @@ settings = stored["details"]["settings"]
 assert settings == asdict(transfer.Settings()) | {"rates": list(transfer.RATES)}
 assert (settings["meta_steps"], settings["n_query_training"], settings["halvings"]) == (1500, 2, 6)
 assert stored["details"]["sweeps"]["chosen"]["squared distance"] == 32e-3
-assert round(ours["squared distance"]["Omniglot, 1-shot"]) == 90
-assert round(ours["nearest class mean on pixels"]["Omniglot, 1-shot"]) == 42
+assert round(ours["squared distance"]["Omniglot, 1-shot"]) == 91
+assert round(ours["nearest class mean on pixels"]["Omniglot, 1-shot"]) == 44
 assert 1.8 < ours["trained on Omniglot"]["Omniglot, 1-shot"] - ours["squared distance"]["Omniglot, 1-shot"] < 2.5
 assert 5.5 < ours["squared distance"]["glyphs, 1-shot"] - ours["trained on Omniglot"]["glyphs, 1-shot"] < 6.5
 assert round(ours["squared distance"]["glyphs, 1-shot"]) == 97 and round(ours["trained on Omniglot"]["Omniglot, 1-shot"]) == 93
@@ -808,11 +808,11 @@ longer = results.load(str(results.results_folder() / "omniglot/omniglot_alphabet
 recipe = longer["details"]["recipe"]
 assert round(longer["rows"][0]["values"]["accuracy, %"][0], 1) == 96.3 and len(longer["seeds"]) == 1
 assert (recipe["channels"], recipe["meta_steps"]) == (32, 3000) and "quarter turns count as classes in training" in longer["protocol"]
-assert round(ours["trained on Omniglot"]["glyphs, 1-shot"]) == 91
+assert round(ours["trained on Omniglot"]["glyphs, 1-shot"]) == 92
 assert sum(map(len, overlap.TESTED_ELSEWHERE.values())) == 12
 
 # %% [markdown]
-# **What you saw.** It carries. Without a single handwritten image it is right 90 times out of 100 on Omniglot's unseen alphabets, where pixels reach 42, and a network trained on Omniglot itself, as briefly and with the same settings, is two points better. And it works the other way round: trained on handwriting, it is right 91 times out of 100 on the rendered scripts.
+# **What you saw.** It carries. Without a single handwritten image it is right 91 times out of 100 on Omniglot's unseen alphabets, where pixels reach 44, and a network trained on Omniglot itself, as briefly and with the same settings, is two points better. And it works the other way round: trained on handwriting, it is right 92 times out of 100 on the rendered scripts.
 #
 # What does it cost? Compare within a column, since the tests are not equally hard: each with its own training, 97 on the glyphs and 93 on Omniglot. On Omniglot it costs two points, on the glyphs, the other way round, six. (The learning rate was chosen on the glyphs, for both.) Twice the steps, more queries a task, turned letters as extra classes and 32 channels took these alphabets to 96.3 (one seed). Notebook 09 has the papers' table.
 

@@ -143,3 +143,13 @@ class Lab:
         self.page.wait_for_function(self.IDLE, timeout=60_000)
         self.page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(number).click()
         self.page.keyboard.press("Shift+Enter")
+
+
+def things_of_authors(page: Page) -> set[str]:
+    """What an open notebook's page shows that a learner has no use for: nbgrader's, and another interface's."""
+    page.locator("#jp-MainMenu :text-is('Help')").wait_for()
+    page.locator(".jp-NotebookPanel-toolbar :text-is('Markdown')").wait_for(state="attached")
+    sideways = [tab.get_attribute("title") for tab in page.locator(".jp-SideBar .lm-TabBar-tab").all()]
+    words = page.locator("#jp-MainMenu, .jp-NotebookPanel-toolbar").all_inner_texts()
+    seen = "\n".join([*words, *filter(None, sideways)]).splitlines()
+    return {"Nbgrader", "Nbgrader Create Assignment", "Validate", "Notebook"} & set(seen)

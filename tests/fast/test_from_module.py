@@ -90,6 +90,9 @@ def test_running_statistics_are_kept_out_in_training_and_used_after_eval():
     module, x = cnn(), torch.randn(6, 1, 28, 28)
     network = networks.from_module(module)
     torch.testing.assert_close(network.apply(network.init(), x), module(x))
+    fresh = cnn().eval()  # its statistics are of no batch: mean 0, variance 1
+    with pytest.raises(ValueError, match=r"get_submodule\('1'\), BatchNorm2d.* has seen no batch"):
+        networks.from_module(fresh)
     module.eval()
     frozen = networks.from_module(module)
     torch.testing.assert_close(frozen.apply(frozen.init(), x), module(x))
@@ -135,9 +138,10 @@ def test_a_module_whose_buffers_move_is_refused():
 
 def test_dropout_is_refused_in_training_and_taken_after_eval():
     module = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 1))
-    with pytest.raises(ValueError, match=r"layer is Dropout\(p=0.5.*module.eval\(\)"):
+    with pytest.raises(ValueError, match=r"layer is Dropout\(p=0.5.*module.get_submodule\('1'\).eval\(\)"):
         networks.from_module(module)
-    assert networks.from_module(module.eval()).init()
+    module[1].eval()
+    assert networks.from_module(module).init()
 
 
 def test_frozen_parameters_keep_their_numbers_and_never_move():
@@ -155,6 +159,51 @@ def test_frozen_parameters_keep_their_numbers_and_never_move():
         capture="eager", progress=False,
     )  # fmt: skip
     assert torch.equal(done.params["0.weight"], module[0].weight)
+    assert not done.params["0.weight"].requires_grad and done.params["2.weight"].requires_grad
+    again = train(
+        methods.MAML(loss, inner_lr=0.1), done.params, Sinusoids(5, 5), meta_steps=3, meta_batch_size=2,
+        capture="eager", progress=False,
+    )  # fmt: skip
+    assert torch.equal(again.params["0.weight"], module[0].weight)
+    module.load_state_dict(done.params)
+    module.requires_grad_(False)
+    with pytest.raises(ValueError, match="all parameters of Sequential are frozen"):
+        networks.from_module(module)
+
+
+@pytest.mark.parametrize("kind", ["MAML", "Reptile with Adam"])
+def test_the_learner_does_not_adapt_what_is_frozen(kind):
+    module, seen = mlp(), []
+    module[0].weight.requires_grad_(False)
+    network = networks.from_module(module)
+    inner = losses.squared_error(network)
+
+    def loss(params, x, y):
+        seen.append(params["0.weight"].detach())
+        return inner(params, x, y)
+
+    loss.network = network
+    how = {"inner_lr": 0.1, "inner_steps": 3}
+    method = methods.MAML(loss, **how) if kind == "MAML" else methods.ReptileAdam(loss, **how, batch_size=2)
+    done = train(
+        method, network.init(), Sinusoids(5, 5), meta_steps=2, meta_batch_size=2, capture="eager", progress=False
+    )
+    seen.clear()
+    task = Sinusoids(5, 5).sample(1, np.random.default_rng(0))
+    learner = done.learner()
+    learner(task.support.__class__(*(part[0] for part in task.support)), task.query.x[0])
+    learner.many(task.support, task.query.x)
+    if kind == "MAML":
+        learner.along(task.support, task.query.x)
+    assert seen and all(torch.allclose(w.reshape(-1, 8, 1)[0], module[0].weight) for w in seen[:3])
+    assert torch.equal(done.params["0.weight"], module[0].weight)
+
+
+def test_only_a_conv4_has_statistics_to_freeze():
+    network = networks.from_module(cnn())
+    method = methods.ProtoNet(network, n_way=3)
+    with pytest.raises(ValueError, match='take learner\\(queries="alone"\\)'):
+        method.learner(network.init(), (), frozen_on=torch.rand(4, 1, 28, 28))
 
 
 def test_a_layer_that_is_used_twice_adapts_in_both_places():
