@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlcourse.arguments import require_rate
 from mlcourse.methods.maml import MAML
 from mlcourse.rates import InnerRate
 
 
 @dataclass(frozen=True, kw_only=True)
 class ANIL(MAML):
-    """head: the names of the parameters that adapt, such as ("w2", "b2") of `networks.mlp((1, 40, 40, 1))`."""
+    """inner_lr: one number. head: the names that adapt, such as ("w2", "b2") of `networks.mlp((1, 40, 40, 1))`."""
 
+    inner_lr: float
     head: Sequence[str]
+
+    def __post_init__(self) -> None:
+        require_rate("inner_lr", self.inner_lr)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from mlcourse.arguments import require_rate
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Params
 from mlcourse.methods.maml import MAML
@@ -16,6 +17,9 @@ class MetaSGD(MAML):
     """inner_lr: the number from which all rates start; they travel with the parameters, as "rate.w0" and so on."""
 
     inner_lr: float
+
+    def __post_init__(self) -> None:
+        require_rate("inner_lr", self.inner_lr)
 
     @property
     def name(self) -> str:

@@ -180,6 +180,12 @@ def test_anil_leaves_the_body_alone_while_a_task_adapts():
     assert done.learner(inner_lr=0.3).inner_lr == dict.fromkeys(HEAD, 0.3)
 
 
+@pytest.mark.parametrize("kind, more", [(methods.ANIL, {"head": HEAD}), (methods.MetaSGD, {})])
+def test_a_method_that_chooses_what_adapts_takes_one_number(kind, more):
+    with pytest.raises(ValueError, match="inner_lr is"):
+        kind(LOSS, inner_lr=[0.1, 0.2], **more)
+
+
 def test_what_a_method_must_have():
     with pytest.raises(NotImplementedError, match="Method has no step"):
         methods.Method().step({}, (), None, None)
