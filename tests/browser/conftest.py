@@ -32,6 +32,6 @@ def serve_pages(
 
 @pytest.fixture
 def beside_modules(static_server: Callable, browser_page: Watched) -> Page:
-    """A page on which `import("/NAME.js")` finds a module of the widgets."""
+    """A page on which `import("/FOLDER/NAME.js")` finds a module of the widgets."""
     browser_page.page.goto(static_server(base.FOLDER) + "plot.js")
     return browser_page.page

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
-from tests.widgets.test_landscape import random_scene
+from tests.lessons.widgets.test_landscape import random_scene
 
 from mlcourse.lessons.widgets.landscape.landscape import Landscape, caption
 from mlcourse.lessons.widgets.landscape.quadratics import METHODS
@@ -60,7 +60,7 @@ def row(page, method: str) -> list[str]:
 # --- the arithmetic ----------------------------------------------------------------------------------------
 
 CLOSED_FORMS = """async ([scenes, methods]) => {
-    const q = await import("/quadratics.js");
+    const q = await import("/landscape/quadratics.js");
     return scenes.map(({ inputs, minima, theta, ...how }) => {
         const tasks = minima.map((minimum, i) => q.taskOf(inputs[i], minimum));
         const of = (method) => {

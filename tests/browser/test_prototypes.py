@@ -89,7 +89,7 @@ def move(page, name: str, right: float, down: float) -> None:
 # --- the arithmetic ----------------------------------------------------------------------------------------
 
 CLOSED_FORMS = """async ([points, labels, queries, nWay, distance, places]) => {
-    const p = { ...await import("/points.js"), ...await import("/prototypes.js") };
+    const p = { ...await import("/points.js"), ...await import("/prototypes/prototypes.js") };
     const means = Array.from({ length: nWay }, (_, k) => p.meanOf(points.filter((_, i) => labels[i] === k)));
     const corners = [[-4, -3], [4, -3], [4, 3], [-4, 3]];
     const holds = (polygon, [x, y]) => polygon.length > 2 && polygon.every(([u, v], i) => {

@@ -40,7 +40,7 @@ def place(page, number: int) -> list[float]:
 def mlp(beside_modules):
     """A function that runs JavaScript with the functions of mlp.js at hand."""
     return lambda body, given: beside_modules.evaluate(
-        f"async (given) => {{ const mlp = await import('/mlp.js'); {body} }}", given
+        f"async (given) => {{ const mlp = await import('/waves/mlp.js'); {body} }}", given
     )
 
 
