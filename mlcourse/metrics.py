@@ -30,6 +30,11 @@ class Metric:
     higher_is_better: bool
     unit: str = ""
 
+    @property
+    def scale(self) -> float:
+        """What a score is multiplied by where it is shown."""
+        return 100.0 if self.unit == "%" else 1.0
+
     def as_good(self, score: Array, target: Array) -> Array:
         """Whether `score` is as good as `target`, or better."""
         return score >= target if self.higher_is_better else score <= target
@@ -37,7 +42,7 @@ class Metric:
     def printed(self, score: float, half_width: float) -> str:
         """A score and half of its interval in words."""
         if self.unit == "%":
-            return f"{self.name} {100 * score:.1f} ± {100 * half_width:.1f} %"
+            return f"{self.name} {self.scale * score:.1f} ± {self.scale * half_width:.1f} %"
         return f"{self.name} {score:.3f} ± {half_width:.3f}{self.unit and ' ' + self.unit}"
 
 

@@ -131,8 +131,7 @@ class Experiment:
         values = {}
         for column, over_seeds in columns.items():
             mean = mean_over_seeds(over_seeds)
-            scale = 100 if mean.metric.unit == "%" else 1
-            values[column] = results.scored(mean, scale=scale, digits=self.digits)
+            values[column] = results.scored(mean, scale=mean.metric.scale, digits=self.digits)
             self.note_spread(name, column, over_seeds)
         published = self.published(name)
         return {"method": name, "values": values} | (
@@ -142,8 +141,7 @@ class Experiment:
     def note_spread(self, row: str, column: str, over_seeds: list[Evaluation]) -> None:
         """Keep the spread over seeds, where there are several and all predictions are finite."""
         if len(over_seeds) > 1 and not any(one.not_finite for one in over_seeds):
-            scale = 100 if over_seeds[0].metric.unit == "%" else 1
-            spread = round(scale * across_seeds(over_seeds).spread, self.digits)
+            spread = round(over_seeds[0].metric.scale * across_seeds(over_seeds).spread, self.digits)
             self.spreads.setdefault(row, {})[column] = spread
 
     # --- the command that makes it again ---

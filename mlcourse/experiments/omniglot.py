@@ -20,7 +20,7 @@ from mlcourse.experiments.omniglot_recipe import METHODS, Recipe, changed, recip
 from mlcourse.experiments.omniglot_table import NAMES, PUBLISHED, cell
 from mlcourse.fast import losses, networks
 from mlcourse.fast.arrays import arrays
-from mlcourse.fast.capture import CAPTURES
+from mlcourse.fast.capture import require_capture
 from mlcourse.fast.episodes import Episodes
 from mlcourse.fast.precision import PRECISIONS, products
 from mlcourse.paths import REPOSITORY
@@ -111,7 +111,7 @@ class Omniglot(experiment.Experiment):
     def check(self) -> None:
         s = self.settings
         require_choice("precision", s.precision, PRECISIONS)
-        require_choice("capture", self.capture, CAPTURES)
+        require_capture(self.capture, self.place.device)
         require_choice("data", s.data, DATA)
         require_choice("split", s.split, SPLITS)
         if s.budget_seconds is not None:

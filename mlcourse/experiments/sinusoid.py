@@ -13,13 +13,13 @@ import torch
 from tqdm.auto import tqdm
 
 from mlcourse import baselines, methods, training
-from mlcourse.arguments import require_choice, require_count
+from mlcourse.arguments import require_count
 from mlcourse.evaluation import AdaptationCurve, Evaluation, Learner, adaptation_curve, evaluate
 from mlcourse.experiments import experiment
 from mlcourse.experiments.experiment import TEST_SEED, VAL_SEED, in_processes, option
 from mlcourse.fast import losses, networks
 from mlcourse.fast.arrays import arrays, tensors
-from mlcourse.fast.capture import CAPTURES
+from mlcourse.fast.capture import require_capture
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.tasks import Sinusoids
 
@@ -155,7 +155,7 @@ class Sinusoid(experiment.Experiment):
 
     def check(self) -> None:
         require_count("meta_steps", self.settings.meta_steps)
-        require_choice("capture", self.settings.capture, CAPTURES)
+        require_capture(self.settings.capture)
 
     def measure(self) -> list[dict[str, Any]]:
         """Every method from every seed, then the baselines that need what these have learned."""

@@ -164,18 +164,13 @@ class Transfer(experiment.Experiment):
     def baselines(self) -> dict[str, Learner]:
         return {PIXELS: baselines.nearest_class_mean()}
 
-    @cached_property
-    def tests(self) -> dict[str, Episodes]:
-        """By column the tasks of meta-test scripts."""
+    def families(self) -> dict[str, Episodes]:
         s = self.settings
         return {
             f"{where}, {k_shot}-shot": Episodes(split.test, s.n_way, k_shot, s.n_query)
             for where, split in self.sets.items()
             for k_shot in SHOTS
         }
-
-    def families(self) -> dict[str, Episodes]:
-        return self.tests
 
     def details(self) -> dict[str, Any]:
         return {"sweeps": self.sweeps, "training": self.logs}

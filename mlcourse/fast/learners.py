@@ -17,7 +17,6 @@ import torch
 
 from mlcourse.arguments import (
     mask_of,
-    one_number,
     require_choice,
     require_count,
     require_labels,
@@ -70,7 +69,7 @@ class GradientLearner:
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi = adapt(
-            ready.held(one_number(self.loss), self.params),
+            ready.guarded(self.loss, self.params),
             self.params,
             support,
             inner_lr=self.inner_lr,
@@ -81,7 +80,7 @@ class GradientLearner:
 
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
         phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
-        loss = ready.held(one_number(self.loss), self.params)
+        loss = ready.guarded(self.loss, self.params)
         for rates in each_step(self.params, self.inner_lr, self.inner_steps):
             phi = inner_step(loss, phi, support, rates, first_order=True)
             predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
@@ -125,7 +124,7 @@ class AdamLearner:
 
     def _adapt_and_predict(self, support: Examples, query_x: torch.Tensor, picks: torch.Tensor) -> torch.Tensor:
         phi, _ = reptile.adapt_adam(
-            ready.held(one_number(self.loss), self.params),
+            ready.guarded(self.loss, self.params),
             self.params,
             self.moments,
             support,

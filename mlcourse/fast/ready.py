@@ -61,10 +61,15 @@ def _may_be_used(
 ) -> tuple[Callable, InnerRate, Any]:
     """The loss checked, frozen parameters held fast (learned rates, too), the data where the parameters lie."""
     rates = held(inner_lr, params) if callable(inner_lr) else inner_lr
-    loss, data = held(arguments.one_number(loss), params), placed(data, params)
+    loss, data = guarded(loss, params), placed(data, params)
     for part in data if isinstance(data, Task) else [data]:
         _require_silent_padding(loss, params, part)
     return loss, rates, data
+
+
+def guarded(loss: Callable, params: Params) -> Callable:
+    """The loss, refused when it is not one number, with frozen parameters held fast."""
+    return held(arguments.one_number(loss), params)
 
 
 def _require_silent_padding(loss: Callable, params: Params, given: Examples | Ragged) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import torch
 
-from mlcourse.fast import adam, distributed, maml
+from mlcourse.fast import adam, maml
 from mlcourse.fast.networks import Params
-from mlcourse.methods.method import Adapting
+from mlcourse.methods.method import Adapting, ByAdam
 from mlcourse.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAML(Adapting):
+class MAML(ByAdam, Adapting):
     """MAML with Adam in the outer loop, as in the paper."""
 
     inner_steps: int = 1
@@ -26,13 +26,9 @@ class MAML(Adapting):
     def name(self) -> str:
         return "first-order MAML" if self.first_order else "MAML"
 
-    def init(self, params: Params) -> adam.Moments:
-        return adam.init(params)
-
     def step(self, params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
         how = {"inner_steps": self.inner_steps, "first_order": self.first_order}
         value, gradient = maml.meta_loss_and_gradient(
             self.loss, params, tasks, inner_lr=self.rates(self.inner_lr), **how
         )
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=self.meta_lr), value
+        return *self.moved(params, moments, gradient, self.meta_lr), value

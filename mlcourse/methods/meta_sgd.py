@@ -8,6 +8,7 @@ import torch
 from mlcourse.arguments import require_rate
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Params
+from mlcourse.fast.ready import frozen_names
 from mlcourse.methods.maml import MAML
 from mlcourse.rates import PREFIX, InnerRate, learned
 
@@ -30,10 +31,11 @@ class MetaSGD(MAML):
 
     def start(self, params: Params) -> Params:
         """The parameters and their rates; what is frozen gets none, so that it does not adapt either."""
-        some_follow = any(p.requires_grad for p in params.values())
-        learning = {name: p for name, p in params.items() if p.requires_grad or not some_follow}
-        rates = {PREFIX + name: torch.full_like(p, self.inner_lr) for name, p in learning.items()}
-        return params | {name: rate.requires_grad_(some_follow) for name, rate in rates.items()}
+        learning = {name: p for name, p in params.items() if name not in frozen_names(params)}
+        rates = {
+            name: torch.full_like(p, self.inner_lr, requires_grad=p.requires_grad) for name, p in learning.items()
+        }
+        return params | {PREFIX + name: rate for name, rate in rates.items()}
 
     def learner(
         self, params: Params, state: Any = (), *, inner_steps: int | None = None, queries: str = "together"

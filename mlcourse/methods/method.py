@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from mlcourse.evaluation import Learner
+from mlcourse.fast import adam, distributed
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Network, Params
 from mlcourse.rates import InnerRate
@@ -47,6 +48,19 @@ class Method:
         """The method's own numbers and words, by name."""
         held = {field.name: getattr(self, field.name) for field in fields(self)} if is_dataclass(self) else {}
         return {name: v for name, v in held.items() if not callable(v) and not isinstance(v, Network)}
+
+
+class ByAdam(Method):
+    """A method whose outer loop is Adam on a gradient."""
+
+    def init(self, params: Params) -> adam.Moments:
+        return adam.init(params)
+
+    def moved(
+        self, params: Params, moments: adam.Moments, gradient: Params, lr: float | torch.Tensor
+    ) -> tuple[Params, adam.Moments]:
+        """Parameters and moments after one step down the mean over the ranks of `gradient`."""
+        return adam.update(params, distributed.mean_over_ranks(gradient), moments, lr=lr)
 
 
 @dataclass(frozen=True, kw_only=True)

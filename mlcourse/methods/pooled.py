@@ -6,24 +6,21 @@ from typing import Any, ClassVar
 
 import torch
 
-from mlcourse.fast import adam, distributed, maml
+from mlcourse.fast import adam, maml
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Params
-from mlcourse.methods.method import Method, network_of
+from mlcourse.methods.method import ByAdam, network_of
 from mlcourse.rates import InnerRate
 from mlcourse.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pooled(Method):
+class Pooled(ByAdam):
     """By Adam on the loss of support and query together: it is MAML with no inner step."""
 
     name: ClassVar[str] = "pooled"
     loss: Callable = field(kw_only=False)
     meta_lr: float = 1e-3
-
-    def init(self, params: Params) -> adam.Moments:
-        return adam.init(params)
 
     def step(self, params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
         support, query = tasks
@@ -31,8 +28,7 @@ class Pooled(Method):
         value, gradient = maml.meta_loss_and_gradient(
             self.loss, params, Task(support, both), inner_lr=0.0, inner_steps=0
         )
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=self.meta_lr), value
+        return *self.moved(params, moments, gradient, self.meta_lr), value
 
     def learner(
         self,

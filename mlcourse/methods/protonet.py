@@ -6,16 +6,16 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mlcourse.fast import adam, distributed, metric, networks, protonet
+from mlcourse.fast import adam, metric, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.fast.networks import Network, Params
 from mlcourse.fast.ready import placed
-from mlcourse.methods.method import Method
+from mlcourse.methods.method import ByAdam
 from mlcourse.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtoNet(Method):
+class ProtoNet(ByAdam):
     """Trained by Adam, whose rate is halved `halvings` times, at equal intervals.
 
     network: from examples to embeddings. n_way: classes of a training task. classify: another way to compare
@@ -29,16 +29,12 @@ class ProtoNet(Method):
     halvings: int = 0
     classify: metric.Classify = protonet.classify
 
-    def init(self, params: Params) -> adam.Moments:
-        return adam.init(params)
-
     def step(self, params: Params, moments: adam.Moments, tasks: Task, done: torch.Tensor) -> tuple:
         value, gradient = metric.meta_loss_and_gradient(
             self.classify, self.network, params, tasks, n_way=self.n_way
         )
         lr = (self.meta_lr * 0.5 ** torch.floor(done * (self.halvings + 1))).to(value.dtype)
-        gradient = distributed.mean_over_ranks(gradient)
-        return *adam.update(params, gradient, moments, lr=lr), value
+        return *self.moved(params, moments, gradient, lr), value
 
     def learner(
         self,

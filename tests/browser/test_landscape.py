@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
-from tests.lessons.widgets.test_landscape import random_scene
 
 from mlcourse.lessons.widgets.landscape.landscape import Landscape, caption
 from mlcourse.lessons.widgets.landscape.quadratics import METHODS
 from tests.browser.hands import PHONE, drag, handle, middle, numbers, swipe, tab
+from tests.lessons.widgets.test_landscape import random_scene
 
 pytestmark = pytest.mark.browser
 
