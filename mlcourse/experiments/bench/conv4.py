@@ -19,6 +19,7 @@ from mlcourse.experiments.bench.floor import meta_gradient_flop, peaks
 from mlcourse.experiments.bench.timing import interleaved_medians, require_rounds, seconds, time_limit
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast.arrays import resolved, tensors
+from mlcourse.fast.threads import threads_of_torch
 
 # The largest distance from the float64 gradient with which a contender is timed. Rounding moves some pixels over
 # the kink of a ReLU, and that moves a second-order gradient far more than the rounding itself.
@@ -59,17 +60,13 @@ def meta_gradient(
     steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
     require_choice("device", device, ("cpu", "cuda"))
     resolved(device)
-    started, before = time.perf_counter(), torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        found = {}
+    started, found = time.perf_counter(), {}
+    with threads_of_torch(threads):
         for number in steps:
             say(f"{number_of(number)}: drawing the tasks, and the gradient in float64")
             work = contenders.draw(inner_steps=number, seed=seed, device=device, **settings)
             found[number] = survey(work, repeats, compile_seconds, say)
         fastest = peaks(device)
-    finally:
-        torch.set_num_threads(before)
     flop = {number: meta_gradient_flop(inner_steps=number, **settings) for number in steps}
     asked = {**settings, "inner_steps": tuple(steps), "repeats": repeats, "threads": threads, "seed": seed}
     asked["compile_seconds"] = compile_seconds

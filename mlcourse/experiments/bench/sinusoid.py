@@ -16,6 +16,7 @@ from mlcourse.experiments.bench.timing import interleaved_medians, require_round
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import arrays, tensors
+from mlcourse.fast.threads import threads_of_torch
 from mlcourse.reference import losses as reference_losses
 from mlcourse.reference import maml as reference_maml
 from mlcourse.reference import networks as reference_networks
@@ -50,12 +51,9 @@ def meta_gradient(
     """
     steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
     require_higher()
-    started, before = time.perf_counter(), torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    started = time.perf_counter()
+    with threads_of_torch(threads):
         found = [_measure(number, repeats, seed, say) for number in steps]
-    finally:
-        torch.set_num_threads(before)
     command = ["python", "-m", "mlcourse", "bench", "meta-gradient"]
     command += [word for number in steps for word in ("--inner-steps", str(number))] if steps != [1, 5] else []
     for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
