@@ -10,6 +10,7 @@ from torch.func import functional_call
 from mlcourse import methods
 from mlcourse.fast import adam, losses, maml, metric, networks, protonet, reptile
 from mlcourse.fast.arrays import tensors
+from mlcourse.fast.capture import compiler_works
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Network
 from mlcourse.tasks import Examples, Sinusoids, Task
@@ -105,6 +106,8 @@ METHODS = {
 def test_training_leaves_a_frozen_layer_alone(name, capture):
     if capture == "compile" and name != "maml":
         pytest.skip("one method shows that the compiler sees it")
+    if capture == "compile" and (problem := compiler_works()):
+        pytest.skip(problem)
     module, params, loss = half_frozen()
     frozen, free = parts(params)
     how = {"meta_steps": 3, "meta_batch_size": 2, "progress": False, "device": "cpu", "dtype": torch.float64}
