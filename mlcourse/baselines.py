@@ -1,8 +1,8 @@
 """What a meta-learner must beat: simple learners, each tuned before it is printed.
 
 Training from scratch, pooled training and fine-tuning are `GradientLearner`s of either twin that start from
-different parameters (random ones; those of `training.pooled_method`). This file adds the learners without
-gradient steps, and the sweep that tunes them all.
+different parameters (random ones; those of `methods.Pooled`). This file adds the learners without gradient steps,
+the exact answer for sines among them, and the sweep that tunes them all.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +14,7 @@ import numpy as np
 from mlcourse.arguments import require_labels
 from mlcourse.evaluation import Evaluation, Learner, adaptation_curve, evaluate
 from mlcourse.metrics import Metric
+from mlcourse.reference import posterior
 from mlcourse.tasks.task import Array, Examples, Ragged, TaskFamily, real
 
 Embedding = Callable[[Array], Array]  # (n, *features) -> (n, d)
@@ -78,6 +79,19 @@ def linear_probe(ridge: float, embed: Embedding = flatten) -> Learner:
         # the dual form: as many equations as support examples, however many features
         weights = centred.T @ np.linalg.solve(centred @ centred.T + ridge * np.eye(len(points)), targets - middle)
         return (embed(query_x) - centre) @ weights + middle
+
+    return learner
+
+
+def exact_sines(noise: float = 0.0) -> Learner:
+    """The best possible prediction for tasks of `Sinusoids`, (Q, 1): the mean in `reference/posterior.py`.
+
+    noise: the standard deviation of the normal noise on the support labels. Nothing is tuned: it knows the family.
+    ValueError for exact support points through which no wave of the family goes.
+    """
+
+    def learner(support: Examples | Ragged, query_x: Array) -> np.ndarray:
+        return posterior.mean_wave(real(support), noise=noise)(np.asarray(query_x, float))[0]
 
     return learner
 

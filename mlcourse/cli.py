@@ -96,6 +96,19 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(0 if doctor.healthy(findings) else 1)
 
 
+@app.command()
+def passport(as_json: Json = False) -> None:
+    """Show which exercises you have passed, when, and in how many tries."""
+    from dataclasses import asdict
+
+    from mlcourse.lessons import passport
+
+    found = passport()
+    if as_json:
+        return print_json(asdict(found))
+    typer.echo(repr(found))
+
+
 # --- data --------------------------------------------------------------------------------------------------
 
 

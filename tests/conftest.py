@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -44,6 +45,8 @@ SECONDS_FOR_LAB = 60
 # two cores must not start four threads, and nobody looks at the plots.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# What tests solve is not a reader's work.
+os.environ["MLCOURSE_WORK"] = tempfile.mkdtemp(prefix="mlcourse_work_")
 hypothesis.settings.register_profile(
     "course",
     deadline=None,  # a busy machine is not a bug

@@ -54,6 +54,12 @@ PUBLISHED = {  # (method, transductive)
 }
 
 
+# The rows of the table: (method, transductive)
+ROWS = [
+    (name, transductive)
+    for name in NAMES
+    for transductive in ((True, False) if name in ("maml", "fomaml", "reptile") else (False,))
+]
 PROTOCOLS = {
     "random": (
         "Ours: quarter turns are classes in training only. The papers do not all split alike (Snell et al.: fixed "
@@ -75,35 +81,54 @@ def runs(folder: Path | None = None) -> list[dict[str, Any]]:
 
 
 def summary(stored: Sequence[dict[str, Any]], split: str = "random") -> str:
-    """One table in Markdown for a split: a line for each method and protocol, published figures under ours.
+    """The table of a split in Markdown: a row for each method and protocol that we ran, then the papers' rows.
 
     A cell with several seeds is their mean; its letter leads to a note below that says how it was measured. Two
-    runs of one cell both stand in it. Runs of other kinds of tasks have no place here.
+    runs of one cell both stand in it. Runs of other kinds of tasks have no place here. Methods that we have not
+    run are folded away with what the papers print.
     """
     mine = [run for run in stored if run["details"]["data"] == "omniglot" and run["details"]["split"] == split]
     mine = [run for run in mine if _kind(run) in {cell(*pair) for pair in CELLS}]
     letters = [*string.ascii_lowercase, *map("".join, itertools.product(string.ascii_lowercase, repeat=2))]
     notes = list(zip(mine, letters, strict=False))
-    measured: dict[tuple[str, str, str], list[str]] = {}
+    measured: dict[tuple[str, bool], dict[str, list[str]]] = {}
     for run, letter in notes:
         for row in run["rows"]:
-            key = run["details"]["recipe"]["method"], row["values"]["transductive"], _kind(run)
-            measured.setdefault(key, []).append(f"{results.as_text(row['values']['accuracy, %'])} ({letter})")
-    heads = [f"{n_way}-way {k_shot}-shot" for n_way, k_shot in CELLS]
-    lines = [["method", "transductive", "", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
-    for method in NAMES:
-        for transductive in (True, False) if method in ("maml", "fomaml", "reptile") else (False,):
-            said = "yes" if transductive else "no"
-            ours = [" / ".join(measured.get((method, said, cell(*pair)), [NOT_YET])) for pair in CELLS]
-            lines.append([NAMES[method], said, "ours", *ours])
-            printed = PUBLISHED.get((method, transductive))
-            if printed:
-                figures = [results.as_printed(printed.accuracy[cell(*pair)]) for pair in CELLS]
-                lines.append(["", "", f"published: {printed.source}", *figures])
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    below = "\n".join(_note(run, letter) for run, letter in notes)
+            key = run["details"]["recipe"]["method"], row["values"]["transductive"] == "yes"
+            said = f"{results.as_text(row['values']['accuracy, %'])} ({letter})"
+            measured.setdefault(key, {}).setdefault(_kind(run), []).append(said)
+    ours, others = [], []
+    for key in ROWS:
+        name = f"{NAMES[key[0]]}, {'' if key[1] else 'not '}transductive"
+        printed = [f"published: {PUBLISHED[key].source}", *_printed(PUBLISHED[key])] if key in PUBLISHED else None
+        if key in measured:
+            ours.append([name, *(" / ".join(measured[key].get(cell(*pair), [NOT_YET])) for pair in CELLS)])
+            ours += [printed] if printed else []
+        else:
+            label, *figures = printed or ["nothing published", *["–" for _ in CELLS]]
+            others.append([f"{name}; {label}", *figures])
     none = "No run is stored yet; `python -m mlcourse reproduce omniglot --help` says how to make one."
-    return f"{body}\n\n{PROTOCOLS[split]}\n\n{below or none}"
+    below = "\n".join(_note(run, letter) for run, letter in notes) or none
+    return "\n\n".join([*([_table(ours)] if ours else []), *_folded(others), PROTOCOLS[split], below])
+
+
+def _printed(paper: Printed) -> list[str]:
+    """What a paper prints, cell by cell."""
+    return [results.as_printed(paper.accuracy[cell(*pair)]) for pair in CELLS]
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Rows in Markdown, below the kinds of tasks."""
+    heads = ["method", *(f"{n_way}-way {k_shot}-shot" for n_way, k_shot in CELLS)]
+    lines = [heads, ["---", *["---:" for _ in CELLS]], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _folded(rows: list[list[str]]) -> list[str]:
+    """The paragraphs of what we have not run."""
+    count = f"{len(rows)} row{'s' * (len(rows) != 1)}"
+    words = f"<details>\n<summary>Not measured yet, published numbers only: {count}</summary>"
+    return [words, _table(rows), "</details>"] if rows else []
 
 
 def _note(run: dict[str, Any], letter: str) -> str:

@@ -52,6 +52,7 @@ FIELDS = {
     "rows": list,
 }
 PARTS = {"hardware": ("cpu", "cores", "gpu"), "versions": ("python", "torch", "numpy")}
+PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"  # a number and its interval stay on one line
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -295,7 +296,7 @@ def scored(evaluation: Any, *, scale: float = 1.0, digits: int = 3) -> list[floa
 
 def as_printed(figure: Any) -> str:
     """A published figure as text, with the digits that they gave."""
-    return " ± ".join(f"{n:g}" for n in figure) if isinstance(figure, list | tuple) else f"{figure}"
+    return PLUS_MINUS.join(f"{n:g}" for n in figure) if isinstance(figure, list | tuple) else f"{figure}"
 
 
 def as_text(figure: Any) -> str:
@@ -307,7 +308,7 @@ def as_text(figure: Any) -> str:
     if isinstance(figure, list | tuple):
         mean, half = figure
         digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 2
-        return f"{mean:.{digits}f} ± {half:.{digits}f}"
+        return f"{mean:.{digits}f}{PLUS_MINUS}{half:.{digits}f}"
     if isinstance(figure, int) or figure == 0:
         return f"{figure:g}" if isinstance(figure, float) else str(figure)
     return f"{figure:.{max(0, 2 - math.floor(math.log10(abs(figure))))}f}"

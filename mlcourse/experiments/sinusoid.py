@@ -32,6 +32,7 @@ PUBLISHED = {  # table 2
 }
 SOURCE = "Finn et al. 2017, table 2"
 SCRATCH, POOLED, PROBE = "from scratch", "pooled, fine-tuned", "linear probe on pooled features"
+EXACT = "the exact answer"
 META_LEARNED = ("MAML", "first-order MAML", "Reptile")
 TRAINED = ("Reptile", "MAML", "first-order MAML", POOLED)  # two of a kind would both compile it
 STORED = {"MAML": "sinusoid_maml", "Reptile": "sinusoid_reptile", POOLED: "sinusoid_pooled"}
@@ -162,7 +163,7 @@ class Sinusoid(experiment.Experiment):
         jobs = [(name, seed, self.settings) for seed in self.place.seeds for name in TRAINED]
         self.runs = in_processes(train_one, jobs, what="meta-training", progress=self.place.progress)
         random = [arrays(NETWORK.init(np.random.default_rng(seed))) for seed in self.place.seeds]
-        rows = [self.meta_learned(name) for name in META_LEARNED]
+        rows = [self.exact(), *(self.meta_learned(name) for name in META_LEARNED)]
         with tqdm(total=3, desc="tuning baselines", disable=not self.place.progress, leave=False) as bar:
             for name, starts in ((POOLED, self.starts(POOLED)), (SCRATCH, random)):
                 rows.append(self.row(name, self.tuned(name, starts)))
@@ -196,6 +197,11 @@ class Sinusoid(experiment.Experiment):
         mean = AdaptationCurve("squared error", np.mean([curve.scores for curve in along], axis=0))
         self.curves[name] = {"mean": finite(mean.mean), "half_width": finite(mean.half_width)}
         return self.row(name, {column(step): [curve.at(step) for curve in along] for step in STEPS})
+
+    def exact(self) -> dict[str, Any]:
+        """What no method can beat: the posterior mean, which knows the family and takes no steps."""
+        found = [self.scored(baselines.exact_sines())]
+        return self.row(EXACT, {column(step): found for step in STEPS})
 
     def tuned(self, name: str, starts: list[Params]) -> dict[str, list[Evaluation]]:
         """Tune a baseline's rate for each column, and rate and steps together; then judge every seed's parameters.

@@ -14,7 +14,7 @@ from mlcourse.fast.protonet import blank, membership
 def cosines(queries: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
     """The cosine of the angle between every query (Q, d) and every support embedding (S, d): (Q, S)."""
     require_points("torch", queries=queries, support=support)
-    return _unit(queries) @ _unit(support).T
+    return unit(queries) @ unit(support).T
 
 
 def classify(
@@ -36,6 +36,6 @@ def classify(
     return torch.log(attention @ membership(labels, n_way, support, mask))
 
 
-def _unit(points: torch.Tensor) -> torch.Tensor:
-    """Points (n, d) scaled to length 1; the tiny number keeps a point at the origin finite."""
-    return points * torch.rsqrt((points**2).sum(dim=-1, keepdim=True) + 1e-12)
+def unit(points: torch.Tensor, dim: int = -1) -> torch.Tensor:
+    """Points scaled to length 1 along `dim`; the tiny number keeps a point at the origin finite."""
+    return points * torch.rsqrt((points**2).sum(dim=dim, keepdim=True) + 1e-12)

@@ -63,6 +63,11 @@ class ByAdam(Method):
         return adam.update(params, distributed.mean_over_ranks(gradient), moments, lr=lr)
 
 
+def halved(rate: float, halvings: int, done: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A rate that is halved `halvings` times, at equal intervals, in the precision of `like`."""
+    return (rate * 0.5 ** torch.floor(done * (halvings + 1))).to(like.dtype)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adapting(Method):
     """A method whose learner takes steps of gradient descent on the support set.

@@ -10,7 +10,7 @@ from mlcourse.fast import adam, metric, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.fast.networks import Network, Params
 from mlcourse.fast.ready import placed
-from mlcourse.methods.method import ByAdam
+from mlcourse.methods.method import ByAdam, halved
 from mlcourse.tasks.task import Task
 
 
@@ -33,7 +33,7 @@ class ProtoNet(ByAdam):
         value, gradient = metric.meta_loss_and_gradient(
             self.classify, self.network, params, tasks, n_way=self.n_way
         )
-        lr = (self.meta_lr * 0.5 ** torch.floor(done * (self.halvings + 1))).to(value.dtype)
+        lr = halved(self.meta_lr, self.halvings, done, value)
         return *self.moved(params, moments, gradient, lr), value
 
     def learner(

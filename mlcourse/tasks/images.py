@@ -308,20 +308,71 @@ class Episodes(Family):
         shown = choose(rng, n_tasks * self.n_way, self.k_shot + self.n_query, population)
         shown = shown.reshape(n_tasks, self.n_way, -1)
         pixels = self.image_set.pick((chosen % classes)[..., None], shown)  # (T, n_way, K + Q, H, W) or (..., 3)
-        turns = chosen // classes
-        for turn in range(1, self.turns):
-            turned = turns == turn
-            pixels[turned] = np.rot90(pixels[turned], turn, axes=(2, 3))
+        pixels = _turned(pixels, chosen // classes)
         parts = (pixels[:, :, : self.k_shot], pixels[:, :, self.k_shot :])
         return Task(*(self._examples(part) for part in parts))
 
     def _examples(self, pixels: np.ndarray) -> Examples:
         """uint8 (T, n_way, n, H, W) or (T, n_way, n, H, W, 3) to examples, grouped by label, channels first."""
-        n_tasks, n_way, each_class, height, width = pixels.shape[:5]
-        x = np.moveaxis(pixels.reshape(n_tasks, n_way * each_class, height, width, -1), -1, 2)
-        x = np.ascontiguousarray(x) / np.float32(255)
+        n_tasks, n_way, each_class = pixels.shape[:3]
+        x = _as_input(pixels.reshape(n_tasks, n_way * each_class, *pixels.shape[3:]))
         y = np.tile(np.repeat(np.arange(n_way), each_class), (n_tasks, 1))
         return Examples(x, y)
+
+
+def _turned(pixels: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Images (T, n, m, H, W) or (T, n, m, H, W, 3), where `turns` (T, n) says by how many quarter turns each n."""
+    for turn in range(1, QUARTER_TURNS):
+        chosen = turns == turn
+        pixels[chosen] = np.rot90(pixels[chosen], turn, axes=(2, 3))
+    return pixels
+
+
+def _as_input(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (T, n, H, W) or (T, n, H, W, 3) to what networks take: float32 (T, n, 1 or 3, H, W) in [0, 1]."""
+    x = np.moveaxis(pixels.reshape(*pixels.shape[:4], -1), -1, 2)
+    return np.ascontiguousarray(x) / np.float32(255)
+
+
+class Labelled(Family):
+    """Batches of labelled images for ordinary training: a class has the same label in every batch.
+
+    Labels are the numbers of the classes in `image_set`, with `rotations` four for each, one per quarter turn.
+    A batch is a "task" whose support and query sets have half of its images each; `methods.Pooled` takes both.
+    """
+
+    def __init__(self, image_set: ImageSet, n_images: int = 60, rotations: bool = False):
+        """ValueError for an odd `n_images`, an empty set, and for rotations of images that are not square."""
+        self.n_images = require_count("n_images", n_images, 2)
+        if n_images % 2:
+            raise ValueError(f"n_images is {n_images}; give an even number: half are support, half query")
+        self.image_set, self.rotations = image_set, bool(rotations)
+        height, width = image_set.size
+        if rotations and height != width:
+            raise ValueError(f"rotations needs square images; these are {height}x{width}")
+        self.n_classes = require_count("the classes of image_set", len(image_set)) * (QUARTER_TURNS**rotations)
+
+    def __repr__(self) -> str:
+        return f"Labelled({self.image_set!r}, n_images={self.n_images}, rotations={self.rotations})"
+
+    def identity(self) -> str:
+        """As of `Episodes`: its settings, and its images to the byte."""
+        held = {"images": self.image_set.images, "per class": self.image_set.per_class}
+        return f"{self!r} {digest_of(held)[:16]}"
+
+    def sample(self, n_tasks: int, rng: np.random.Generator) -> Task:
+        """T = `n_tasks` batches: x float32 (T, n_images / 2, 1 or 3, H, W) in [0, 1], y int64 (T, n_images / 2).
+
+        Each image is drawn by itself: first a class, all equally likely, then one of its images.
+        """
+        shape = (require_count("n_tasks", n_tasks), self.n_images)
+        require_rng("rng", rng)
+        labels = rng.integers(0, self.n_classes, shape)
+        turns, classes = np.divmod(labels, len(self.image_set))
+        numbers = rng.integers(0, self.image_set.per_class[classes])
+        pixels = _turned(self.image_set.pick(classes[..., None], numbers[..., None]), turns)
+        x, half = _as_input(pixels[:, :, 0]), self.n_images // 2
+        return Task(Examples(x[:, :half], labels[:, :half]), Examples(x[:, half:], labels[:, half:]))
 
 
 @dataclass(frozen=True)

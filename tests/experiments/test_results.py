@@ -146,7 +146,7 @@ def test_a_broken_file_gets_a_clear_error(tmp_path, text):
 def test_the_table_stands_beside_the_published_numbers(result):
     lines = results.table(result).splitlines()
     assert lines[0] == "| method | 1 step | 5 steps | published | source |"
-    assert lines[2] == "| MAML | 0.631 ± 0.052 | 0.385 | 0.67 / 0.38 | Finn et al. (2017), table 2 |"
+    assert lines[2] == "| MAML | 0.631\xa0±\xa00.052 | 0.385 | 0.67 / 0.38 | Finn et al. (2017), table 2 |"
     assert lines[3] == "| a\\|b | 12345 | not run | – | – |"
     assert "seeds 0, 1" in lines[-1] and "`python -m mlcourse example`" in lines[-1] and "no GPU" in lines[-1]
 

@@ -24,7 +24,14 @@ def test_the_table_is_stored_whole_with_its_sweeps(tiny):
     stored = results.load(str(folder / "t.json"))
     assert stored["rows"] == made["rows"]
     methods = [row["method"] for row in stored["rows"]]
-    assert methods[:5] == ["MAML", "first-order MAML", "Reptile", "pooled, fine-tuned", "from scratch"]
+    assert methods[:6] == [
+        "the exact answer",
+        "MAML",
+        "first-order MAML",
+        "Reptile",
+        "pooled, fine-tuned",
+        "from scratch",
+    ]
     assert set(stored["details"]["sweeps"]) == {
         "pooled, fine-tuned",
         "from scratch",

@@ -29,11 +29,14 @@ def test_the_table_is_stored_whole_with_its_sweep(small, tmp_path, monkeypatch):
     made = run(transfer.Transfer, TINY, seeds=(0, 1), out=tmp_path / "t.json", say=said.append)
     stored = results.load(str(tmp_path / "t.json"))
     assert stored["rows"] == made["rows"] and stored["seeds"] == [0, 1] and len(said) == 3
-    methods = [*transfer.MEASURES, transfer.FEWER, transfer.MORE, transfer.OMNIGLOT, transfer.PIXELS]
+    trained = [*transfer.MEASURES, transfer.FEWER, transfer.MORE, transfer.OMNIGLOT, *transfer.HEADS]
+    longer = [f"{name}, {transfer.LONGER}" for name in (transfer.SQUARED, *transfer.HEADS)]
+    methods = [*trained, *longer, transfer.PIXELS]
     assert [row["method"] for row in stored["rows"]] == methods
     assert all(list(row["values"]) == COLUMNS for row in stored["rows"])
     assert list(stored["details"]["spread over seeds"][transfer.SQUARED]) == COLUMNS
     sweeps = stored["details"]["sweeps"]
+    assert set(sweeps["chosen"]) == {*transfer.MEASURES, *transfer.HEADS}
     for name, rate in sweeps["chosen"].items():
         tried = {one["meta_lr"]: one["accuracy"] for one in sweeps["tried"] if one["measure"] == name}
         assert tried[rate] == max(tried.values()) and list(tried) == list(TINY.rates)

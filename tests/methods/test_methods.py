@@ -6,7 +6,7 @@ import torch
 
 from mlcourse import methods
 from mlcourse.evaluation import evaluate
-from mlcourse.fast import adam, losses, networks, protonet
+from mlcourse.fast import adam, heads, losses, networks, protonet
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
 from mlcourse.rates import learned
@@ -14,6 +14,7 @@ from mlcourse.reference import losses as reference_losses
 from mlcourse.reference import maml as reference_maml
 from mlcourse.reference import networks as reference_networks
 from mlcourse.tasks import Episodes, Sinusoids, glyphs
+from mlcourse.tasks.images import Labelled
 from mlcourse.training import train
 
 NETWORK = networks.mlp((1, 10, 10, 1))
@@ -191,3 +192,19 @@ def test_what_a_method_must_have():
         methods.Method().step({}, (), None, None)
     with pytest.raises(NotImplementedError, match="Method has no learner"):
         methods.Method().learner({}, ())
+
+
+def test_the_pooled_rate_is_halved():
+    method, params = methods.Pooled(LOSS, meta_lr=0.01, halvings=3), NETWORK.init(np.random.default_rng(0))
+    tasks = tensors(Sinusoids(5, 5).sample(2, np.random.default_rng(1)))
+    early, late = (method.step(params, method.init(params), tasks, torch.tensor(done))[0] for done in (0.1, 0.9))
+    torch.testing.assert_close(late["w1"] - params["w1"], (early["w1"] - params["w1"]) / 8)
+
+
+def test_a_pooled_classifier_learns_all_classes_at_once():
+    image_set = glyphs.splits().train.take(np.arange(6))
+    network = heads.classifier(networks.conv4(None, channels=8), 6)
+    method = methods.Pooled(losses.cross_entropy(network), meta_lr=0.02)
+    how = {"meta_steps": 40, "meta_batch_size": 1, "capture": "eager", "progress": False, "block": 1}
+    done = train(method, network.init(np.random.default_rng(0)), Labelled(image_set, 30), **how)
+    assert done.curve["loss"][-5:].mean() < 0.5 * done.curve["loss"][0]

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcourse.tasks import each
-from mlcourse.tasks.images import Episodes, ImageSet, Numbered, choose, split_at_random, split_by_alphabet
+from mlcourse.tasks.images import (
+    Episodes,
+    ImageSet,
+    Labelled,
+    Numbered,
+    choose,
+    split_at_random,
+    split_by_alphabet,
+)
 
 
 def labelled_set(
@@ -306,3 +314,34 @@ def test_one_of_each_class_is_its_first_image(colour, counts):
     for index in range(3):
         first = image_set.images_of(index)[0] / 255
         np.testing.assert_allclose(found[index], np.moveaxis(first, -1, 0) if colour else first[None], rtol=1e-6)
+
+
+# ---- batches for ordinary training ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("rotations", [False, True])
+@pytest.mark.parametrize("counts", [None, np.array([1, 3, 2, 3, 3])])
+def test_a_label_is_the_number_of_its_class_in_the_whole_set(colour, rotations, counts):
+    family = Labelled(labelled_set(5, 3, counts=counts, colour=colour), n_images=40, rotations=rotations)
+    task = family.sample(6, np.random.default_rng(0))
+    assert task.support.x.shape == task.query.x.shape == (6, 20, 3 if colour else 1, 4, 4)
+    seen = set()
+    for part in task:
+        for x, labels in zip(*part, strict=True):
+            for (shown, drawer, turns), label in zip(read(x), labels, strict=True):
+                assert label == shown + 5 * turns and (counts is None or drawer < counts[shown])
+                seen.add(int(label))
+    assert seen == set(range(family.n_classes)) and family.n_classes == (20 if rotations else 5)
+
+
+def test_batches_are_the_same_from_the_same_generator_and_know_their_set():
+    family = Labelled(labelled_set(5, 3), n_images=8)
+    first, second = (family.sample(2, np.random.default_rng(4)) for _ in range(2))
+    np.testing.assert_array_equal(first.query.x, second.query.x)
+    assert family.identity() != Labelled(labelled_set(6, 3), n_images=8).identity()
+
+
+def test_an_odd_number_of_images_is_refused():
+    with pytest.raises(ValueError, match="n_images is 7; give an even number"):
+        Labelled(labelled_set(5, 3), n_images=7)

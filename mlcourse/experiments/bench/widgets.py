@@ -17,6 +17,7 @@ def makers() -> dict[str, Callable[[], Any]]:
     return {
         "Stepper": widgets.Stepper,
         "OwnWave": widgets.OwnWave,
+        "MetaTrain": widgets.MetaTrain,
         "Landscape": widgets.Landscape,
         "EpisodeBrowser": lambda: widgets.EpisodeBrowser(letters),
         "PrototypeExplorer": widgets.PrototypeExplorer,

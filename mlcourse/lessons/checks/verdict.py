@@ -27,6 +27,8 @@ What `exercise` sees to, so that a check need not:
   Where the task asks to leave them as they are, say `exercise(…, keeps_arguments=True)`: then it is "wrong".
 
 What `compare` sees to: None, type, missing keys, shape, NaN, sign, scale (a sum for a mean), order, offset.
+What passes is kept for later notebooks (`kept.py`).
+
 Put the wrong answers that you expect into `diagnoses`, the most particular first: (wrong value, message) or
 (predicate of the answer, message). Choose example numbers for which every misconception gives another result,
 and keep the messages distinct: the tests plant each mistake and want its own words.
@@ -42,6 +44,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlcourse.lessons.checks.attempt import Unanswered, explain, open_place, words_of
+from mlcourse.lessons.checks.kept import stamp
 from mlcourse.lessons.checks.lent import Changed, lend
 
 Status = Literal["not attempted", "passed", "wrong"]
@@ -104,8 +107,14 @@ def exercise(
     def decorate(findings: Callable[..., Findings]) -> Callable[..., Verdict]:
         @functools.wraps(findings)
         def check(*answers: object, **named: object) -> Verdict:
-            status, message = _judge(findings, (*answers, *named.values()), passed, keeps_arguments)
-            return Verdict(status, _sentence(message), f"Exercise {number} · {title}")
+            given = (*answers, *named.values())
+
+            def judge(given: tuple) -> tuple[Status, str]:
+                return _judge(findings, given, passed, keeps_arguments)
+
+            status, message = judge(given)
+            kept = stamp(number, title, status, given, lambda given: judge(given)[0] == "passed")
+            return Verdict(status, " ".join([_sentence(message), *kept]), f"Exercise {number} · {title}")
 
         check.number, check.title = number, title
         return check
