@@ -158,7 +158,7 @@ def test_results_table(run, tmp_path):
     path = results.save(TABLE, tmp_path / "example.json")
     shown = run("results", "table", path).stdout
     assert shown.startswith("**An example**\n\n| method | 1 step | published | source |")
-    assert "| MAML | 0.630 ± 0.050 | 0.67 | T2 |" in shown
+    assert "| MAML | 0.630\xa0±\xa00.050 | 0.67 | T2 |" in shown
     assert json.loads(run("results", "table", path, "--json").stdout) == [TABLE]
     assert run("results", "table", path, path).stdout.count("**An example**") == 2
 

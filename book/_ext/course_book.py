@@ -1,4 +1,5 @@
-"""What the book needs beside the theme: links to the repository, words for link previews, maths without scripts.
+"""What the book needs beside the theme: links to the repository, words for link previews, maths without scripts,
+answers that wait for the reader's.
 
 A Sphinx extension, named in `book/_config.yml`.
 """
@@ -109,8 +110,27 @@ def mathml(node: nodes.Element, display: str) -> str:
     return written
 
 
+# ---- predictions ----
+
+
+# How a paragraph begins that asks for a prediction, and one that says what came of it: the class that each gets
+PREDICTIONS = {"Predict.": "question", "What you saw.": "answer"}
+
+
+def mark_predictions(app: Sphinx, doctree: nodes.document) -> None:
+    """Tell `_static/book.js` what waits: outputs of the cells that the build tags "answer", and words on them."""
+    for node in doctree.findall(nodes.paragraph):
+        node["classes"] += [name for words, name in PREDICTIONS.items() if node.astext().startswith(words)]
+    for node in doctree.findall(nodes.container):
+        if "tag_answer" in node["classes"]:
+            for output in node.children:
+                if "cell_output" in output["classes"]:
+                    output["classes"].append("answer")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", link_to_the_repository)
+    app.connect("doctree-read", mark_predictions)
     app.connect("doctree-resolved", add_mathml)
     app.connect("html-page-context", offer_notebooks_only, priority=600)  # after the theme has made its buttons
     app.connect("html-page-context", add_meta_tags, priority=600)

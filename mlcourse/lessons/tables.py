@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.experiments.results import PLUS_MINUS
+
 
 class Table:
     """Rows for a notebook: an HTML table that keeps the page's colours, and Markdown for everything else."""
@@ -87,6 +89,7 @@ def table(
             raise ValueError(f"rows: {row} has {len(row)} cells, and there are {len(columns)} columns: {columns}")
     floats = float | np.floating
     written = [[f"{cell:.4g}" if isinstance(cell, floats) else str(cell) for cell in row] for row in cells]
+    written = [[text.replace(" ± ", PLUS_MINUS) for text in row] for row in written]
     return Table(list(map(str, columns)), written, caption)
 
 

@@ -6,7 +6,8 @@
     python notebooks/source/build.py --check             write nothing, name the stale ones, exit 1 if any
 
 A change in the words alone keeps the outputs and runs nothing. Cell ids come from the cells' sources, so that
-a change in one cell is a change of one cell in the stored notebook too.
+a change in one cell is a change of one cell in the stored notebook too. What answers a **Predict.** waits, by
+rule: in JupyterLab the outputs are closed until they are run, in the book until the reader has answered.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import collections
 import hashlib
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import textwrap
@@ -43,6 +45,13 @@ LANGUAGE = {
 }
 # Around the asserts of a cell with the tag "claims": a reader whose training was cut short is told so.
 CLAIMS = "from mlcourse.lessons.checks import claims\n\nwith claims():\n"
+CLAIMS_TITLE = "# The numbers in the text, checked\n"  # all that JupyterLab shows of such a cell
+# How the paragraphs begin that ask for a prediction and that say what came of it, and what begins something new
+SEEN = "**What you saw.**"
+QUESTION = re.compile(r"^\*\*Predict\.\*\*", re.MULTILINE)
+SOMETHING_NEW = re.compile(rf"{QUESTION.pattern}|^#+ ", re.MULTILINE)
+# As JupyterLab writes it: the outputs are closed until the cell is run.
+CLOSED = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
 SECONDS_A_CELL = 600
 
 
@@ -59,7 +68,29 @@ def from_source(path: pathlib.Path) -> NotebookNode:
         digest = hashlib.sha1(cell.source.encode()).hexdigest()[:12]
         cell["id"] = f"{digest}-{seen[digest]}"
         seen[digest] += 1
+    for cell in notebook.cells:  # after the ids: a comment is no code that would have to run again
+        if "claims" in cell.metadata.get("tags", []):
+            cell.source = CLAIMS_TITLE + cell.source
+    for place, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown" and QUESTION.search(cell.source):
+            for one in answer(notebook.cells, place):  # the tag tells the book, too: book/_ext/course_book.py
+                one.metadata["tags"] = [*one.metadata.get("tags", []), "answer"]
     return notebook
+
+
+def answer(cells: list[NotebookNode], question: int) -> list[NotebookNode]:
+    """The cells that answer the prediction of cell number `question`: code, then the words on what was seen.
+
+    More words may stand among the code. Where a heading or another question comes before any words on what was
+    seen, the answer is the code up to the next words.
+    """
+    after = cells[question + 1 :]
+    words = [place for place, cell in enumerate(after) if cell.cell_type == "markdown"]
+    seen = next((place for place in words if after[place].source.startswith(SEEN)), len(after))
+    new = next((place for place in words if SOMETHING_NEW.search(after[place].source)), len(after))
+    end = seen + 1 if seen <= new else min(words, default=len(after))
+    answered = [cell for place, cell in enumerate(after[:end]) if cell.cell_type == "code" or place == seen]
+    return [cell for cell in answered if "claims" not in cell.metadata.get("tags", [])]
 
 
 def read_stored(path: pathlib.Path) -> NotebookNode | None:
@@ -103,7 +134,7 @@ def execute(notebook: NotebookNode) -> float:
     """
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as empty_cache:
-        kernel_env = {**os.environ, "OMP_NUM_THREADS": "1", "MLCOURSE_CACHE": empty_cache}
+        kernel_env = {**os.environ, "OMP_NUM_THREADS": "1", "MLCOURSE_CACHE": empty_cache, "MLCOURSE_WORK": empty_cache}
         kernel_env.pop("MLCOURSE_MIRROR", None)
         client = nbclient.NotebookClient(
             notebook,
@@ -128,6 +159,10 @@ def strip(notebook: NotebookNode) -> None:
 
 
 def text_of(notebook: NotebookNode) -> str:
+    """The notebook as it is stored, with the answers closed."""
+    for cell in code_cells(notebook):
+        if "answer" in cell.metadata.get("tags", []) and cell.outputs:
+            cell.metadata.update(nbformat.from_dict(CLOSED))
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 

@@ -40,6 +40,13 @@ def wait_for_maths(page: Any) -> None:
     page.evaluate("window.MathJax?.startup?.promise")
 
 
+def open_answers(page: Any) -> None:
+    """Open all answers that wait behind "I have answered", where a page has some."""
+    everything = page.get_by_role("button", name="Show all answers of this page")
+    if everything.count():
+        everything.click()
+
+
 def build_book(root: pathlib.Path, home: pathlib.Path, settings: dict[str, str] | None = None) -> pathlib.Path:
     """Build the book from a copy of its sources, as `make book` does, and return the folder of its HTML.
 

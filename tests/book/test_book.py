@@ -134,7 +134,7 @@ def test_every_stored_table_is_on_the_results_page(book: pathlib.Path) -> None:
     for stored in [*map(results.load, results.names()), *omniglot_table.runs()]:
         assert stored["command"] in page
         figures = [
-            results.as_text(figure)
+            visible_text(results.as_text(figure))
             for row in stored["rows"]
             for column, figure in row["values"].items()
             if stored["name"] in results.names() or column == "accuracy, %"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.book.conftest import wait_for_maths
+from tests.book.conftest import open_answers, wait_for_maths
 from tests.conftest import OF_COLOURS, Watched, violations, watch
 
 pytestmark = [pytest.mark.book, pytest.mark.browser]
@@ -70,6 +70,8 @@ def visits(pages: list[str], address: str, browser: object) -> dict[str, dict[st
         watched.page.emulate_media(color_scheme="light")
         watched.page.goto(f"{address}{name}.html")
         wait_for_maths(watched.page)
+        open_answers(watched.page)
+        watched.page.wait_for_function(REACHABLE)
         seen[name] = {
             "pictures without words": watched.page.evaluate(PICTURES_WITHOUT_WORDS),
             "broken pictures": watched.page.evaluate(BROKEN_IMAGES),
@@ -94,6 +96,7 @@ def visits_by_phone(pages: list[str], address: str, browser: object) -> dict[str
     for name in pages:
         page.goto(f"{address}{name}.html")
         wait_for_maths(page)
+        open_answers(page)
         page.wait_for_function(REACHABLE)
         grave, too_wide, ground = barriers(page, "dark", "light", is_long(name)), [], {}
         for phone, scheme in itertools.product(PHONES, ("light", "dark")):
@@ -211,3 +214,117 @@ def test_maths_is_drawn_with_the_books_own_mathjax(address: str, browser_page: W
     assert page.evaluate("[...document.fonts].some(f => f.status === 'loaded' && /MJX/.test(f.family))")
     assert page.locator("noscript > math").count() == 0  # that is for pages without scripts
     assert not browser_page.complaints()
+
+
+# ---- predictions ----
+
+WITH_ANSWERS = "notebooks/05_maml_from_zero"
+# The parts of each question's answer on a page: how many there are, and how many can be seen
+PARTS = """() => {
+    const answers = [];
+    for (const part of document.querySelectorAll('.question, .answer')) {
+        if (part.matches('.question')) answers.push([0, 0]);
+        else { answers.at(-1)[0] += 1; answers.at(-1)[1] += part.getClientRects().length > 0; }
+    }
+    return answers;
+}"""
+
+
+def press_with_mouse(page: object, button: object) -> None:
+    button.click()
+
+
+def press_with_finger(page: object, button: object) -> None:
+    assert button.bounding_box()["height"] >= 44
+    button.tap()
+
+
+def press_with_keyboard(page: object, button: object) -> None:
+    button.focus()
+    page.keyboard.press("Enter")
+
+
+WAYS = {
+    "mouse": (press_with_mouse, {}),
+    "finger": (press_with_finger, {"width": 390, "height": 844, "has_touch": True}),
+    "keyboard": (press_with_keyboard, {}),
+}
+
+
+@pytest.mark.parametrize(("press", "screen"), WAYS.values(), ids=WAYS)
+def test_an_answer_waits_until_the_reader_has_answered(
+    press: Callable, screen: dict, address: str, open_page: Callable[..., Watched]
+) -> None:
+    watched = open_page(**screen)
+    page = watched.page
+    page.goto(f"{address}{WITH_ANSWERS}.html")
+    wait_for_maths(page)
+    closed = page.evaluate(PARTS)
+    buttons = page.get_by_role("button", name="I have answered")
+    assert len(closed) > 3 and [count for count, seen in closed if seen or count < 2] == []
+    assert buttons.count() == len(closed) and page.locator(".tag_answer pre").first.is_visible()
+    press(page, buttons.nth(1))
+    first, second, *others = page.evaluate(PARTS)
+    assert second[1] == second[0] and [first, *others] == [closed[0], *closed[2:]]
+    assert buttons.nth(1).evaluate("button => button === document.activeElement")
+    assert [button.get_attribute("aria-expanded") for button in buttons.all()[:3]] == ["false", "true", "false"]
+    for name in buttons.nth(1).get_attribute("aria-controls").split():
+        assert page.locator(f"#{name}").is_visible()
+    press(page, buttons.nth(1))
+    assert page.evaluate(PARTS) == closed
+    press(page, buttons.last)
+    page.wait_for_function(REACHABLE)
+    press(page, page.get_by_role("button", name="Show all answers of this page"))
+    assert all(count == seen for count, seen in page.evaluate(PARTS))
+    page.reload()  # nothing is remembered
+    wait_for_maths(page)
+    assert page.evaluate(PARTS) == closed and watched.complaints() == []
+
+
+def test_closed_answers_shut_nobody_out(address: str, open_page: Callable[..., Watched]) -> None:
+    page = open_page(reduced_motion="reduce").page
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{address}notebooks/00_start_here.html")
+        page.wait_for_selector(f'html[data-theme="{scheme}"]')
+        assert page.get_by_role("button", name="I have answered").count() == 2 and violations(page) == []
+
+
+def test_every_prediction_of_every_page_has_an_answer(
+    pages: list[str], address: str, browser_page: Watched
+) -> None:
+    page, asked = browser_page.page, 0
+    for name in [name for name in pages if name.startswith("notebooks/")]:
+        page.goto(f"{address}{name}.html", wait_until="domcontentloaded")
+        answers = page.evaluate(PARTS)
+        assert [number for number, (count, seen) in enumerate(answers) if seen or not count] == [], name
+        asked += len(answers)
+    assert asked > 50
+
+
+def test_a_widget_that_waited_is_as_wide_as_its_place(address: str, browser_page: Watched) -> None:
+    page = browser_page.page
+    page.goto(f"{address}{WITH_ANSWERS}.html")
+    page.set_viewport_size({"width": 800, "height": 900})  # while it is closed
+    widget = page.locator(".answer .mlc-own")
+    assert not widget.is_visible()
+    open_answers(page)
+    plane = widget.locator(".mlc-plane")
+    page.wait_for_function(
+        "plane => plane.querySelector('svg').getBoundingClientRect().width > 0.95 * plane.clientWidth",
+        arg=plane.element_handle(),
+    )
+    assert page.evaluate(OVERFLOWING) is None
+
+
+def test_without_scripts_and_on_paper_every_answer_can_be_read(
+    address: str, browser_page: Watched, without_scripts: object
+) -> None:
+    without_scripts.goto(f"{address}{WITH_ANSWERS}.html")
+    assert all(count == seen for count, seen in without_scripts.evaluate(PARTS))
+    page = browser_page.page
+    page.goto(f"{address}{WITH_ANSWERS}.html")
+    assert not any(seen for _, seen in page.evaluate(PARTS))
+    page.emulate_media(media="print")
+    assert all(count == seen for count, seen in page.evaluate(PARTS))
+    assert page.get_by_role("button", name="I have answered").count() == 0

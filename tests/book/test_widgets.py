@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.book.conftest import wait_for_maths
+from tests.book.conftest import open_answers, wait_for_maths
 from tests.browser.hands import PHONE, caption, drag, handle, middle, numbers, swipe
 from tests.conftest import Watched
 
@@ -141,6 +141,16 @@ def own_wave(hand: Hand, widget: Locator) -> None:
     assert "No known wave goes through" in caption(widget)
 
 
+def training(hand: Hand, widget: Locator) -> None:
+    hand.press(button(widget, "Meta-train"))
+    expect(widget).not_to_have_attribute("data-trained", "0")
+    hand.press(button(widget, "Pause"))
+    assert widget.get_attribute("data-going") == "false" and re.match(r"After [\d,]+ of", caption(widget))
+    moves(hand, handle(widget, "Point 3 of 5"))
+    hand.choose(widget.get_by_role("radio", name="seed 1"))
+    assert widget.get_attribute("data-seed") == "1" and widget.get_attribute("data-trained") == "0"
+
+
 def landscape(hand: Hand, widget: Locator) -> None:
     before = json.loads(widget.get_attribute("data-theta"))
     moves(hand, handle(widget, "θ"))
@@ -192,6 +202,7 @@ def drawing(hand: Hand, widget: Locator) -> None:
 OPERATE: dict[str, Callable[[Hand, Locator], None]] = {
     "mlc-stepper": stepper,
     "mlc-own": own_wave,
+    "mlc-training": training,
     "mlc-landscape": landscape,
     "mlc-episodes": episodes,
     "mlc-prototypes": prototypes,
@@ -214,6 +225,7 @@ def operate(watched: Watched, way: type[Hand], url: str, count: int) -> set[str]
     page = watched.page
     page.goto(url)
     wait_for_maths(page)
+    open_answers(page)
     found = page.locator(".mlc").all()
     assert len(found) == count, f"{count - len(found)} of the page's {count} widgets did not come to life"
     kinds = [widget.get_attribute("class").removeprefix("mlc ") for widget in found]

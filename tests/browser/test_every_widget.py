@@ -9,7 +9,16 @@ import pytest
 from playwright.sync_api import Locator
 
 from mlcourse.lessons import widgets
-from mlcourse.lessons.widgets import DrawOnce, EpisodeBrowser, Landscape, OwnWave, PrototypeExplorer, Stepper, base
+from mlcourse.lessons.widgets import (
+    DrawOnce,
+    EpisodeBrowser,
+    Landscape,
+    MetaTrain,
+    OwnWave,
+    PrototypeExplorer,
+    Stepper,
+    base,
+)
 from mlcourse.tasks import glyphs
 from tests.conftest import OF_COLOURS, Watched, violations
 
@@ -77,6 +86,13 @@ WIDGETS = {
         },
         act("Step"),
         {"data-step": ("0", "1")},
+    ),
+    "MetaTrain": Widget(
+        MetaTrain,
+        "Meta-training of MAML and of pooled training, seed 0. Nothing is trained yet",
+        {"untrained": {}, "ten steps": {"step": 10, "seed": 2, "revealed": False}},
+        act(None, "seed 1"),
+        {"data-seed": ("0", "1"), "data-trained": ("0", "0")},
     ),
     "Landscape": Widget(
         Landscape,

@@ -51,15 +51,16 @@ class Words(HTMLParser):
             self.found.add(dict(attrs).get("alt") or "")
 
 
-def stored_words(path: pathlib.Path) -> set[str]:
-    """The alt texts of all pictures that the notebook stores."""
+def stored_words(path: pathlib.Path, *, at_once: bool = False) -> set[str]:
+    """The alt texts of all pictures that the notebook stores, or of those that wait for no answer."""
     words = Words()
     for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
+        for output in [] if at_once and cell.metadata.get("collapsed") else cell.get("outputs", []):
             words.feed(output.get("data", {}).get("text/html", "").split("<script>")[0])
     return words.found
 
 
+SHOW_ALL = "jupyterapp.commands.execute('notebook:show-all-cell-outputs').then(() => null)"
 SHOWN = """() => [...document.querySelectorAll('.jp-OutputArea-output img')]
     .filter((picture) => picture.complete && picture.naturalWidth > 0).map((picture) => picture.alt)"""
 
@@ -73,11 +74,34 @@ def shown_words(page: Page, expected: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_of_the_course_shows_its_pictures(path: pathlib.Path, lab: Lab) -> None:
-    page, expected = lab.open(path.name), stored_words(path)
+    page, expected, at_once = lab.open(path.name), stored_words(path), stored_words(path, at_once=True)
     assert "" not in expected
+    assert shown_words(page, at_once) == at_once
+    page.evaluate(SHOW_ALL)
     assert shown_words(page, expected) == expected
     assert page.locator(ERROR).count() == 0
     assert lab.watched.outside == []
+
+
+def test_an_answer_waits_until_its_cell_is_run(lab: Lab) -> None:
+    """Three dots in its place; running the cell opens it, and so does a click on the dots."""
+    cells = notebook(*[(f"print('new {i}')", printed(f"old {i}")) for i in range(3)])
+    for cell in cells["cells"][:2]:
+        cell["metadata"] = {"collapsed": True, "jupyter": {"outputs_hidden": True}, "tags": ["answer"]}
+    page = lab.open("waits.ipynb", cells)
+    outputs = page.locator(".jp-OutputArea-output")
+    page.get_by_text("old 2").wait_for()
+    dots = page.locator(".jp-OutputPlaceholder")
+    assert dots.count() == 2 and outputs.all_inner_texts() == ["old 2"]
+    dots.nth(1).click()
+    page.get_by_text("old 1").wait_for()
+    lab.run(0)
+    outputs.get_by_text(re.compile("^new 0")).wait_for(timeout=20_000)
+    assert dots.count() == 0 and outputs.all_inner_texts() == ["new 0\n", "old 1", "old 2"]
+
+
+def printed(text: str) -> dict:
+    return {"output_type": "stream", "name": "stdout", "text": text}
 
 
 def draw(inner_steps: int = 1, inner_lr: float = 0.01) -> object:

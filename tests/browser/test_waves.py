@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlcourse.lessons.widgets.waves import waves
+from mlcourse.lessons.widgets.waves import plane, waves
 from mlcourse.lessons.widgets.waves.waves import OwnWave
 from mlcourse.reference import losses, maml, networks
 from mlcourse.reference.autograd import grad
@@ -62,7 +62,7 @@ def test_the_browser_adapts_as_the_reference_does(mlp, method):
     """After 1, 5 and 10 steps on random points: parameters, curve and loss to 1e-9, relative."""
     rng, start = np.random.default_rng(3), OwnWave((method,)).data["starts"][method]
     for x, y in zip(rng.uniform(-5, 5, (8, 5)), rng.uniform(-4, 4, (8, 5)), strict=True):
-        given = {"start": start, "x": x.tolist(), "y": y.tolist(), "grid": waves.GRID[:, 0].tolist()}
+        given = {"start": start, "x": x.tolist(), "y": y.tolist(), "grid": plane.GRID[:, 0].tolist()}
         found = mlp(
             FLAT
             + """const path = mlp.descend(mlp.readLayers(given.start), given.x, given.y, 0.01, 10);
@@ -73,10 +73,10 @@ def test_the_browser_adapts_as_the_reference_does(mlp, method):
         )
         support = Examples(x[:, None], y[:, None])
         for inner_steps, there in zip((1, 5, 10), found, strict=True):
-            phi = maml.adapt(waves.LOSS, waves.start(method), support, inner_lr=0.01, inner_steps=inner_steps)
+            phi = maml.adapt(plane.LOSS, waves.start(method), support, inner_lr=0.01, inner_steps=inner_steps)
             assert apart(there["params"], flat(phi)) < 1e-9
-            assert apart(there["curve"], waves.NETWORK.apply(phi, waves.GRID)[:, 0]) < 1e-9
-            assert there["loss"] == pytest.approx(float(waves.LOSS(phi, *support)), rel=1e-9)
+            assert apart(there["curve"], plane.NETWORK.apply(phi, plane.GRID)[:, 0]) < 1e-9
+            assert there["loss"] == pytest.approx(float(plane.LOSS(phi, *support)), rel=1e-9)
 
 
 def test_the_browser_s_gradient_is_that_of_finite_differences(mlp):
@@ -195,7 +195,7 @@ def test_points_that_are_no_wave_and_a_rate_that_runs_away(site, browser_page):
     page, own = browser_page.page, OwnWave()
     page.goto(f"{site}own.html")
     page.get_by_role("button", name="A straight line").click()
-    own.points = waves.presets()[1]["points"]
+    own.points = plane.presets()[1]["points"]
     assert caption(page) == own.caption(0)
     page.get_by_label("Learning rate of MAML").select_option("0.05")
     own.rates = {**own.rates, "maml": 0.05}

@@ -19,6 +19,7 @@ def test_rows_of_dicts_and_of_sequences_give_the_same_table():
 def test_numbers_stand_at_the_right_and_words_at_the_left():
     made = html([("MAML", "0.60 ± 0.06")], columns=("method", "loss"))
     assert made.index("text-align: left") < made.index("text-align: right")
+    assert "0.60\xa0±\xa00.06" in made  # and are never broken
 
 
 def test_what_looks_like_markup_is_shown_as_it_is():

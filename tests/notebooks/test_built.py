@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = runpy.run_path(str(ROOT / "notebooks/source/build.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LESSONS = NOTEBOOKS[1:]  # all but 00, which only says how the others work
 LARGEST_MB = 2
@@ -126,6 +128,79 @@ def test_every_prediction_has_code_and_then_an_answer(path: pathlib.Path) -> Non
     for question, answer in zip(asked, answered, strict=True):
         kinds = {every[i].cell_type for i in range(question + 1, answer)}
         assert "code" in kinds, every[question].source
+
+
+@every_notebook
+def test_every_answer_waits(path: pathlib.Path) -> None:
+    """All that is put out between a question and what was seen is closed in JupyterLab, and nothing else is."""
+    every, closed, asked = cells(path), [], False
+    for i, cell in enumerate(every):
+        asked = asked and not cell.source.startswith("**What you saw.**")
+        if asked and cell.cell_type == "code" and cell.outputs:
+            closed.append(i)
+        asked = asked or (cell.cell_type == "markdown" and re.search(r"^\*\*Predict\.\*\*", cell.source, re.M))
+    assert closed == [i for i, cell in enumerate(every) if cell.metadata.get("collapsed")]
+    assert closed == [i for i, cell in enumerate(every) if cell.metadata.get("jupyter", {}).get("outputs_hidden")]
+    assert all("answer" in tags(every[i]) for i in closed)
+
+
+RULE = """# %% [markdown]
+# **Predict.** How much?
+
+# %% tags=["setup"]
+x = 1
+
+# %% [markdown]
+# More words.
+
+# %% tags=["hide-input"]
+x
+
+# %% tags=["claims", "remove-cell"]
+assert x
+
+# %% [markdown]
+# **What you saw.** One.
+#
+# **Predict.** And now?
+
+# %%
+x + 1
+
+# %% [markdown]
+# ## Another section
+
+# %%
+x + 2
+
+# %% [markdown]
+# **What you saw.** This answers nothing.
+"""
+
+
+def test_an_answer_ends_where_it_should(tmp_path: pathlib.Path) -> None:
+    """A section without words on what was seen: the second answer is one cell."""
+    (tmp_path / "rule.py").write_text(RULE)
+    made = BUILD["from_source"](tmp_path / "rule.py").cells
+    assert [i for i, cell in enumerate(made) if "answer" in tags(cell)] == [1, 3, 5, 6]
+    assert tags(made[1]) == ["setup", "answer"]
+
+
+def test_only_what_is_put_out_is_closed_and_words_change_no_id(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "rule.py"
+    source.write_text(RULE)
+    made = BUILD["from_source"](source)
+    made.cells[3].outputs = [nbformat.v4.new_output("stream", text="1")]
+    stored = nbformat.reads(BUILD["text_of"](made), as_version=4)
+    assert [i for i, cell in enumerate(stored.cells) if cell.metadata.get("collapsed")] == [3]
+    source.write_text(RULE.replace("**Predict.** How", "How"))
+    assert BUILD["same_code"](BUILD["from_source"](source), made)
+
+
+@every_notebook
+def test_a_folded_cell_of_claims_says_what_it_is(path: pathlib.Path) -> None:
+    claims = [cell.source for cell in cells(path, "code") if "claims" in tags(cell)]
+    assert all(source.startswith("# The numbers in the text, checked\n") for source in claims)
 
 
 @every_lesson

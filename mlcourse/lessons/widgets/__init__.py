@@ -10,6 +10,7 @@ _MODULES = {
     "DrawOnce": "drawing.drawing",
     "EpisodeBrowser": "episodes.episodes",
     "Landscape": "landscape.landscape",
+    "MetaTrain": "training.training",
     "OwnWave": "waves.waves",
     "PrototypeExplorer": "prototypes.prototypes",
     "Stepper": "stepper.stepper",

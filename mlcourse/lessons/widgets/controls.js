@@ -4,7 +4,7 @@
 import { between } from "./plot.js";
 
 export const unique = () => `mlc-${Math.random().toString(36).slice(2)}`;
-const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export const button = (kind, text) => `<button type="button" class="mlc-${kind}">${text}</button>`;
 

@@ -13,12 +13,12 @@ from mlcourse import weights
 from mlcourse.errors import DataError
 from mlcourse.experiments import results
 from mlcourse.lessons.widgets.saving import WIDGET_VIEW
-from mlcourse.lessons.widgets.waves import waves
+from mlcourse.lessons.widgets.waves import plane, waves
 from mlcourse.lessons.widgets.waves.waves import OwnWave
 from mlcourse.reference import maml, networks
 from mlcourse.tasks import five_points
 
-LINE = waves.presets()[1]["points"]
+LINE = plane.presets()[1]["points"]
 
 
 @pytest.fixture
@@ -82,12 +82,12 @@ def test_it_adapts_as_the_package_does(own):
     task, _ = five_points()
     for method, params in own.adapted().items():
         expected = maml.adapt(
-            waves.LOSS, waves.start(method), own.support, inner_lr=own.rates[method], inner_steps=3
+            plane.LOSS, waves.start(method), own.support, inner_lr=own.rates[method], inner_steps=3
         )
         np.testing.assert_array_equal(params["w1"], expected["w1"])
-        assert own.losses()[method] == waves.LOSS(expected, *own.support)
-        np.testing.assert_array_equal(own.curves()[method], waves.NETWORK.apply(expected, task.query.x))
-        assert own.errors()[method] == pytest.approx(waves.LOSS(expected, *task.query), rel=1e-12)
+        assert own.losses()[method] == plane.LOSS(expected, *own.support)
+        np.testing.assert_array_equal(own.curves()[method], plane.NETWORK.apply(expected, task.query.x))
+        assert own.errors()[method] == pytest.approx(plane.LOSS(expected, *task.query), rel=1e-12)
 
 
 def test_it_begins_with_the_course_s_five_points(own):

@@ -1,0 +1,1 @@
+"""`MetaTrain`: meta-train MAML and pooled training in the browser, then adapt what was trained."""
