@@ -17,7 +17,10 @@ from docutils.nodes import make_id
 COURSE = Path(__file__).resolve().parent.parent
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 GIVES = re.compile(r"^\| \*\*It gives you\*\* \| (.+) \|$", re.MULTILINE)
-TIME = re.compile(r"^\| \*\*Time\*\* \| (\d+) minutes to read(?:, (\d+) for the exercises)?", re.MULTILINE)
+TIME = re.compile(
+    r"^\| \*\*Time\*\* \| (\d+)(?: \+ (\d+))? minutes to read(?:, in two sittings)?(?:, (\d+) for the exercises)?",
+    re.MULTILINE,
+)
 EXERCISE = re.compile(
     r"^### (?P<title>Exercise (?P<number>\d+\.\d+) (?P<circles>●*)○* (?P<name>.+))\n"
     r"+\*(?P<minutes>\d+) minutes\. Why it matters: (?P<why>.+)\*$",
@@ -49,13 +52,19 @@ class Notebook:
     name: str  # NN_name
     title: str
     gives: str  # what a reader has afterwards, in a few words
-    reading: int  # minutes
+    sittings: tuple[int, ...]  # minutes to read, one number for each sitting
     exercising: int  # minutes
     exercises: list[Exercise] = field(default_factory=list)
 
     @property
     def number(self) -> str:
-        return self.name[:2]
+        """05, or 05b for its appendix."""
+        return self.name.split("_")[0]
+
+    @property
+    def reading(self) -> int:
+        """Minutes to read."""
+        return sum(self.sittings)
 
     @property
     def file(self) -> str:
@@ -85,7 +94,8 @@ def read(source: Path) -> Notebook:
         Exercise(f["title"], f["number"], len(f["circles"]), f["name"], int(f["minutes"]), capital(f["why"]))
         for f in EXERCISE.finditer(text)
     ]
-    return Notebook(source.stem, title[1], gives[1], int(time[1]), int(time[2] or 0), exercises)
+    sittings = tuple(int(minutes) for minutes in time.groups()[:2] if minutes)
+    return Notebook(source.stem, title[1], gives[1], sittings, int(time[3] or 0), exercises)
 
 
 def capital(words: str) -> str:
@@ -94,7 +104,7 @@ def capital(words: str) -> str:
 
 def notebooks() -> dict[str, Notebook]:
     """All notebooks in reading order, by number."""
-    read_all = [read(path) for path in sorted((COURSE / "notebooks" / "source").glob("[0-9][0-9]_*.py"))]
+    read_all = [read(path) for path in sorted((COURSE / "notebooks" / "source").glob("[0-9]*.py"))]
     return {notebook.number: notebook for notebook in read_all}
 
 

@@ -60,15 +60,27 @@ class Settings(experiment.Settings):
 
 def network(r: Recipe, device: torch.device) -> networks.Network:
     """Conv4: an embedding for the methods that compare, a classifier for those that adapt."""
-    compares = r.method in COMPARES
+    compares = r.method in COMPARES or r.method == "classifier"
     convolution = networks.convolution_for(device, per_task_weights=not compares)
     return networks.conv4(None if compares else r.n_way, channels=r.channels, convolution=convolution)
 
 
-def method(r: Recipe, net: networks.Network) -> methods.Method:
+def family(r: Recipe, train: images.ImageSet, device: torch.device) -> Episodes | images.Labelled:
+    """Meta-training tasks, or batches for the ordinary classifier; quarter turns count as classes."""
+    if r.method == "classifier":
+        n_images = r.meta_batch_size * r.n_way_training * (r.k_shot_training + r.n_query_training)
+        return images.Labelled(train, n_images + n_images % 2, rotations=True)
+    shown = r.n_way_training, r.k_shot_training, r.n_query_training
+    return Episodes(train, *shown, rotations=True, device=device, shuffled=r.method == "reptile")
+
+
+def method(r: Recipe, net: networks.Network, tasks: Episodes | images.Labelled) -> methods.Method:
     """What one meta-step is."""
     if r.method in COMPARES:
         return COMPARES[r.method](net, n_way=r.n_way_training, meta_lr=r.meta_lr, halvings=r.halvings)
+    if r.method == "classifier":
+        how = {"n_classes": tasks.n_classes, "head": "cosine", "meta_lr": r.meta_lr, "halvings": r.halvings}
+        return methods.Classifier(net, **how)
     loss = losses.cross_entropy(net)
     how = {"inner_lr": r.inner_lr, "inner_steps": r.inner_steps, "meta_lr": r.meta_lr}
     if r.method == "reptile":
@@ -142,18 +154,16 @@ class Omniglot(experiment.Experiment):
     def train(self, seed: int) -> training.Trained:
         """Meta-train from one seed; rotations by quarter turns count as classes, in training only."""
         r, place, s = self.recipe, self.place, self.settings
-        net = network(r, place.device)
-        shown = r.n_way_training, r.k_shot_training, r.n_query_training
+        net, tasks = network(r, place.device), family(r, self.splits.train, place.device)
+        chosen = method(r, net, tasks)
         about = {key: value for key, value in asdict(r).items() if not key.endswith("_test")}
         about |= {"data": s.data, "split": s.split, "precision": s.precision}
         return training.train(
-            method(r, net),
-            start(net, seed),
-            Episodes(
-                self.splits.train, *shown, rotations=True, device=place.device, shuffled=r.method == "reptile"
-            ),
+            chosen,
+            start(getattr(chosen, "network", net), seed),
+            tasks,
             meta_steps=r.meta_steps,
-            meta_batch_size=r.meta_batch_size,
+            meta_batch_size=1 if r.method == "classifier" else r.meta_batch_size,
             seed=seed,
             device=place.device,
             capture=self.capture,
@@ -207,6 +217,14 @@ class Omniglot(experiment.Experiment):
     def table_name(self) -> str:
         return run_name(self.recipe, self.settings.data, self.settings.split)
 
+    def shown(self) -> str:
+        """What a meta-step sees."""
+        r = self.recipe
+        if r.method == "classifier":
+            n_images = r.meta_batch_size * r.n_way_training * (r.k_shot_training + r.n_query_training)
+            return f"{n_images} images of all classes, as many as of {r.n_way_training}-way tasks,"
+        return f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size}"
+
     def title(self) -> str:
         r, s = self.recipe, self.settings
         return f"{NAMES[r.method]}, {r.n_way}-way {r.k_shot}-shot, {s.data}, {SPLIT_WORDS[s.data, s.split]}"
@@ -219,7 +237,7 @@ class Omniglot(experiment.Experiment):
             f"seed{'s' * (n_seeds > 1)}, ± half of the 95 % interval over tasks. Split: "
             f"{SPLIT_WORDS[self.settings.data, self.settings.split]}; "
             f"quarter turns count as classes in training only. Conv4 with {r.channels} channels, trained on "
-            f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size} per meta-step. "
+            f"{self.shown()} per meta-step. "
             "Transductive: all queries of a task in one batch; not transductive: statistics of the support set "
             "and one query, or frozen after training. Training time leaves out compilation."
         )
@@ -230,7 +248,7 @@ EXPERIMENT = Omniglot
 
 def learners(r: Recipe, trained: training.Trained, splits: Splits, device: torch.device) -> dict[bool, Learner]:
     """What is judged, by whether it is transductive: MAML and Reptile both ways, the others not."""
-    if r.method in COMPARES:
+    if r.method in COMPARES or r.method == "classifier":
         return {False: trained.learner(frozen_on=some_images(splits.train, trained.params, device))}
     ways, how = {True: "together", False: "alone"}, {"inner_steps": r.inner_steps_test}
     if r.method == "reptile":

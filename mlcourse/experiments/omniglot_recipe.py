@@ -6,10 +6,10 @@ from typing import Any
 
 from mlcourse.arguments import nearest, require_choice, require_count, require_rate
 
-METHODS = ("maml", "fomaml", "reptile", "protonet", "matching")
+METHODS = ("maml", "fomaml", "reptile", "protonet", "matching", "classifier")
 ADAPTS = {"inner_lr", "inner_steps", "inner_steps_test"}  # settings that mean something to some methods only
 OWN = {"maml": ADAPTS, "fomaml": ADAPTS, "reptile": ADAPTS | {"batch_size", "batch_size_test"}}
-OWN |= {"protonet": {"halvings"}, "matching": {"halvings"}}
+OWN |= {name: {"halvings"} for name in ("protonet", "matching", "classifier")}
 ONE_METHODS = set().union(*OWN.values())
 NONE_WITHOUT = ("k_shot", "meta_steps", "meta_batch_size", "k_shot_training", "n_query_training", "n_query_test")
 
@@ -59,7 +59,8 @@ def recipe(method: str, n_way: int, k_shot: int) -> Recipe:
 
     MAML: Finn et al. (2017), appendix A.1, the inner rate on the mean cross-entropy. Reptile: Nichol et al.
     (2018), the Omniglot settings in the appendix. Prototypical Networks: Snell et al. (2017), section 3.1.
-    Matching Networks (Vinyals et al. 2016) are trained like them, so that only the measure differs.
+    Matching Networks (Vinyals et al. 2016) are trained like them, so that only the measure differs. The ordinary
+    classifier, a rival without a paper's number, gets as many images a step as they do, of all classes at once.
     """
     require_choice("method", method, METHODS)
     common = {"method": method, "n_way": n_way, "k_shot": k_shot}

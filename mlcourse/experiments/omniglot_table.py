@@ -15,6 +15,7 @@ from mlcourse.experiments import results
 NAMES = {
     "protonet": "Prototypical Networks",
     "matching": "Matching Networks",
+    "classifier": "ordinary classifier, head dropped",
     "maml": "MAML",
     "fomaml": "first-order MAML",
     "reptile": "Reptile",

@@ -6,7 +6,7 @@ ordinary classifier of all training letters, whose head is dropped. All are judg
 seen, of both data sets, beside nearest class mean on raw pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from mlcourse import baselines, methods, training
 from mlcourse.evaluation import Learner, evaluate, mean_over_seeds
 from mlcourse.experiments import experiment
 from mlcourse.experiments.experiment import VAL_SEED, option
-from mlcourse.fast import heads, losses, matching, networks, protonet
+from mlcourse.fast import heads, matching, networks, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.tasks import glyphs, omniglot
 from mlcourse.tasks.images import Episodes, ImageSet, Labelled, Splits
@@ -59,6 +59,11 @@ class Settings(experiment.Settings):
     rates: tuple[float, ...] = option(RATES, "Rates that are tried for every measure and head; repeat.")
     capture: str = option("eager")
 
+    @property
+    def longer(self) -> "Settings":
+        """The same for a long training."""
+        return replace(self, meta_steps=self.meta_steps * self.times_longer)
+
 
 def by_distance(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
     """Log-probabilities as in `protonet.classify`, but from distances that are not squared."""
@@ -66,15 +71,10 @@ def by_distance(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tens
     return torch.log_softmax(-torch.sqrt(squares + 1e-12), dim=-1)  # the root has no slope at zero
 
 
-def by_cosine(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
-    """Log-probabilities from the cosine of the angle between a query and each prototype."""
-    return torch.log_softmax(matching.cosines(queries, protonet.prototypes(support, labels, n_way)), dim=-1)
-
-
 def by_scaled_cosine(
     queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int
 ) -> torch.Tensor:
-    """The same times the length of the queries, which is learned: `heads.of_learned_length`."""
+    """The cosine with each prototype times the length of the queries, which `heads.of_learned_length` learns."""
     centres = protonet.prototypes(support, labels, n_way)
     return torch.log_softmax(queries @ matching.unit(centres).T, dim=-1)
 
@@ -82,9 +82,12 @@ def by_scaled_cosine(
 MEASURES: dict[str, Callable] = {
     SQUARED: protonet.classify,
     PLAIN: by_distance,
-    COSINE: by_cosine,
+    COSINE: heads.by_cosine,
     SCALED: by_scaled_cosine,
 }
+
+
+GOES_ON = {SQUARED: {"classify": protonet.classify}} | {name: {"head": head} for name, head in HEADS.items()}
 
 
 def by_comparing(image_set: ImageSet, settings: Settings, classify: Callable, meta_lr: float) -> tuple:
@@ -98,10 +101,11 @@ def by_comparing(image_set: ImageSet, settings: Settings, classify: Callable, me
 
 def by_naming(image_set: ImageSet, settings: Settings, head: str, meta_lr: float) -> tuple:
     """Method, network and family of ordinary training: one classifier for all classes, as many images a step."""
-    network = heads.classifier(networks.conv4(None, settings.channels), len(image_set), head)
-    method = methods.Pooled(losses.cross_entropy(network), meta_lr=meta_lr, halvings=settings.halvings)
     each_class = settings.k_shot_training + settings.n_query_training
-    return method, network, Labelled(image_set, settings.n_way_training * each_class)
+    family = Labelled(image_set, settings.n_way_training * each_class)
+    how = {"n_classes": family.n_classes, "head": head, "meta_lr": meta_lr, "halvings": settings.halvings}
+    method = methods.Classifier(networks.conv4(None, settings.channels), **how)
+    return method, method.network, family
 
 
 def trained_learner(
@@ -115,11 +119,9 @@ def trained_learner(
 ) -> tuple[MetricLearner, dict[str, Any]]:
     """Train on the classes of `image_set`; a learner that is not transductive, and how the training went.
 
-    With a `head` it is ordinary training; the head is dropped, and the frozen embedding compares with class means
-    in the measure that suits it: by squared distance (Wang et al. 2019), after a head of cosines by the cosine.
+    With a `head` it is ordinary training (`methods.Classifier`).
     """
     if head:
-        classify = by_cosine if head == "cosine" else protonet.classify
         method, network, family = by_naming(image_set, settings, head, meta_lr)
     else:
         method, network, family = by_comparing(image_set, settings, classify, meta_lr)
@@ -137,34 +139,40 @@ def trained_learner(
         progress=False,
     )
     log = {"seed": seed, "seconds": round(trained.seconds, 1), "loss": round(float(trained.curve["loss"][-1]), 4)}
-    images = image_set.one_of_each()
-    if not head:
-        return trained.learner(frozen_on=images), log
-    params = networks.freeze_statistics(heads.without_head(trained.params), torch.as_tensor(images))
-    return MetricLearner(classify, networks.conv4(None, settings.channels), params), log
+    return trained.learner(frozen_on=image_set.one_of_each()), log
 
 
 def sweep(split: Splits, seeds: tuple[int, ...], settings: Settings) -> dict[str, Any]:
     """The rate of each measure and head that does best, 1-shot, on meta-validation scripts; all tried are kept.
 
     Each is judged by the mean over trainings from all seeds: one seed alone differs more than neighbouring rates.
-    Heads are trained in full for it: in a short run the longest rate wins, which is too long for the whole.
+    Heads are trained in full for it: in a short run the longest rate wins, which is too long for the whole. The
+    rate of a longer training is looked for around that of the shorter one, from the first seed.
     """
     family, chosen, tried = Episodes(split.val, settings.n_way, 1, settings.n_query), {}, []
-    short = replace(settings, meta_steps=settings.sweep_steps)
-    candidates = {name: (short, {"classify": classify}) for name, classify in MEASURES.items()}
-    candidates |= {name: (settings, {"head": head}) for name, head in HEADS.items()}
-    for name, (length, how) in candidates.items():
+    short, long = replace(settings, meta_steps=settings.sweep_steps), settings.longer
+
+    def choose(
+        name: str, how: dict[str, Any], length: Settings, rates: Sequence[float], seeds: Sequence[int]
+    ) -> None:
         scores = []
-        for rate in settings.rates:
-            found = []
-            for seed in seeds:
-                learner, _ = trained_learner(split.train, seed, length, **how, meta_lr=rate)
-                rng = np.random.default_rng(VAL_SEED)
-                found.append(evaluate(learner, family, n_tasks=settings.n_tasks, rng=rng))
+        for rate in rates:
+            trained = (trained_learner(split.train, seed, length, **how, meta_lr=rate)[0] for seed in seeds)
+            found = [
+                evaluate(one, family, n_tasks=settings.n_tasks, rng=np.random.default_rng(VAL_SEED))
+                for one in trained
+            ]
             scores.append(mean_over_seeds(found).mean)
             tried.append({"measure": name, "meta_lr": rate, "accuracy": round(100 * scores[-1], 2)})
-        chosen[name] = settings.rates[int(np.argmax(scores))]
+        chosen[name] = rates[int(np.argmax(scores))]
+
+    for name, classify in MEASURES.items():
+        choose(name, {"classify": classify}, short, settings.rates, seeds)
+    for name, head in HEADS.items():
+        choose(name, {"head": head}, settings, settings.rates, seeds)
+    for name, how in GOES_ON.items():
+        around = [chosen[name] * factor for factor in (0.5, 1, 2)]
+        choose(f"{name}, {LONGER}", how, long, around, seeds[:1])
     return {"chosen": chosen, "tried": tried}
 
 
@@ -217,8 +225,7 @@ class Transfer(experiment.Experiment):
         }
         measures = {name: on_glyphs | {"classify": MEASURES[name], "meta_lr": rates[name]} for name in MEASURES}
         ordinary = {name: on_glyphs | {"head": HEADS[name], "meta_lr": rates[name]} for name in HEADS}
-        long = {"settings": replace(settings, meta_steps=settings.meta_steps * settings.times_longer)}
-        longer = {SQUARED: measures[SQUARED]} | ordinary
+        longer = {f"{name}, {LONGER}": how for name, how in GOES_ON.items()}
         return (
             measures
             | {
@@ -227,7 +234,10 @@ class Transfer(experiment.Experiment):
                 OMNIGLOT: on_glyphs | squared | {"image_set": self.sets["Omniglot"].train},
             }
             | ordinary
-            | {f"{name}, {LONGER}": how | long for name, how in longer.items()}
+            | {
+                name: on_glyphs | how | {"settings": settings.longer, "meta_lr": rates[name]}
+                for name, how in longer.items()
+            }
         )
 
     def baselines(self) -> dict[str, Learner]:

@@ -1,11 +1,12 @@
-"""What may stand on an embedding while it is trained: the head of a classifier, or a length to learn."""
+"""What may stand on an embedding while it is trained: the head of a classifier, or a length; and cosines."""
 
 import numpy as np
 import torch
 
 from mlcourse.arguments import require_choice, require_count
-from mlcourse.fast.matching import unit
+from mlcourse.fast.matching import cosines, unit
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.protonet import prototypes
 
 HEADS = ("linear", "cosine")
 PREFIX = "head."
@@ -62,3 +63,8 @@ def of_learned_length(embedding: Network) -> Network:
         return params[PREFIX + "scale"] * unit(embedding.apply(without_head(params), x))
 
     return Network(init, apply, embedding.outputs)
+
+
+def by_cosine(queries: torch.Tensor, support: torch.Tensor, labels: torch.Tensor, n_way: int) -> torch.Tensor:
+    """Log-probabilities (Q, n_way) from the cosine of the angle between a query (Q, d) and each prototype."""
+    return torch.log_softmax(cosines(queries, prototypes(support, labels, n_way)), dim=-1)

@@ -6,6 +6,7 @@ trained.learner(inner_steps=5)          # what `evaluation.evaluate` judges
 """
 
 from mlcourse.methods.anil import ANIL
+from mlcourse.methods.classifier import Classifier
 from mlcourse.methods.maml import MAML
 from mlcourse.methods.matching import MatchingNet
 from mlcourse.methods.meta_sgd import MetaSGD
@@ -14,4 +15,15 @@ from mlcourse.methods.pooled import Pooled
 from mlcourse.methods.protonet import ProtoNet
 from mlcourse.methods.reptile import Reptile, ReptileAdam
 
-__all__ = ["ANIL", "MAML", "MatchingNet", "MetaSGD", "Method", "Pooled", "ProtoNet", "Reptile", "ReptileAdam"]
+__all__ = [
+    "ANIL",
+    "Classifier",
+    "MAML",
+    "MatchingNet",
+    "MetaSGD",
+    "Method",
+    "Pooled",
+    "ProtoNet",
+    "Reptile",
+    "ReptileAdam",
+]

@@ -6,7 +6,7 @@ import torch
 
 from mlcourse import methods
 from mlcourse.evaluation import evaluate
-from mlcourse.fast import adam, heads, losses, networks, protonet
+from mlcourse.fast import adam, losses, networks, protonet
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.fast.learners import AdamLearner, GradientLearner, MetricLearner
 from mlcourse.rates import learned
@@ -201,10 +201,14 @@ def test_the_pooled_rate_is_halved():
     torch.testing.assert_close(late["w1"] - params["w1"], (early["w1"] - params["w1"]) / 8)
 
 
-def test_a_pooled_classifier_learns_all_classes_at_once():
+@pytest.mark.parametrize("head", ["linear", "cosine"])
+def test_an_ordinary_classifier_learns_all_classes_and_then_drops_its_head(head):
     image_set = glyphs.splits().train.take(np.arange(6))
-    network = heads.classifier(networks.conv4(None, channels=8), 6)
-    method = methods.Pooled(losses.cross_entropy(network), meta_lr=0.02)
+    method = methods.Classifier(networks.conv4(None, channels=8), n_classes=6, head=head, meta_lr=0.02)
     how = {"meta_steps": 40, "meta_batch_size": 1, "capture": "eager", "progress": False, "block": 1}
-    done = train(method, network.init(np.random.default_rng(0)), Labelled(image_set, 30), **how)
-    assert done.curve["loss"][-5:].mean() < 0.5 * done.curve["loss"][0]
+    done = train(method, method.network.init(np.random.default_rng(0)), Labelled(image_set, 30), **how)
+    assert done.curve["loss"][-5:].mean() < 0.6 * done.curve["loss"][0]
+    learner = done.learner(frozen_on=image_set.one_of_each())
+    assert not [name for name in learner.params if name.startswith("head.")]
+    known = Episodes(image_set, 3, 2, 2)
+    assert evaluate(learner, known, n_tasks=20, rng=np.random.default_rng(0)).mean > 0.6

@@ -62,7 +62,7 @@ class Outcome:
 
 def sources(folder: Path = SOURCES) -> list[Path]:
     """Return the notebooks' sources in reading order."""
-    return sorted(folder.glob("[0-9][0-9]_*.py"))
+    return sorted(folder.glob("[0-9]*.py"))
 
 
 @functools.cache
