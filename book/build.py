@@ -3,6 +3,7 @@
     python book/build.py
 
 cover.html           the widget on the cover page, as it also stands in a notebook
+training.html        the second one there, further down
 exercises.md         every exercise, from the notebooks
 notebooks.md         the table of notebooks
 evening.md, …        the learning paths
@@ -28,15 +29,15 @@ from covers import Notebook, capital, notebooks
 from docutils.nodes import make_id
 
 from mlcourse.experiments import omniglot_table, results
-from mlcourse.lessons.widgets import DrawOnce
+from mlcourse.lessons.widgets import DrawOnce, MetaTrain
 
 HERE = Path(__file__).resolve().parent
 MADE = HERE / "_made"
 
 
-def cover_widget() -> str:
-    """The widget that the cover page shows: the one place to change it."""
-    return DrawOnce().to_html()
+def cover_widgets() -> dict[str, str]:
+    """The widgets that the cover page shows: the one place to change them."""
+    return {"cover.html": DrawOnce().to_html(), "training.html": MetaTrain().to_html()}
 
 
 # What to read when: (when, notebooks, what to do there)
@@ -49,15 +50,15 @@ PATHS = {
         ("Day 1", ["00", "01"], ""),
         ("Day 2", ["02"], ""),
         ("Day 3", ["03"], ""),
-        ("Day 4", ["04"], "Long: a break before *A Hessian that nobody stores* does no harm."),
+        ("Day 4", ["04"], ""),
         ("Day 5", ["05"], ""),
-        ("Day 6", ["06"], ""),
+        ("Day 6", ["06"], "Two sittings."),
         ("Day 7", ["07", "08"], "Two sittings."),
     ],
     "semester": [
-        ("Week 1", ["00", "01"], "Everybody's environment works; what a task is."),
+        ("Week 1", ["00", "01"], "The environment works on every machine; what a task is."),
         ("Week 2", ["02"], ""),
-        ("Week 3", ["03"], "What a ± means, before the first figure is believed."),
+        ("Week 3", ["03"], "What a ± means, before the first number is believed."),
         ("Weeks 4 and 5", ["04"], "The engine by hand first, the second order a week later."),
         ("Week 6", ["05"], "With Finn et al. (2017), sections 2 and 5.1."),
         ("Week 7", ["06"], "With Nichol et al. (2018)."),
@@ -184,7 +185,7 @@ def hardware(stored: dict) -> str:
 def main() -> None:
     known = notebooks()
     pages = {
-        "cover.html": cover_widget(),
+        **cover_widgets(),
         "notebooks.md": notebook_table(known),
         "exercises.md": exercise_tables(known),
         "results.md": results_page(),

@@ -43,7 +43,7 @@ def _apply(
 
 
 @exercise(
-    "2.1", "A network of any depth", passed="One function, and any dict that you hand it.", keeps_arguments=True
+    "2.1", "A network of any depth", passed="One function works with any dict that you pass.", keeps_arguments=True
 )
 def apply(answer):
     x = np.array([[-2.0], [-0.5], [0.3], [1.0], [2.5]])
@@ -77,7 +77,7 @@ def _tasks() -> Task:
     return Task(*(Examples(part, 100 + part**2) for part in (x[:, :3], x[:, 3:])))
 
 
-@exercise("2.2", "Put the points into one pool", passed="With the task axis went what told the waves apart.")
+@exercise("2.2", "Put the points into one pool", passed="Without the task axis, nothing tells the waves apart.")
 def pool(answer):
     got = answer(_tasks())
     if not (isinstance(got, tuple | list) and len(got) == 2):
@@ -97,12 +97,12 @@ def pool(answer):
     x, y = map(np.asarray, got)
     yield compare(np.sort(x, axis=0), np.arange(18.0)[:, None], name="`x`, sorted,")
     if not np.array_equal(y, 100 + x**2):
-        yield "`x` and `y` stand in different orders, so points got wrong labels: join both along the same axis"
+        yield "`x` and `y` have different orders, so points got wrong labels: join both along the same axis"
     two = Task(*(Examples(part.x[:2], part.y[:2]) for part in _tasks()))
     yield compare(np.sort(answer(two)[0], axis=0), np.arange(12.0)[:, None], name="`x` of two tasks, sorted,")
 
 
-@exercise("2.3", "The average, and its floor", passed="No network that sees x alone gets below this floor.")
+@exercise("2.3", "The average, and its floor", passed="No network whose only input is x gets below this floor.")
 def average_and_floor(answer):
     waves, x = Waves(np.array([1.0, 2.0, 4.5]), np.array([0.2, 1.0, 2.9])), np.linspace(-4, 3, 3)[:, None]
     values = waves(x)
@@ -129,8 +129,8 @@ def average_and_floor(answer):
         name="the floor",
         counts={"inputs or the waves": 3},
         diagnoses=[
-            (lambda floor: abs(floor) < 1e-9, "it is 0, for deviations from a mean cancel: square them first"),
-            (np.mean(values**2), "this is the error of saying 0: subtract the average from the waves first"),
+            (lambda floor: abs(floor) < 1e-9, "it is 0, because deviations from a mean cancel: square them first"),
+            (np.mean(values**2), "this is the error of predicting 0: subtract the average from the waves first"),
             (np.mean(average**2), "this is the size of the average: subtract it from the waves first"),
             (np.mean(np.abs(values - average)), "these are absolute errors: the loss is squared"),
             (np.sum((values - average) ** 2), "this is a sum over all waves and all x, not their mean"),

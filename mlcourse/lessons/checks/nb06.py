@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 06, first-order MAML and Reptile."""
+"""Checks of the exercises of notebook 06, first-order MAML and Reptile, and of its appendix 06b (6.4 and 6.5)."""
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def adapt_first_order(answer):
             (
                 gradient(lambda start: steps(start, False)),
                 "the values are right, but this is the full, second-order gradient: the inner gradient still "
-                "knows where it came from",
+                "has its history",
             ),
             (
                 zeros,
@@ -112,7 +112,7 @@ def rests_at(answer):
         ]
 
     first = answer(curvatures, slopes, 0.1, 3, True)
-    swapped = "first order and MAML are exchanged: first order has the share once, MAML twice"
+    swapped = "first order and MAML are exchanged: first order has the share once, MAML its square"
     yield compare(
         first, right(1), name="the resting place of first order", diagnoses=[(right(2), swapped), *shared(1)]
     )
@@ -192,7 +192,7 @@ def reptile_outer_step(answer):
     yield compare(answer(theta, adapted[:1], 0.5), halfway, name="the new θ of one task, halfway,")
 
 
-@exercise("6.4", "Count the pairs", passed="No pairs with one step: that is why it is joint training.")
+@exercise("6.4", "From two steps to k", passed="No pairs with one step: that is why it is joint training.")
 def two_terms(answer):
     avg_grad, inner = np.array([2.0, -1.0, 0.5]), np.array([3.0, 4.0, -10.0])
 
@@ -200,7 +200,7 @@ def two_terms(answer):
         return k * avg_grad - lr * pairs * inner
 
     yield compare(answer(avg_grad, inner, 0.1, 1), avg_grad, name="the expansion for one step", diagnoses=[
-        (right(1, 1), "one step has nobody before it to disturb it, so no pair: the count is off by one"),
+        (right(1, 1), "one step has no step before it to disturb it, so no pair: the count is off by one"),
         (right(1, 0.5), "with one step there is no pair, and you count a half: is it k·k / 2?"),
     ])  # fmt: skip
     yield compare(
@@ -213,7 +213,7 @@ def two_terms(answer):
             (right(5, 4), "you count steps that have one before them; but step 3 has two, step 4 has three"),
             (right(5, 20), "every pair is counted twice: of two steps, only the earlier disturbs the later"),
             (right(5, 10, 1.0), "the disturbance is as long as the step before, α g: `inner_lr` is missing"),
-            (right(1, 2), "the whole is divided by k: what the k steps go against is their sum"),
+            (right(1, 2), "the whole is divided by k: the total gradient is the sum over the k steps"),
         ],
     )
 
@@ -275,4 +275,62 @@ def reptile_adam_step(answer):
             (tuple(fresh), "the moments that go out are fresh: the next step begins without a memory"),
             (tuple(after[-1]), "these are the moments of the last task alone: take the mean over the tasks"),
         ],
+    )
+
+
+@exercise(
+    "6.6",
+    "Where does Reptile come to rest?",
+    passed="One step weighs the tasks as joint training does, very many weigh them all alike.",
+)
+def reptile_rests_at(answer):
+    curvatures, slopes, lr, steps = np.array([1.0, 4.0, 6.0]), np.array([1.0, 2.0, 5.0]), 0.1, 3
+
+    def resting(weights: np.ndarray) -> float:
+        return float(np.sum(weights * slopes) / np.sum(weights))
+
+    left = (1 - lr * curvatures) ** steps
+    way = 1 - left
+    got = answer(curvatures, slopes, lr, steps)
+    if not (isinstance(got, tuple | list) and len(got) == 2):
+        yield compare(got, (resting(way), 2 / float(np.mean(way))), name="the answer")
+    rest, largest = got
+    yield compare(
+        rest,
+        resting(way),
+        name="the resting place",
+        diagnoses=[
+            (resting(left), "you weigh by the share that is *left*; φ has moved by the share that is not"),
+            (
+                resting(curvatures),
+                "these are the weights of joint training, Reptile's with one step: `inner_steps` is missing",
+            ),
+            (
+                resting(curvatures * way),
+                "the curvature comes in once too often: Reptile moves by φ − w, not by a gradient at φ",
+            ),
+            (resting(np.ones(3)), "the plain mean of the slopes: that is the limit of very many inner steps"),
+            (float(np.sum(way * slopes)), "a weighted sum, not a mean: divide by the sum of the weights"),
+            (float(np.mean(way * slopes)), "divide by the sum of the weights, not by the number of tasks"),
+        ],
+    )
+    p, total = float(np.mean(way)), float(np.sum(way))
+    yield compare(
+        largest,
+        2 / p,
+        name="the largest `meta_lr`",
+        diagnoses=[
+            (1 / p, "with this `meta_lr` one outer step lands on the resting place: beyond it, w jumps across, "
+                    "but still lands nearer"),
+            (2 / total, "Reptile takes the mean over tasks, not the sum"),
+            (2 / float(np.max(way)), "one task does not decide: the outer step goes towards the mean of the φ"),
+            (2 / float(np.mean(left)), "the factor of one outer step is 1 − ε p with p the mean of what is done, "
+                                       "not of what is left"),
+            (p / 2, "upside down: |1 − ε p| = 1 gives ε = 2 / p"),
+        ],
+    )  # fmt: skip
+    two = 1 - np.array([0.8, 0.4]) ** 2
+    want = (float(two @ [2.0, 7.0] / two.sum()), 2 / float(two.mean()))
+    yield compare(
+        answer(np.array([1.0, 3.0]), np.array([2.0, 7.0]), 0.2, 2), want, name="the answer for two tasks"
     )

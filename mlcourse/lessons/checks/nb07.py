@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mlcourse.fast import networks
-from mlcourse.lessons.checks.compare import compare
+from mlcourse.lessons.checks.compare import compare, same
 from mlcourse.lessons.checks.verdict import exercise
 from mlcourse.tasks.images import ImageSet
 from mlcourse.tasks.task import Task
@@ -116,7 +116,7 @@ def _one_episode(support: np.ndarray, query: np.ndarray, sizes: tuple[int, int, 
         yield "a query picture has another label than its letter has in the support set"
     shown = [tuple(row[:2]) for row in support.tolist()], [tuple(row[:2]) for row in query.tolist()]
     if set(shown[0]) & set(shown[1]):
-        yield "a drawing of the support set is in the query set, too: it would be named rightly for nothing"
+        yield "a drawing of the support set is in the query set, too: a right answer to it would prove nothing"
     if any(len(set(part)) < len(part) for part in shown):
         yield "a drawing stands twice in the same set: take different ones"
 
@@ -137,7 +137,7 @@ def _across_episodes(found: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[str
         yield f"in 40 tasks only {len(set(letters.tolist()))} of {CLASSES} letters occur: choose among all of them"
 
 
-@exercise("7.2", "One block", passed="Four of these and one linear layer: that is the network of all the papers.")
+@exercise("7.2", "One block", passed="Four of these and one linear layer: that is Conv4.")
 def block(answer):
     rng = np.random.default_rng(7)
     shapes = {"w1": (3, 2, 3, 3), "b1": (3,), "scale1": (3,), "shift1": (3,)}
@@ -249,8 +249,10 @@ def shared(answer):
     yield compare(tuple(answer(train, train)), (6, 3, 30), name="the answer for a set and itself")
 
 
-@exercise("7.4", "Each query alone", passed="No query can see another one: this is what a single user meets.")
-def each_alone(answer):
+@exercise(
+    "7.4", "One query at a time", passed="No query changes another one's answer: this is what a single user meets."
+)
+def one_at_a_time(answer):
     network = networks.conv4(n_way=3, channels=4, size=16)
     rng = np.random.default_rng(13)
     phi = {name: p + 0.1 * torch.as_tensor(rng.normal(size=p.shape)) for name, p in network.init(rng).items()}
@@ -276,7 +278,7 @@ def each_alone(answer):
         name="the scores",
         rtol=1e-4,
         diagnoses=[
-            (scores(None, 0), "each query is quite alone: put the support pictures into its batch"),
+            (scores(None, 0), "each query is in a batch by itself: put the support pictures into that batch"),
             (scores(support_x, 0), "these are the scores of the first support picture: the query stands last"),
             (first, "these are the scores of the last support picture: take the row in which the query stands"),
             (
@@ -290,10 +292,78 @@ def each_alone(answer):
             (network.apply(phi, query_x), "all queries are in one batch: give each a batch of its own"),
             (
                 lambda got: got.shape == (5, 4, 3),
-                "you keep the rows of the support pictures: take that of the query alone",
+                "you keep the rows of the support pictures: take only that of the query",
             ),
         ],
     )
     want = torch.stack([network.apply(phi, torch.cat([support_x[:1], x[None]]))[-1] for x in query_x[:2]])
     got = answer(network.apply, phi, support_x[:1], query_x[:2])
-    yield compare(got, want, name="the scores of two queries beside one support picture", rtol=1e-4)
+    yield compare(got, want, name="the scores of two queries with one support picture", rtol=1e-4)
+
+
+@exercise("7.5", "One query joins a batch", passed="Of the difference to the batch, 1 − w is left of the query.")
+def join(answer):
+    rng = np.random.default_rng(19)
+    values, joining = rng.normal(1.0, 2.0, size=(40, 3)), rng.normal([3.0, -1.0, 0.5], 1.5, size=(10, 3))
+    batch, query = _moments(values), _moments(joining)
+    (n, m, v), (n_q, m_q, v_q) = batch, query
+    w, d = n_q / (n + n_q), m_q - m
+
+    def joined(w=w, between=1.0, root=np.sqrt, start=None):
+        mean = (1 - w) * m + w * m_q
+        variance = (1 - w) * v + w * v_q + between * w * (1 - w) * d**2
+        return mean, variance, (m_q - (mean if start is None else start)) / root(variance)
+
+    def variance_is(wrong):
+        return lambda got: same(got[1], wrong)
+
+    mean, variance, left = joined()
+    apart = (1 - w) * v + w * v_q
+    got = answer(batch, query)
+    yield compare(
+        got,
+        (mean, variance, left),
+        name="(μ, σ², what is left)",
+        diagnoses=[
+            (
+                lambda got: same(got[0], w * m + (1 - w) * m_q),
+                "μ gives the batch the share of the query: w is n_q / (n + n_q)",
+            ),
+            (
+                lambda got: same(got[0], (m + m_q) / 2),
+                "μ counts both alike: weigh each mean with its number of values",
+            ),
+            (
+                lambda got: same(got[0], m + n_q / n * d),
+                "w is the query's share of all n + n_q values, not n_q / n",
+            ),
+            (
+                variance_is(apart),
+                "σ² lacks the distance between the two means: both lie away from μ, not only their values",
+            ),
+            (
+                variance_is(apart + w * d**2),
+                "σ² measures the query from m, not from μ: the mean moves towards the query",
+            ),
+            (variance_is(apart + w * (1 - w) ** 2 * d**2), "σ² leaves out that m, too, lies away from μ"),
+            (variance_is(apart + d**2), "σ² adds the whole squared distance of the means: weigh it"),
+            (
+                lambda got: same(got[1], np.sqrt(variance)),
+                "this is the standard deviation in second place: return σ², its square",
+            ),
+            (joined(root=lambda variance: variance), "what is left is divided by σ²: divide by its root"),
+            (joined(start=m), "what is left is measured from m, the mean before the query joins: measure from μ"),
+            ((mean, variance, -left), "what is left has the wrong sign: it is m_q − μ"),
+            ((mean, variance, m_q - mean), "what is left is not in standard deviations: divide by σ"),
+        ],
+    )
+    yield compare(
+        answer((0, np.zeros(3), np.zeros(3)), query),
+        (m_q, v_q, np.zeros(3)),
+        name="the answer for a query that joins an empty batch",
+    )
+
+
+def _moments(values: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Number of values, mean and variance of each channel; values (n, channels)."""
+    return len(values), values.mean(axis=0), values.var(axis=0)

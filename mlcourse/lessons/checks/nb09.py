@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 09, the same lines on a GPU."""
+"""Checks of the exercises of notebook 09, where the time goes, and of its appendix 09b."""
 
 from collections import Counter
 from typing import Any
@@ -26,7 +26,7 @@ class Asked(TorchDispatchMode):
 @exercise(
     "9.1",
     "Count a convolution",
-    passed="Divided by what a machine does in a second, this is the floor under the time.",
+    passed="Divided by what a machine does in a second, this is the least time it can take.",
 )
 def convolution_flop(answer):
     yield compare(
@@ -193,7 +193,7 @@ def rounded(answer):
             ),
             (
                 lambda got: got.shape == x.shape and torch.allclose(got, x, rtol=1e-6, atol=0.0),
-                "with `bits` = 23 every number should come back to the last bit; yours are a hair off",
+                "with `bits` = 23 every number should come back to the last bit; yours are slightly off",
             ),
         ],
     )
@@ -251,3 +251,92 @@ def over_ranks(answer):
     )
     equal = torch.tensor([2, 2, 2])
     yield compare(answer(gradients, equal), gradients.mean(dim=0), name="the mean of equal ranks")
+
+
+@exercise(
+    "9.5",
+    "How much faster can it become?",
+    passed="Two clock times and a count on paper: no profiler was needed.",
+)
+def look_inside(answer):
+    ms, ms_fast, s, peak, one_pass = 40.0, 28.0, 4.0, 50e12, 20e6
+    n_tasks, supports, queries, inner_steps = 16, 10, 35, 2
+    products, rest = 16.0, 24.0
+
+    def of_peak(passes: float, seconds: float = products / 1e3, tasks: int = n_tasks) -> float:
+        return tasks * passes * one_pass / seconds / peak
+
+    inner = inner_steps * supports
+    passes = 9 * inner + 3 * queries
+
+    def at(place: int, wrong: float):
+        return lambda got: abs(got[place] - wrong) < 1e-6 * wrong
+
+    yield compare(
+        answer(ms, ms_fast, s, peak, one_pass, n_tasks, supports, queries, inner_steps),
+        (products, of_peak(passes), ms / rest),
+        name="the result",
+        diagnoses=[
+            (
+                at(0, ms - ms_fast),
+                "`ms - ms_fast` is what faster products *save*; they still take a part of `ms_fast`",
+            ),
+            (
+                at(0, products / s),
+                "these are the milliseconds of the products in the *faster* run: multiply by `s`",
+            ),
+            (at(0, rest), "`products` holds the milliseconds of everything else: that is the rest"),
+            (at(0, products / ms), "`products` is a share of the step here: give milliseconds"),
+            (at(0, products / 1e3), "`products` is in seconds here: give milliseconds"),
+            (at(0, (ms - ms_fast) / (1 + 1 / s)), "a sign: `products - products / s` is `products * (1 - 1 / s)`"),
+            (at(1, of_peak(passes, products)), "`peak` is in FLOP per *second*, and you divided by milliseconds"),
+            (
+                at(1, of_peak(passes, ms / 1e3)),
+                "you divided the FLOP by the whole step: only the products do them",
+            ),
+            (
+                at(1, of_peak(passes, products / s / 1e3)),
+                "this is the speed of the *faster* run over the slow peak",
+            ),
+            (
+                at(1, of_peak(3 * inner + 3 * queries)),
+                "this counts first order: second order adds 6 passes a step",
+            ),
+            (
+                at(1, of_peak(6 * inner + 3 * queries)),
+                "6 passes come on top of the 3 of the inner gradient: 9 a step",
+            ),
+            (at(1, of_peak(9 * supports + 3 * queries)), "a support picture takes 9 passes in *each* inner step"),
+            (at(1, of_peak(9 * inner + queries)), "a query picture takes 3 passes: one forward and two back"),
+            (
+                at(1, of_peak(9 * inner + 3 * inner_steps * queries)),
+                "the queries are used once, at the end, however many inner steps there are",
+            ),
+            (at(1, of_peak(9 * inner + 9 * queries)), "a query picture takes 3 passes: no inner step uses it"),
+            (
+                at(1, of_peak(9 * inner_steps * queries + 3 * supports)),
+                "support and query pictures are exchanged: the support set is used in the inner steps",
+            ),
+            (at(1, of_peak(passes, tasks=1)), "these are the FLOP of one task: there are `n_tasks`"),
+            (at(1, 100 * of_peak(passes)), "`of_peak` is in per cent here: give a part of 1"),
+            (
+                at(1, 1 / of_peak(passes)),
+                "`of_peak` is upside down: the speed of the products, divided by the peak",
+            ),
+            (at(2, ms / products), "this limit lets the *rest* vanish: without the products, the rest is left"),
+            (at(2, ms_fast / rest), "this limit starts from the faster run: start from `ms`"),
+            (
+                at(2, ms / ms_fast),
+                "this is what products `s` times as fast bring; the limit lets them take no time",
+            ),
+            (
+                at(2, rest / ms),
+                "this limit is upside down: how many times as fast is the old time over the new one",
+            ),
+        ],
+    )
+    yield compare(
+        answer(100.0, 55.0, 10.0, 1e12, 1e6, 2, 5, 75, 1),
+        (50.0, 2 * 270 * 1e6 / 0.05 / 1e12, 2.0),
+        name="the result for other numbers",
+    )

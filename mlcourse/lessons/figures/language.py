@@ -30,6 +30,7 @@ LOOKS = {
     "before": (palette.OKABE_ITO["orange"], "--"),
     "after": (palette.OKABE_ITO["blue"], "-"),
     "truth": (TRUTH, "-"),
+    "exact answer": (TRUTH, "--"),
 }
 
 

@@ -28,7 +28,7 @@ MISTAKES = {
         Mistake(old="values.mean(axis=0)", new="values.mean(axis=1)", says="one number a wave"),
         Mistake(old="values.mean(axis=0)", new="values.sum(axis=0)", says="a sum over the waves"),
         Mistake(old="(values - average) ** 2", new="values - average", says="deviations from a mean cancel"),
-        Mistake(old="(values - average) ** 2", new="values ** 2", says="the error of saying 0"),
+        Mistake(old="(values - average) ** 2", new="values ** 2", says="the error of predicting 0"),
         Mistake(
             old="np.mean((values - average) ** 2)",
             new="np.sum(np.mean((values - average) ** 2, axis=0))",

@@ -1,4 +1,4 @@
-"""Mistakes planted in the exercises of notebook 06."""
+"""Mistakes planted in the exercises of notebook 06 and of its appendix 06b (6.4 and 6.5)."""
 
 from tests.notebooks.exercises import Mistake
 
@@ -48,5 +48,22 @@ MISTAKES = {
         Mistake(old="mean_of_moments(after)", new="moments", says="never learn"),
         Mistake(old="mean_of_moments(after)", new="after[-1]", says="last task alone"),
         Mistake(old="mean_of_moments(after)", new="after", says="are a list"),
+    ],
+    "6.6": [
+        Mistake(
+            old="way = 1 - (1 - inner_lr * curvatures)", new="way = (1 - inner_lr * curvatures)", says="is *left*"
+        ),
+        Mistake(old=" ** inner_steps", new="", says="is missing"),
+        Mistake(old="np.sum(way * slopes) / np.sum(way)", new="np.mean(slopes)", says="very many inner steps"),
+        Mistake(
+            old="np.sum(way * slopes) / np.sum(way)",
+            new="np.sum(curvatures * way * slopes) / np.sum(curvatures * way)",
+            says="once too often",
+        ),
+        Mistake(old=" / np.sum(way)", new="", says="divide by the sum of the weights"),
+        Mistake(old="2 / np.mean(way)", new="1 / np.mean(way)", says="jumps across"),
+        Mistake(old="2 / np.mean(way)", new="2 / np.sum(way)", says="not the sum"),
+        Mistake(old="2 / np.mean(way)", new="2 / np.max(way)", says="does not decide"),
+        Mistake(old="rest, 2 / np.mean(way)", new="rest", says="2 things"),
     ],
 }

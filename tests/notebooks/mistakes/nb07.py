@@ -5,7 +5,7 @@ from tests.notebooks.exercises import Mistake
 MISTAKES = {
     "7.1": [
         Mistake(old="np.repeat(np.arange(n_way), k_shot)", new="np.repeat(letters, k_shot)", says="its number"),
-        Mistake(old="drawings[k_shot : k_shot + n_query]", new="drawings[:n_query]", says="rightly for nothing"),
+        Mistake(old="drawings[k_shot : k_shot + n_query]", new="drawings[:n_query]", says="would prove nothing"),
         Mistake(old=" / 255", new="", says="divide by 255"),
         Mistake(
             old="rng.permutation(len(images))[:n_way]",
@@ -63,12 +63,23 @@ MISTAKES = {
         Mistake(old="return len(classes)", new="return classes", says="the things themselves"),
     ],
     "7.4": [
-        Mistake(old="torch.cat([support_x, x[None]])", new="x[None]", says="quite alone"),
+        Mistake(old="torch.cat([support_x, x[None]])", new="x[None]", says="batch by itself"),
         Mistake(old="[-1]", new="[0]", says="first support picture"),
         Mistake(old="[support_x, x[None]]", new="[x[None], support_x]", says="last support picture"),
         Mistake(old="[support_x, x[None]]", new="[query_x, x[None]]", says="meets the other queries"),
         Mistake(old="apply(phi, batch)[-1]", new="apply(phi, batch)", says="keep the rows"),
         Mistake(old="[support_x, x[None]]", new="[support_x, x]", says="a batch of one"),
         Mistake(old="scores.append(apply(phi, batch)[-1])", new="apply(phi, batch)[-1]", says="still empty"),
+    ],
+    "7.5": [
+        Mistake(old="w = n_q / (n + n_q)", new="w = n / (n + n_q)", says="share of the query"),
+        Mistake(old="w = n_q / (n + n_q)", new="w = 0.5", says="counts both alike"),
+        Mistake(old="w = n_q / (n + n_q)", new="w = n_q / n", says="not n_q / n"),
+        Mistake(old=" + w * (1 - w) * (m_q - m) ** 2", new="", says="distance between the two means"),
+        Mistake(old="w * (1 - w) * (m_q - m)", new="w * (m_q - m)", says="moves towards the query"),
+        Mistake(old="w * (1 - w) * (m_q - m)", new="w * (1 - w) ** 2 * (m_q - m)", says="m, too, lies away"),
+        Mistake(old="variance**0.5", new="variance", says="divide by its root"),
+        Mistake(old="(m_q - mean) / ", new="(m_q - m) / ", says="before the query joins"),
+        Mistake(old=" / variance**0.5", new="", says="not in standard deviations"),
     ],
 }

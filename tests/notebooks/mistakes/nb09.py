@@ -1,4 +1,4 @@
-"""Mistakes planted in the exercises of notebook 09."""
+"""Mistakes planted in the exercises of notebook 09 and of its appendix 09b (9.3 and 9.4)."""
 
 from tests.notebooks.exercises import Mistake
 
@@ -74,5 +74,22 @@ MISTAKES = {
         Mistake(old="/ n_tasks.sum()", new="/ len(n_tasks)", says="divided by the number of ranks"),
         Mistake(old="sums.sum(dim=0)", new="sums.sum(dim=1)", says="the ranks are axis 0"),
         Mistake(old="sums.sum(dim=0)", new="n_tasks @ gradients", says="`n_tasks.to(gradients)`"),
+    ],
+    "9.5": [
+        Mistake(old="(ms - ms_fast) / (1 - 1 / s)", new="ms - ms_fast", says="is what faster products *save*"),
+        Mistake(old="(1 - 1 / s)", new="(s - 1)", says="multiply by `s`"),
+        Mistake(old="(1 - 1 / s)", new="(1 - 1 / s) / ms", says="share of the step"),
+        Mistake(old="(1 - 1 / s)", new="(1 + 1 / s)", says="A sign"),
+        Mistake(old="flop / (products / 1e3)", new="flop / products", says="divided by milliseconds"),
+        Mistake(old="flop / (products / 1e3)", new="flop / (ms / 1e3)", says="by the whole step"),
+        Mistake(old="passes = 9 *", new="passes = 3 *", says="counts first order"),
+        Mistake(old="passes = 9 *", new="passes = 6 *", says="6 passes come on top"),
+        Mistake(old="9 * inner_steps * supports", new="9 * supports", says="in *each* inner step"),
+        Mistake(old="+ 3 * queries", new="+ queries", says="one forward and two back"),
+        Mistake(old="+ 3 * queries", new="+ 3 * inner_steps * queries", says="used once, at the end"),
+        Mistake(old="n_tasks * passes", new="passes", says="FLOP of one task"),
+        Mistake(old="ms / (ms - products)", new="ms / products", says="lets the *rest* vanish"),
+        Mistake(old="ms / (ms - products)", new="ms_fast / (ms - products)", says="starts from the faster run"),
+        Mistake(old="ms / (ms - products)", new="ms / ms_fast", says="`s` times as fast bring"),
     ],
 }
