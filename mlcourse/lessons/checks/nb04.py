@@ -11,13 +11,13 @@ from mlcourse.reference import autograd as ag
 
 
 class Parabola(NamedTuple):
-    """The loss ½ · curvature · (x − best)², as in the notebook."""
+    """The loss ½ · curvature · (a − best)² of an amplitude a, as in the notebook."""
 
     curvature: float
     best: float
 
-    def slope(self, x: float) -> float:
-        return self.curvature * (x - self.best)
+    def slope(self, a: float) -> float:
+        return self.curvature * (a - self.best)
 
 
 @exercise(
@@ -37,9 +37,12 @@ def meta_gradient(answer):
         name="M′(θ) with one inner step",
         diagnoses=[
             (query.slope(1.4), "this is L_q′(φ) alone, the first-order answer: where is the factor dφ/dθ?"),
-            (0.8 * query.slope(theta), "the query judges where the steps end: take its slope at φ, not at θ"),
+            (0.8 * query.slope(theta), "the query loss counts where the steps end: take its slope at φ, not at θ"),
             (0.8 * support.slope(1.4), "the last slope should be that of the query loss, not of the support loss"),
-            (1.2 * query.slope(1.4), "the factor is 1 − α·curvature: a step takes back some of the nudge"),
+            (
+                1.2 * query.slope(1.4),
+                "the factor is 1 − α·curvature: a step goes *against* the gradient",
+            ),
             (0.95 * query.slope(1.4), "the factor belongs to the inner step: take the support's curvature"),
             (0.8 * query.slope(0.6), "you went up the hill: φ = φ − α·slope"),
         ],
@@ -51,7 +54,7 @@ def meta_gradient(answer):
         diagnoses=[
             (0.8 * query.slope(phi), "φ took three steps, the factor only one: multiply it again in every step"),
             (0.4 * query.slope(phi), "the factors of the steps multiply, as in every chain rule; you added them"),
-            (added, "you added up a slope for every step: the query judges once, where the last step ended"),
+            (added, "you added up a slope for every step: the query loss counts once, where the last step ended"),
             (factor * query.slope(straight), "each step begins where the last one ended, not at θ again"),
         ],
     )
@@ -96,7 +99,7 @@ def undo_broadcasting(answer):
         diagnoses=[
             (g, "it still has the shape (3, 4): sum over the axis that broadcasting put in front"),
             (g.mean(axis=0), "this is the mean over the copies: every copy counts in full, so sum"),
-            (g[0], "this is the share of the first copy only: collect from all of them"),
+            (g[0], "this is the contribution of the first copy only: collect from all of them"),
             (g.sum(axis=1), "summed along the wrong axis: new axes are in front"),
             (g.sum(axis=0, keepdims=True), "a new axis goes away altogether: no `keepdims` for it"),
         ],
@@ -124,9 +127,9 @@ def _cubic(params: Mapping[str, Any]) -> Any:
     return first * first * second + params["b"] * second
 
 
-def _hessian_times(params: Mapping, v: Mapping) -> dict[str, np.ndarray]:
+def _hessian_times(params: Mapping, v: Mapping, f: Any = _cubic) -> dict[str, np.ndarray]:
     def slope(p: Mapping) -> Any:
-        gradient = ag.grad(_cubic)(p)
+        gradient = ag.grad(f)(p)
         return ag.sum(gradient["w"] * v["w"]) + ag.sum(gradient["b"] * v["b"])
 
     return ag.grad(slope)(params)
@@ -142,7 +145,7 @@ def _plain(x: Any) -> Any:
 @exercise(
     "4.4",
     "Hessian times vector",
-    passed="Two trips backwards, and no matrix was ever stored.",
+    passed="Two walks backwards, and no matrix was ever stored.",
     keeps_arguments=True,
 )
 def hessian_vector_product(answer):
@@ -154,8 +157,8 @@ def hessian_vector_product(answer):
         if "edges" not in str(error):
             raise
         yield (
-            "the slope along v is a plain number that remembers nothing, so its gradient cannot be had. "
-            "What took it out of the notes: a `.value`?"
+            "the slope along v is a plain number without a history, so it has no gradient. "
+            "What took it out of the graph: a `.value`?"
         )
         return
     gradient, ones = ag.grad(_cubic)(params), {name: np.ones(x.shape) for name, x in v.items()}
@@ -194,3 +197,84 @@ def hessian_vector_product(answer):
             ),
         ],
     )
+
+
+def _quartic(params: Mapping[str, Any]) -> Any:
+    """Another loss of w (3, 1) and b (1, 1), which has its own gradient and Hessian."""
+    inside = np.array([[2.0, 0.5, -1.0]]) @ params["w"] + -1.0 * params["b"]
+    return inside * inside + params["b"] * params["b"] * params["b"]
+
+
+def _moved(p: Mapping, against: Mapping, rate: float) -> dict[str, Any]:
+    return {name: p[name] - rate * against[name] for name in p}
+
+
+def _by_products(
+    theta: Mapping, rate: float, steps: int, *, backwards: bool = True, at: str = "begin", of: Any = _cubic
+) -> dict[str, np.ndarray]:
+    """The meta-gradient by Hessian products, with the mistakes that one can make in it."""
+    points = [theta]
+    for _ in range(steps):
+        points.append(_moved(points[-1], ag.grad(_cubic)(points[-1]), rate))
+    u = ag.grad(_quartic)(points[-1])
+    used = {"begin": points[:-1], "end": points[1:], "theta": [theta] * steps, "phi": points[-1:] * steps}[at]
+    for p in reversed(used) if backwards else used:
+        u = _moved(u, _hessian_times(p, u, of), rate)
+    return u
+
+
+@exercise(
+    "4.5",
+    "Several steps, one product at a time",
+    passed="Backpropagation through the inner loop, with the memory of one step.",
+    keeps_arguments=True,
+)
+def meta_gradient_by_products(answer):
+    theta, rate = {"w": np.array([[0.7], [-0.3], [1.1]]), "b": np.array([[0.4]])}, 0.02
+
+    def after_steps(p: Mapping, steps: int) -> Any:
+        for _ in range(steps):
+            p = _moved(p, ag.grad(_cubic)(p), rate)
+        return ag.sum(_quartic(p))
+
+    def right(steps: int) -> dict[str, np.ndarray]:
+        return ag.grad(lambda p: after_steps(p, steps))(theta)
+
+    def first_order(steps: int) -> dict[str, np.ndarray]:
+        return _by_products(theta, rate, steps, of=lambda p: 0.0 * _cubic(p))
+
+    def at_theta(steps: int) -> dict[str, np.ndarray]:
+        u = ag.grad(_quartic)(theta)
+        for _ in range(steps):
+            u = _moved(u, _hessian_times(theta, u), rate)
+        return u
+
+    yield compare(
+        _plain(answer(_cubic, _quartic, dict(theta), rate, 1)),
+        right(1),
+        name="∇M(θ) with one inner step",
+        diagnoses=[
+            (first_order(1), "this is u alone, the first-order answer: where is α H u?"),
+            (at_theta(1), "u is the gradient of the query loss where the steps end, at φ"),
+            (_by_products(theta, rate, 1, at="end"), "the Hessian belongs to the point where the step *begins*"),
+            (_by_products(theta, rate, 1, of=_quartic), "the step goes down the support loss: take its Hessian"),
+            (_by_products(theta, rate, 1, of=lambda p: -1.0 * _cubic(p)), "u − α H u: yours has a plus"),
+        ],
+    )
+    yield compare(
+        _plain(answer(_cubic, _quartic, dict(theta), rate, 3)),
+        right(3),
+        name="∇M(θ) with three inner steps",
+        diagnoses=[
+            (
+                _by_products(theta, rate, 3, backwards=False),
+                "the matrices are in the wrong order: that of the *last* step is multiplied by u first",
+            ),
+            (_by_products(theta, rate, 3, at="theta"), "every step has its own Hessian, at its own point"),
+            (_by_products(theta, rate, 3, at="phi"), "every step has its own Hessian, at its own point"),
+            (_by_products(theta, rate, 3, at="end"), "the Hessian belongs to the point where the step *begins*"),
+            (first_order(3), "this is u alone, the first-order answer: where is α H u?"),
+        ],
+    )
+    unmoved = _plain(answer(_cubic, _quartic, dict(theta), rate, 0))
+    yield compare(unmoved, ag.grad(_quartic)(theta), name="∇M(θ) with no inner step")
