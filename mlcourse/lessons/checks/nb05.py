@@ -164,19 +164,71 @@ def adapt_all(answer):
     )
 
 
-LETTERS = {
-    "a": "the support loss at θ says how good θ is as it stands; nobody asked for that",
-    "b": "the query loss at θ is the curve that stayed high in the figure, in a run that works",
-    "c": "the support loss at φ falls for any start that memorises the fitted points",
-}
-
-
 @exercise(
     "5.4",
-    "Which loss should you plot?",
-    passed="It is the meta-loss: after the step, on points that the step did not see.",
+    "The walk back by hand",
+    passed="One product with a Hessian for each inner step, the last step first: this is what the engine does.",
+    keeps_arguments=True,
 )
-def which_loss(answer):
-    letter = str(answer).strip().lower()
-    yield LETTERS.get(letter)
-    yield None if letter == "d" else f"`{answer!r}` is none of the letters a, b, c, d; give one, in quotes"
+def walked_back(answer):
+    theta = _theta()
+    task = one(Sinusoids(k_shot=5, n_query=4).sample(1, np.random.default_rng(8)), 0)
+    want = maml.meta_gradient(LOSS, theta, stack([task]), inner_lr=0.1, inner_steps=3)
+    phis = [maml.adapt(LOSS, theta, task.support, inner_lr=0.1, inner_steps=n) for n in range(4)]
+    at_phi = ag.grad(LOSS)(phis[-1], *task.query)
+
+    def walk(places, *, v=at_phi, rate=0.1, examples=task.support) -> dict[str, np.ndarray]:
+        for place in places:
+            bent = _hessian_times(place, v, examples)
+            v = {name: v[name] - rate * bent[name] for name in v}
+        return v
+
+    last_first = phis[2::-1]
+    yield compare(
+        answer(LOSS, theta, task, 0.1, 3),
+        want,
+        name="the meta-gradient",
+        diagnoses=[
+            (at_phi, "this is the gradient of the query loss at φ: first-order MAML. Walk on, back to θ"),
+            (ag.grad(LOSS)(theta, *task.query), "this is the gradient of the query loss at θ: no step was taken"),
+            (
+                walk(phis[:3]),
+                "you met the first step first: the gradient comes from the end, so it meets the last step first",
+            ),
+            (
+                walk([theta] * 3),
+                "every Hessian is taken at θ: each step has its own, taken where that step begins",
+            ),
+            (walk(phis[:0:-1]), "each Hessian is taken where its step ends: take it where the step begins"),
+            (
+                walk(last_first[:1]),
+                "you walked back through the last step only: there is one factor for each step",
+            ),
+            (walk(last_first, rate=-0.1), "the sign of the second part is wrong: a step gives I − αH"),
+            (walk(last_first, rate=1.0), "the factor is I − H: multiply the product by `inner_lr`"),
+            (
+                walk(last_first, examples=task.query),
+                "the Hessians are those of the query loss: the inner steps went down the support loss",
+            ),
+            (
+                walk(last_first, v=ag.grad(LOSS)(phis[-1], *task.support)),
+                "you walk back with the gradient of the support loss: φ is judged on the query set",
+            ),
+            (
+                walk(last_first, v=ag.grad(LOSS)(theta, *task.query)),
+                "you walk back with the query gradient at θ: take it at φ, where the steps ended",
+            ),
+        ],
+    )
+    no_steps = ag.grad(LOSS)(theta, *task.query)
+    yield compare(answer(LOSS, theta, task, 0.1, 0), no_steps, name="the meta-gradient after no steps")
+
+
+def _hessian_times(params: dict, v: dict, examples: Examples) -> dict[str, np.ndarray]:
+    """H v, with the Hessian of the loss on the examples at params."""
+
+    def slope_along_v(p: dict):
+        gradient = ag.grad(LOSS)(p, *examples)
+        return sum(ag.sum(gradient[name] * v[name]) for name in v)
+
+    return ag.grad(slope_along_v)(params)

@@ -40,8 +40,17 @@ MISTAKES = {
         ),
     ],
     "5.4": [
-        Mistake(old='"d"', new='"a"', says="nobody asked"),
-        Mistake(old='"d"', new='"b"', says="stayed high"),
-        Mistake(old='"d"', new='"c"', says="memorises"),
+        Mistake(old="reversed(phis[:-1])", new="phis[:-1]", says="meets the last step first"),
+        Mistake(old="hessian_times(loss, phi,", new="hessian_times(loss, theta,", says="Hessian is taken at θ"),
+        Mistake(old="reversed(phis[:-1])", new="reversed(phis[1:])", says="where its step ends"),
+        Mistake(old="reversed(phis[:-1])", new="phis[-2:-1]", says="the last step only"),
+        Mistake(old="reversed(phis[:-1])", new="[]", says="first-order MAML"),
+        Mistake(old="v[name] - inner_lr *", new="v[name] + inner_lr *", says="sign of the second part"),
+        Mistake(old="inner_lr * bent[name]", new="bent[name]", says="I − H"),
+        Mistake(old="phi, v, task.support)", new="phi, v, task.query)", says="those of the query loss"),
+        Mistake(
+            old="(phis[-1], *task.query)", new="(phis[-1], *task.support)", says="gradient of the support loss"
+        ),
+        Mistake(old="(phis[-1], *task.query)", new="(theta, *task.query)", says="the query gradient at θ"),
     ],
 }
