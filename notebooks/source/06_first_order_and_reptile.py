@@ -855,7 +855,7 @@ for column in ("1 step", "5 steps", "10 steps"):
 # %% [markdown]
 # ## With your own lines
 #
-# If you have passed exercises 5.1, 5.2 and 6.3, *your* functions train here. Otherwise the course's do. A line for each says which. Your losses go into your passport.
+# Have you passed 5.1, 5.2 and 6.3? Then *your* functions train here. Otherwise the course's do. A line says which. Losses go into your passport.
 
 # %% tags=["hide-input"]
 def course_adapt(loss, theta, support, inner_lr, inner_steps):

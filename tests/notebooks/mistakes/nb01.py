@@ -31,8 +31,9 @@ MISTAKES = {
         Mistake(old="    return train, val, test", new="", says="did you forget `return`?"),
     ],
     "1.4": [
-        Mistake(old='"b"', new='"a"', says="this measures memory"),
-        Mistake(old='"b"', new='"c"', says="another promise"),
-        Mistake(old='"b"', new='"d"', says="made of kinds"),
+        Mistake(old='"e"', new='"a"', says="this measures memory"),
+        Mistake(old='"e"', new='"b"', says="gardens were all used"),
+        Mistake(old='"e"', new='"c"', says="that of new kinds"),
+        Mistake(old='"e"', new='"d"', says="made of kinds"),
     ],
 }

@@ -77,4 +77,22 @@ MISTAKES = {
         ),
         Mistake(old="(embedding - prototype) / (count + 1)", new="embedding", says="a prototype is a mean"),
     ],
+    "8.5": [
+        Mistake(old="trace / counts - squares", new="-squares", says="without a correction"),
+        Mistake(old="trace / counts - squares", new="-trace / counts - squares", says="its logit has to grow"),
+        Mistake(old="trace / counts - squares", new="squares - trace / counts", says="a logit is minus that"),
+        Mistake(old="(len(support) - n_way)", new="len(support)", says="minus the number of classes"),
+        Mistake(old="(len(support) - n_way)", new="(len(support) - 1)", says="take one off for each class"),
+        Mistake(old="trace / counts", new="trace * counts", says="correction grows with K"),
+        Mistake(old="trace / counts", new="trace / np.sqrt(counts)", says="the excess is a variance"),
+        Mistake(old="trace / counts", new="trace", says="the softmax cancels it"),
+        Mistake(
+            old="((support - centres[labels]) ** 2).sum()",
+            new="((support - centres[labels]) ** 2).mean(axis=1).sum()",
+            says="a trace is their sum",
+        ),
+        Mistake(
+            old="support - centres[labels]", new="support - support.mean(axis=0)", says="around the mean of all"
+        ),
+    ],
 }
