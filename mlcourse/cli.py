@@ -165,7 +165,7 @@ def results_table(
     names: Annotated[list[str] | None, typer.Argument(help="Names or JSON files; without them, all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print stored tables in Markdown, published numbers beside ours; "omniglot" lays its runs side by side."""
+    """Print stored tables in Markdown, published numbers next to ours; "omniglot" puts its runs into one table."""
     from mlcourse.experiments import omniglot_table, results
 
     names = names or [*results.names(), "omniglot"]

@@ -35,7 +35,7 @@ Scores = dict[int, Evaluation]  # by k_shot
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(experiment.Settings):
-    """Everything that decides the figures."""
+    """Everything that decides the numbers."""
 
     # channels, meta_lr, and whether quarter turns count as classes of their own: tried on meta-val
     candidates: tuple[tuple[int, float, bool], ...] = option(

@@ -31,14 +31,14 @@ def option(default: Any, help: str = "") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides the figures. What each experiment adds are options of its command, too."""
+    """Everything that decides the numbers. What each experiment adds are options of its command, too."""
 
     threads: int = option(1, "Threads of torch.")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how a run takes place: nothing here decides a figure, but for the seeds."""
+    """Where and how a run takes place: nothing here decides a number, except the seeds."""
 
     seeds: tuple[int, ...]
     device: torch.device

@@ -51,7 +51,7 @@ class Settings(experiment.Settings):
 
     @property
     def recipe(self) -> Recipe:
-        """Everything that decides the figures."""
+        """Everything that decides the numbers."""
         return changed(recipe(self.method, self.n_way, self.k_shot), self.set)
 
 

@@ -16,7 +16,7 @@ NONE_WITHOUT = ("k_shot", "meta_steps", "meta_batch_size", "k_shot_training", "n
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the figures; `recipe` fills in what the papers did."""
+    """Everything that decides the numbers; `recipe` fills in what the papers did."""
 
     method: str
     n_way: int

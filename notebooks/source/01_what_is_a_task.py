@@ -1,13 +1,13 @@
 # %% [markdown]
 # # What is a task?
 #
-# On this page you build two endless families of tasks, one of curves and one of characters, in a dozen lines each. Then you see one and the same learner score **59 %** or **41 %** on tasks that "it has never met". The only difference is one line that divides the data. By the end you know which of the two figures is worthless.
+# On this page you build two endless families of tasks, one of curves and one of characters, in a dozen lines each. Then you test one learner on two sets of tasks, and all the drawings in both are new to it. One of its two scores is worthless. By the end you know which one, and why.
 #
-# > **Recall.** In notebook 00 a guess joined five dots with straight lines. Its error on the five points was 0; on the whole wave it was 7.7, more than for a flat line. Which of the two figures measures *learning*?
+# > **Recall.** In notebook 00 a guess joined five dots with straight lines. Its error on the five points was 0. On the whole wave it was 7.7, more than for a flat line. Which of the two numbers measures *learning*?
 # >
 # > <details><summary>Answer</summary>
 # >
-# > The second. The five points were given away, so getting them right proves nothing. Learning shows on points that were held back. That is why every task on this page has two parts.
+# > The second. The learner was shown the five points, so getting them right proves nothing. Learning shows on points that were held back. That is why every task on this page has two parts.
 # >
 # > </details>
 
@@ -17,10 +17,10 @@
 # | | |
 # | --- | --- |
 # | **It gives you** | support and query, splits, the two loops |
-# | **You will be able to** | build a family of tasks and draw from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
+# | **You will be able to** | build a family of tasks and sample from it · say what support and query are for · read the shapes of a batch of tasks · tell an inner step from an outer one · split data for meta-learning without a leak |
 # | **You need** | [00](00_start_here.ipynb), and NumPy arrays with several axes |
 # | **Time** | 35 minutes to read, 30 for the exercises, about 15 seconds to run |
-# | **Skip it if** | you can say why meta-test must not share a *class* with meta-train, and why labels are dealt anew in each task |
+# | **Skip it if** | you can say what meta-test must not share with meta-train, and what goes wrong when a class keeps its label in every task |
 
 # %% tags=["setup"]
 import numpy as np
@@ -36,7 +36,7 @@ from mlcourse.tasks import Examples, Sinusoids, Task, each, five_points, one, st
 # - the **support** set: what you may learn from;
 # - the **query** set: other examples of the same thing, on which you are judged.
 #
-# An example is a pair: an input $x$, and what belongs to it, $y$. So task number $i$ is two lists of pairs $(x, y)$:
+# An example is a pair: an input $x$ and its value or label $y$. So task number $i$ is two lists of pairs $(x, y)$:
 #
 # $$\text{task}_i = (\text{support}_i,\ \text{query}_i).$$
 #
@@ -49,26 +49,26 @@ print("support", task.support.x.shape, task.support.y.shape)
 print("query  ", task.query.x.shape, task.query.y.shape)
 
 # %% [markdown]
-# Five examples to learn from, 201 to be judged on; each $x$ and each $y$ is one number.
+# Five examples to learn from, 201 to be judged on. Each $x$ and each $y$ is one number.
 #
-# A **learner** is then a function. It gets the support set and one *input* of the query, and answers with a prediction:
+# A **learner** is a function. It gets the support set and all the *inputs* $x$ of the query set, and answers with a prediction for each of them:
 #
 # $$\hat y = \text{learner}(\text{support}_i,\ x).$$
 #
-# It never sees the query's $y$. Those belong to the judge. (In code it gets all the inputs of the query at once, and answers them all.)
+# It never gets the $y$ of the query set. Only the judge has those.
 
 # %% [markdown]
 # ## A family of tasks: one wave is not enough
 #
-# One task can teach one curve. To practise *learning* you need many tasks of the same kind, a **family**. A family is a recipe from which you can draw a new task, again and again. (In papers: a distribution over tasks, $p(\mathcal{T})$.)
+# One task can teach one curve. To practise *learning* you need many tasks of the same kind, a **family**. A family is a recipe from which you can sample a new task, again and again. Papers call it a distribution over tasks, $p(\mathcal{T})$.
 #
 # The family of our five points has three lines:
 #
-# 1. draw an amplitude $A$ (the height) between 0.1 and 5, and a phase $p$ (the shift) between 0 and $\pi$;
-# 2. draw some inputs $x$ between −5 and 5;
+# 1. sample an amplitude $A$ between 0.1 and 5, and a phase $p$ between 0 and $\pi$: from here on we call them the height and the shift of the wave;
+# 2. sample some inputs $x$ between −5 and 5;
 # 3. compute $y = A \sin(x - p)$.
 #
-# How many examples go into the support set is called `k_shot`; how many go into the query, `n_query`.
+# `k_shot` says how many examples go into the support set, and `n_query` how many go into the query set. For waves, both count the examples of a *whole task*. For tasks with classes, further down, both count the examples of *each class*.
 
 # %%
 def sine_task(k_shot, n_query, rng):
@@ -81,7 +81,7 @@ def sine_task(k_shot, n_query, rng):
     return Task(support, query)
 
 # %% [markdown]
-# That is the whole family. Draw four tasks from it (`stack` puts them together, to be drawn in one picture):
+# That is the whole family. Sample four tasks from it. `stack` puts them into one batch:
 
 # %%
 rng = np.random.default_rng(3)
@@ -93,9 +93,9 @@ figures.show(figures.sine_tasks(four), alt="Four panels, each with five filled s
 # %% [markdown]
 # Compare the panels. What is *common* to all: they are sines, and each repeats after $2\pi$. What *differs*: the height and the shift.
 #
-# This is the most useful question to ask about any family. **What is common can be learned in advance, from other tasks. What differs must come from the support set.** Five points are few for a curve, but plenty for two numbers.
+# Ask this of any family: what is common, and what differs? **What is common can be learned in advance, from other tasks. What differs must come from the support set.** Five points are few for a curve, but plenty for two numbers.
 #
-# The course's version is called `Sinusoids`. From the same seed it draws the same task as yours:
+# The course's version is called `Sinusoids`. From the same seed it samples the same task as yours:
 
 # %%
 ours = sine_task(k_shot=5, n_query=20, rng=np.random.default_rng(1))
@@ -111,9 +111,7 @@ for part in (0, 1):
 # %% [markdown]
 # ## Many tasks in one array: the axis T
 #
-# `sample(n_tasks, rng)` draws many tasks at once. They have equal sizes, so they fit into one array, with the tasks along the *first* axis. Everywhere in this course that axis is called $T$.
-#
-# **Predict.** Four tasks, five support examples each, and each $x$ is one number. What is the shape of `support.x`? And of task number 2 alone?
+# `sample(n_tasks, rng)` samples many tasks at once. They have equal sizes, so they fit into one array, with the tasks along the *first* axis. The number of tasks is called $T$ everywhere in this course.
 
 # %%
 tasks = Sinusoids(k_shot=5, n_query=20).sample(4, np.random.default_rng(0))
@@ -126,11 +124,11 @@ assert tasks.support.x.shape == (4, 5, 1) and tasks.query.x.shape == (4, 20, 1)
 assert one(tasks, 2).support.x.shape == (5, 1)
 
 # %% [markdown]
-# **What you saw.** (4, 5, 1) is read from the left: 4 tasks, 5 examples each, 1 number each. `one(tasks, i)` takes task $i$ out, and `for task in each(tasks)` goes through all of them.
+# Read (4, 5, 1) from the left: 4 tasks, 5 examples each, 1 number each. `one(tasks, i)` takes task $i$ out, and `for task in each(tasks)` goes through all of them.
 
 # %% [markdown]
 # ### Exercise 1.1 ●○○○○ Cut a batch into support and query
-# *5 minutes. Why it matters: a cut along the wrong axis mixes up tasks with examples, and NumPy says nothing.*
+# *5 minutes. Why it matters: a cut along the wrong axis mixes up tasks with examples, and NumPy gives no error.*
 #
 # `x` and `y` hold `T` tasks with `S` examples each, both of shape `(T, S, 1)`. Write `cut`: in *every* task the first `k_shot` examples become the support set, all others the query set.
 
@@ -171,10 +169,10 @@ checks.nb01.cut(cut)
 # %% [markdown]
 # ## Two loops: learning, and learning to learn
 #
-# What is done with a family of tasks? Nearly everything in this course is two loops, one inside the other.
+# What do you do with a family of tasks? Nearly everything in this course is two loops, one inside the other.
 #
-# - The **inner loop** learns *one task*. It starts from $\theta$ (theta), numbers which all tasks share: for a network, its weights. It looks at the support set of task $i$, changes its copy of these numbers and ends with $\varphi_i$ (phi), which belongs to that task alone. Once it has been judged, $\varphi_i$ is thrown away.
-# - The **outer loop** learns *how to start*. It looks at how well the $\varphi_i$ of several tasks do on their query sets, and changes $\theta$. That is what stays.
+# - The **inner loop** learns *one task*. It starts from $\theta$ (theta): the weights of a network, the same for every task. It uses the support set of task $i$, changes its own copy of the weights and ends with $\varphi_i$ (phi), which belongs to that task alone. We score $\varphi_i$ on the query set and then throw it away.
+# - The **outer loop** learns *how to start*. It uses the query errors of the $\varphi_i$ of several tasks to change $\theta$. Only $\theta$ is kept.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from matplotlib.patches import FancyBboxPatch
@@ -214,13 +212,13 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 # %% [markdown]
 # Follow the arrows once around: from $\theta$ down through three inner loops, and back up. One turn is one **outer step**, or *meta-step*. The small steps inside a coloured box are **inner steps**.
 #
-# *How* $\theta$ is moved is what tells the methods apart, and the business of notebooks 04 to 06. Today, just watch. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. (The method is MAML; notebook 06 compares four. The folded panel *What is differentiated* is for notebook 05.)
+# Methods differ in *how* they move $\theta$. Notebooks 04 to 06 are about that. Today, just watch one of them, MAML. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. Leave the folded panel *What is differentiated* for notebook 05.
 #
-# 1. Press **Inner step** three times. Three copies leave $\theta$, one for each task. $\theta$ itself stays. (Copy 3 first moves *away* from its star. Its wave is nearly the opposite of $\theta$'s, and the quickest way to be less wrong is to become flatter.)
+# 1. Press **Inner step** three times. Three copies leave $\theta$, one for each task. $\theta$ itself stays.
 # 2. Press **Outer step**. Now $\theta$ moves, and the copies are gone.
 # 3. Pull the slider to the far right: twelve outer steps.
 #
-# **Predict.** At the start the mean loss of the three tasks is 4.7 at $\theta$ itself, and 3.4 after three inner steps from there. After twelve outer steps, which of the two is near 0: both, only the first, or only the second?
+# **Predict.** The mean loss of the three tasks is 4.7 at $\theta$ itself. Three inner steps from there bring it to 3.4. After twelve outer steps both numbers are smaller. Guess both: at $\theta$ itself, and after three inner steps.
 
 # %%
 from mlcourse.lessons.widgets import Stepper
@@ -240,18 +238,20 @@ assert copy_3[1][0] < copy_3[0][0] and np.linalg.norm(copy_3[1] - (3, 2.8)) > np
 assert np.allclose(losses[[0, 0, 12, 12], [0, 3, 0, 3]], [4.7, 3.4, 3.1, 0.3], atol=0.06), losses[[0, 12]]
 
 # %% [markdown]
-# **What you saw.** Only the second: three inner steps now lead to 0.3. At $\theta$ itself the mean loss is still 3.1. The curve of $\theta$, the thickest one, comes near task 2 (a loss of 0.8 there) and is far from the other two (3.8 and 4.8; the stepper shows the mean of the three): one curve cannot fit three waves. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
+# **What you saw.** At $\theta$ itself the mean loss is still 3.1, but three inner steps now lead to 0.3. One curve cannot fit three waves: the curve of $\theta$, the thickest one, comes near task 2, with a loss of 0.8, and is far from the other two, with 3.8 and 4.8. The outer loop did not look for a good curve. It looked for a place from which good curves are *near*.
+#
+# Did you notice copy 3 in the first round? It first moves *away* from its star. Its wave is nearly the opposite of $\theta$'s wave, and the quickest way to be less wrong is to become flatter.
 
 # %% [markdown]
 # ## Tasks of characters
 #
-# Curves are easy to see through. Most work on few-shot learning, which is learning from a few examples, is about images. So here is the second family. A task is:
+# Curves are easy to look at. But most work on *few-shot learning*, which is learning from a few examples, is about images. So here is the second family. To make a task:
 #
 # - choose `n_way` characters: these are the *classes* of this task;
-# - take `k_shot` drawings of each as the support set, and `n_query` *other* drawings of each as the query;
-# - call the classes 0, 1, 2, … in the order in which they were chosen. These are the labels $y$.
+# - call them 0, 1, 2, … in the order in which they were chosen: these are the *labels* $y$;
+# - take `k_shot` drawings of *each class* as the support set, and `n_query` *other* drawings of *each class* as the query set.
 #
-# The learner sees the support drawings with their labels, and must say for each query drawing which label it has. People say "5-way 1-shot": five classes, one drawing each.
+# So `k_shot` changes its meaning here: no longer the examples of a task, but the examples of each class. Papers use the word in both ways too. The learner gets the support drawings with their labels, and must name the label of each query drawing. People say "5-way 1-shot": five classes, one drawing each.
 
 # %%
 from mlcourse.tasks.lessons import characters
@@ -260,9 +260,9 @@ splits = characters()
 splits.test.images.shape
 
 # %% [markdown]
-# The embedded characters come from the world's scripts. They are *rendered*: each is drawn by twenty simulated drawers, never by hand. If you compare pixels, they are about as hard to tell apart as real handwriting: `data/glyphs/README.md` has the figures. (Have you fetched Omniglot, 1,623 handwritten characters? Then the line above says so, the cells use it, and your figures differ a little from those in the text.)
+# The embedded characters come from the world's writing systems. They are *rendered*: a program draws each one twenty times, with variations. `data/glyphs/README.md` shows that comparing pixels finds them about as hard to tell apart as real handwriting. If you have downloaded Omniglot, 1,623 handwritten characters, the line above says so. Then the cells use it, and your numbers differ a little from those in the text.
 #
-# The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family.
+# The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family. `images[chosen[:, None], shown]` takes from row `i` of the chosen characters the drawings that row `i` of `shown` names.
 
 # %%
 def episode(images, chosen, k_shot, n_query, rng):
@@ -270,9 +270,9 @@ def episode(images, chosen, k_shot, n_query, rng):
     numbers = np.tile(np.arange(images.shape[1]), (len(chosen), 1))     # a row 0 … 19 for each class
     shown = rng.permuted(numbers, axis=1)[:, : k_shot + n_query]        # each row shuffled: no drawing twice
     drawings = images[chosen[:, None], shown] / 255                     # (n_way, k_shot + n_query, H, W)
-    return Task(examples(drawings[:, :k_shot]), examples(drawings[:, k_shot:]))
+    return Task(as_examples(drawings[:, :k_shot]), as_examples(drawings[:, k_shot:]))
 
-def examples(drawings):
+def as_examples(drawings):
     n_way, each_class, height, width = drawings.shape
     x = drawings.reshape(n_way * each_class, 1, height, width)          # 1 colour channel
     return Examples(x, np.repeat(np.arange(n_way), each_class))
@@ -289,9 +289,9 @@ print("query  ", mine.query.x.shape, mine.query.y)
 figures.show(figures.episode_grid(mine, n_query=4), alt="A 5-way 1-shot task: five rows named class 0 to class 4, one framed support drawing and four query drawings in each.")
 
 # %% [markdown]
-# Cover the left column with your hand: the drawings on the right could be called anything. The support set says what "class 0" means *in this task*. In the next task it is another character.
+# Without the left column, the drawings on the right could have any label. The support set says what "class 0" means *in this task*. In the next task it is another character.
 #
-# The course's version is `Episodes`. It has the task axis in front, like everything that is sampled:
+# The course's version is `Episodes`. *Episode* is another word for a task. It has the task axis in front, like everything that is sampled:
 
 # %%
 from mlcourse.tasks.images import Episodes
@@ -303,7 +303,7 @@ print("support", tasks.support.x.shape, tasks.support.y.shape)
 print("query  ", tasks.query.x.shape, tasks.query.y.shape)
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-GLYPHS = splits.test.name == "glyphs"  # with Omniglot the figures differ a little from those in the text
+GLYPHS = splits.test.name == "glyphs"  # with Omniglot the numbers differ a little from those in the text
 assert not GLYPHS or images.shape == (671, 20, 28, 28)
 assert mine.support.x.shape == (5, 1, 28, 28) and mine.query.x.shape == (20, 1, 28, 28)
 assert tasks.support.x.shape == (600, 5, 1, 28, 28) and tasks.query.y.shape == (600, 20)
@@ -312,23 +312,28 @@ assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.su
 # %% [markdown]
 # 600 tasks, 5 drawings, 1 colour channel, 28 × 28 pixels. The labels need no further axes: one whole number for each drawing.
 #
-# Here are 24 tasks to leaf through. Press **Another episode** and follow a character that stays: its shape is kept, its label is dealt anew. (*Episode* is another word for a task.) Then choose *hide them: I guess*, and be the learner yourself.
-#
-# **Predict.** Set `n_way` to 7, `k_shot` to 2 and `n_query` to 4. What are the shapes of `support.x` and `query.x` for one task? Say them before you move the sliders.
+# Here are 24 tasks to leaf through. Press **Another episode** and find a character that appears again: it has a different label now. Then choose *hide them: I guess*, and be the learner yourself.
 
 # %%
 from mlcourse.lessons.widgets import EpisodeBrowser
 
-browser = EpisodeBrowser(splits.test)
-browser
-
-# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-larger = EpisodeBrowser(splits.test, n_way=7, k_shot=2, n_query=4).episode()
-assert larger.support.x.shape == (14, 1, 28, 28) and larger.query.x.shape == (28, 1, 28, 28)
-assert len(browser.deck.classes) == 24
+EpisodeBrowser(splits.test)
 
 # %% [markdown]
-# **What you saw.** `(14, 1, 28, 28)` and `(28, 1, 28, 28)`: seven classes times two, and times four. (The picture on the screen is a task like any other: `browser.episode()` returns it.)
+# **Predict.** A 7-way task has `k_shot = 2` and `n_query = 4`. How many axes do its `support.x` and `query.x` have, and how long is each axis? Set the sliders above to these numbers if you like.
+
+# %%
+seven_way = one(Episodes(splits.test, n_way=7, k_shot=2, n_query=4).sample(1, np.random.default_rng(0)), 0)
+
+print("support", seven_way.support.x.shape)
+print("query  ", seven_way.query.x.shape)
+
+# %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
+assert seven_way.support.x.shape == (14, 1, 28, 28) and seven_way.query.x.shape == (28, 1, 28, 28)
+assert len(EpisodeBrowser(splits.test).deck.classes) == 24
+
+# %% [markdown]
+# **What you saw.** `(14, 1, 28, 28)` and `(28, 1, 28, 28)`. Classes and shots share *one* axis: seven classes times two, and seven times four. Only the labels say which drawing belongs to which class.
 
 # %% [markdown]
 # ### Exercise 1.2 ●●○○○ A first learner
@@ -352,7 +357,7 @@ checks.nb01.nearest_label(nearest_label)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Each row of the distances belongs to one query drawing. `argmin` along that row gives the *place* of the nearest support drawing; `support.y` knows the label at that place.
+# Each row of the distances belongs to one query drawing. `argmin` along that row gives the *place* of the nearest support drawing; `support.y` has the label at that place.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -371,12 +376,14 @@ checks.nb01.nearest_label(nearest_label)
 # %% [markdown]
 # ## How hard are these tasks?
 #
-# Is your family the same as the course's? The two draw their random numbers in another order, so the tasks differ. But the same learner should find them equally hard. (`nearest_neighbour` is the packaged version of exercise 1.2.)
+# Is your family the same as the course's? Yours and the course's use the random numbers in a different order, so the tasks differ. But the same learner should find them equally hard. Here that learner is the packaged version of exercise 1.2: calling `nearest_neighbour()` makes it.
 #
-# **Predict.** Guessing gives 20 %. With one drawing of each character, comparing pixels got about 43 % in notebook 00. What will it get with five drawings of each: 45, 65 or 90 %?
+# **Predict.** Guessing gives 20 %. With one drawing of each character, comparing pixels got about 43 % in notebook 00. What will it get with five drawings of each? Write down a number.
 
 # %%
 from mlcourse.baselines import nearest_neighbour
+
+compare_pixels = nearest_neighbour()    # a learner: (support, query_x) -> labels
 
 def accuracy(learner, tasks):
     return np.mean([np.mean(learner(task.support, task.query.x) == task.query.y) for task in tasks])
@@ -387,24 +394,24 @@ my_tasks = [
 ]
 five_shot = Episodes(splits.test, n_way=5, k_shot=5, n_query=4).sample(600, np.random.default_rng(0))
 
-print(f"1 shot, my family     {accuracy(nearest_neighbour(), my_tasks):.1%}")
-print(f"1 shot, the course's  {accuracy(nearest_neighbour(), each(tasks)):.1%}")
-print(f"5 shots               {accuracy(nearest_neighbour(), each(five_shot)):.1%}")
+print(f"1 shot, my family     {accuracy(compare_pixels, my_tasks):.1%}")
+print(f"1 shot, the course's  {accuracy(compare_pixels, each(tasks)):.1%}")
+print(f"5 shots               {accuracy(compare_pixels, each(five_shot)):.1%}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
-one_shot = [accuracy(nearest_neighbour(), my_tasks), accuracy(nearest_neighbour(), each(tasks))]
-many = accuracy(nearest_neighbour(), each(five_shot))
+one_shot = [accuracy(compare_pixels, my_tasks), accuracy(compare_pixels, each(tasks))]
+more_shots = accuracy(compare_pixels, each(five_shot))
 assert abs(one_shot[0] - one_shot[1]) < 0.03, one_shot
-assert many > max(one_shot) + 0.1
-assert not GLYPHS or (all(0.43 < a < 0.445 for a in one_shot) and abs(many - 0.64) < 0.01), (one_shot, many)
+assert more_shots > max(one_shot) + 0.1
+assert not GLYPHS or (all(0.43 < a < 0.445 for a in one_shot) and abs(more_shots - 0.64) < 0.01), (one_shot, more_shots)
 
 # %% [markdown]
-# **What you saw.** 43 to 44 % with one drawing, for both families, and 64 % with five. The two 1-shot figures differ a little, because 600 tasks are a sample; notebook 03 says how much difference to expect.
+# **What you saw.** 64 % with five drawings; with one drawing 43 to 44 %, for both families. The two 1-shot numbers differ a little because 600 tasks are a sample. Notebook 03 says how much difference to expect.
 
 # %% [markdown]
-# ## Split by class, not by drawing
+# ## When is a task new?
 #
-# A learner is trained on some tasks and tested on others. But what may "others" mean? We want to know how it does on characters that are new to it. So the **classes** are shared out, before any task is drawn:
+# A learner is trained on some tasks and tested on others. What must be different about these others? We want to know how it does on characters that are new to it. So we divide the *classes* first, and sample tasks afterwards:
 
 # %% tags=["hide-input"]
 parts = {f"meta-{name}": part for name, part in splits._asdict().items()}
@@ -423,20 +430,20 @@ assert sizes["meta-train"] > sizes["meta-test"] and (not GLYPHS or sizes["meta-t
 # - **meta-val**: tasks for choosing settings, such as a learning rate;
 # - **meta-test**: tasks for the final score. You do not look at them before.
 #
-# No character is in two of them. Ours are even cut by whole *scripts*, so that no near-relative is either. Now there are two levels of "learn from" and "be judged on", and it helps to keep them apart:
+# No character is in two of them. Our parts share no *script*, that is, no writing system, so similar characters are not in two parts either. Now there are two levels of "learn from" and "be judged on". Keep them apart:
 #
 # | | learn from | be judged on |
 # | --- | --- | --- |
 # | within a task (inner loop) | support | query: the *same* classes, other drawings |
 # | over all tasks (outer loop) | meta-train | meta-test: *other* classes |
 #
-# With waves it is easier. There are endlessly many, so that every newly drawn task is a new wave, and another seed is enough.
+# With waves it is easier. Every sampled wave is new, so for waves another random seed is a sufficient split.
 
 # %% [markdown]
 # ### Exercise 1.3 ●●○○○ Split the classes
 # *10 minutes. Why it matters: you will do this with your own data, and no error message tells you when it is wrong.*
 #
-# Write `split`. It shares out the class numbers `0 … n_classes - 1` at random: `n_val` of them to meta-val, `n_test` to meta-test, all others to meta-train.
+# Write `split`. It divides the class numbers `0 … n_classes - 1` at random into three arrays, in this order: meta-train, meta-val, meta-test. Meta-val gets `n_val` of them, meta-test gets `n_test`, and meta-train gets all others.
 
 # %% tags=["exercise"]
 def split(n_classes, n_val, n_test, rng):
@@ -468,18 +475,37 @@ checks.nb01.split(split)
 #     return train, val, test
 # ```
 #
-# One shuffle and three cuts: every class is in exactly one piece. Shuffling matters too, since stored classes often stand in an order (by script, by date, by how common they are).
+# One shuffle and three cuts: every class is in exactly one piece. Shuffling matters too, because stored classes often stand in an order (by script, by date, by how common they are).
 #
 # </details>
 
 # %% [markdown]
 # ## What can go wrong
 #
-# **Splitting by drawing.** This is how one splits in ordinary learning: fifteen drawings of each character to train on, the other five to test with. No test *drawing* was ever seen. What harm can it do?
+# ### Splitting by drawing
 #
-# Take a learner with a memory. It has kept the training drawings of thirty characters. It *describes* any drawing by thirty numbers: how much does it look like each of them? Then it compares descriptions in place of pixels, and takes the nearest. (That is all you need to know. The code only spells it out.)
+# In ordinary learning you keep some *examples* of every class for the test: fifteen drawings of each character to train on, the other five to test with. No test drawing was used in training. In meta-learning you keep whole *classes*. In a table of characters and drawings, these are two different cuts:
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+with figures.style():
+    figure, panels = figures.canvas(1, 2, height=2.7, sharey=True)
+    for panel, title in zip(panels, ("split by drawing", "split by class")):
+        kept_back = np.zeros((8, 8), bool)
+        kept_back[(slice(None), slice(6, None)) if title == "split by drawing" else (slice(6, None), slice(None))] = True
+        rows, columns = np.indices(kept_back.shape)
+        for part, marker, colour, name in ((~kept_back, "s", palette.TASKS[0], "training"), (kept_back, "D", palette.TASKS[1], "test")):
+            size = 95 if marker == "s" else 60
+            panel.scatter(columns[part], rows[part], s=size, marker=marker, color=colour, label=name)
+        panel.set(title=title, xlabel="drawings", xticks=[], yticks=[], xlim=(-0.7, 7.7), ylim=(7.7, -0.7), aspect="equal")
+        panel.spines[:].set_visible(False)
+    panels[0].set_ylabel("characters")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+figures.show(figure, alt="The same table twice: a row for each of eight characters, a column for each of eight drawings. Split by drawing: the last two columns are for the test, so every character is in training too. Split by class: the last two rows are for the test, so their characters are not in training.")
+
+# %% [markdown]
+# Does it matter which cut you take? Here is a learner with a memory. It keeps the fifteen training drawings of each of thirty characters. It describes a drawing by thirty numbers: its similarity to each of these characters. Then it compares descriptions instead of pixels, and takes the label of the nearest. The code is folded. You do not need its details.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def squared_distances(a, b):                           # (n, pixels) and (m, pixels) -> (n, m)
     return (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
 
@@ -488,11 +514,11 @@ def with_memory(kept):                                 # kept: (characters, draw
 
     def describe(x):                                   # x (n, 1, H, W) -> (n, characters)
         distance = squared_distances(x.reshape(len(x), -1), known)
-        nearest = distance.reshape(len(x), len(kept), -1).min(axis=2)    # to the nearest drawing of each
-        alike = np.exp(-nearest / 3)                                     # near: large, far: almost 0
+        smallest = distance.reshape(len(x), len(kept), -1).min(axis=2)   # to the nearest drawing of each
+        alike = np.exp(-smallest / 3)                                    # near: large, far: almost 0
         return alike / np.linalg.norm(alike, axis=1, keepdims=True)
 
-    return nearest_neighbour(describe)                 # compares descriptions in place of pixels
+    return nearest_neighbour(describe)                 # a learner that compares descriptions
 
 # %% [markdown]
 # We test it on two sets of tasks, 5-way 1-shot. In both, all drawings are new to the learner:
@@ -500,13 +526,15 @@ def with_memory(kept):                                 # kept: (characters, draw
 # - *split by drawing*: other drawings of the thirty characters in its memory;
 # - *split by class*: drawings of characters that are not in its memory.
 #
-# **Predict.** Comparing pixels gives a little more than 40 % on either. What will the memory give on the first, and on the second: more, the same, or less?
+# The two sets hold different characters, so one of them may simply be harder. Comparing pixels is our control: it has no memory, and gets a little more than 40 % on either set.
+#
+# **Predict.** What will the memory get on the first set, and what on the second: more than pixels, the same, or less? Guess both numbers.
 
 # %%
 from dataclasses import replace
 
 thirty = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 30, replace=False))
-learner = with_memory(thirty.images[:, :15])
+memory = with_memory(thirty.images[:, :15])
 
 def new_drawings(image_set):                      # the last five drawings of each character, as tasks
     held_back = replace(image_set, images=image_set.images[:, 15:])
@@ -514,15 +542,15 @@ def new_drawings(image_set):                      # the last five drawings of ea
 
 by_drawing, by_class = new_drawings(thirty), new_drawings(splits.test)
 score = {
-    name: [accuracy(one_learner, each(tasks)) for tasks in (by_drawing, by_class)]
-    for name, one_learner in (("pixels", nearest_neighbour()), ("memory of thirty characters", learner))
+    name: [accuracy(learner, each(tasks)) for tasks in (by_drawing, by_class)]
+    for name, learner in (("pixels", compare_pixels), ("memory of thirty characters", memory))
 }
 
 # %% tags=["hide-input"]
 figures.table(
     [[name, *(f"{value:.1%}" for value in values)] for name, values in score.items()],
     columns=["what is compared", "split by drawing", "split by class"],
-    caption="Share of query drawings named rightly, over 600 tasks, 5-way 1-shot",
+    caption="Share of query drawings named correctly, over 600 tasks, 5-way 1-shot",
 )
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
@@ -533,9 +561,9 @@ if GLYPHS:
     assert all(np.allclose(score[name], want[name], atol=0.012) for name in want), score
 
 # %% [markdown]
-# **What you saw.** Split by drawing, the memory looks like a great step forward: 59 %, where pixels get 41 %. Split by class, the same learner gets 41 %, and pixels 43 %. It has learned thirty characters by heart. It has not learned anything about *new* characters, and only the second column can tell.
+# **What you saw.** Split by drawing, the memory looks much better than pixels: 59 % against 41 %. Split by class, the same learner gets 41 %, and pixels 43 %. The 59 % is the worthless number. The memory helps with the thirty characters that it holds, and not at all with *new* ones. Only the split by class shows this.
 #
-# The memory itself is not to blame. Give it three hundred characters, and it begins to help with new ones too:
+# Memory itself is not the problem. With three hundred characters it begins to help with new ones too:
 
 # %%
 many = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 300, replace=False))
@@ -547,16 +575,19 @@ assert with_many > score["pixels"][1] + 0.05, with_many
 assert not GLYPHS or abs(with_many - 0.54) < 0.02, with_many
 
 # %% [markdown]
-# 54 %: *that* is something learned from other tasks, and a first glimpse of what notebooks 07 and 08 do properly. Since it is measured by class, you can believe it.
+# 54 % is something learned from other tasks. Notebooks 07 and 08 do this properly. You can trust the number because it was measured by class.
 #
-# **The same label for the same class, always.** Suppose that a character keeps its label in every task: character 0 is always class 0, character 1 always class 1, and so on. Then a task can be solved without its support set. Here is a learner that does not look at it at all. It finds the nearest drawing in its memory, and says the label that this character has always had.
+# ### A class that keeps its label
+#
+# Suppose that a character keeps its label in every task: character 0 is always class 0, character 1 always class 1, and so on. Here is a learner that never uses the support set. It finds the nearest drawing in its memory, and answers with the label that this character always had.
 
 # %%
 known = thirty.images[:, :15].reshape(-1, 28 * 28) / 255
 
 def ignores_support(support, query_x):
-    nearest = squared_distances(query_x.reshape(len(query_x), -1), known).argmin(axis=1)
-    return nearest // 15 % 5                      # 15 drawings of each character; character c has label c % 5
+    place = squared_distances(query_x.reshape(len(query_x), -1), known).argmin(axis=1)
+    character = place // 15                       # fifteen drawings of each character, one after the other
+    return character % 5                          # character c always had the label c % 5
 
 def tasks_of(images, shuffled):
     rng = np.random.default_rng(2)
@@ -566,7 +597,7 @@ def tasks_of(images, shuffled):
         yield episode(images[:, 15:], chosen, k_shot=1, n_query=4, rng=rng)
 
 # %% [markdown]
-# **Predict.** Four scores: with labels that are fixed, or dealt anew in each task; on the thirty characters that it knows, or on thirty new ones. Which of them are well above 20 %, the score of guessing?
+# **Predict.** It has four scores. The characters are the thirty known ones or thirty new ones. The labels are fixed, or reassigned at random in each task. Guessing gets 20 %. Which of the four scores are well above that?
 
 # %%
 thirty_new = splits.test.take(np.random.default_rng(1).choice(len(splits.test), 30, replace=False))
@@ -578,8 +609,8 @@ without_support = {
 # %% tags=["hide-input"]
 figures.table(
     [[name, *(f"{value:.1%}" for value in values)] for name, values in without_support.items()],
-    columns=["a learner that ignores the support set", "labels fixed", "labels dealt anew"],
-    caption="Share of query drawings named rightly, over 600 tasks, 5-way 1-shot",
+    columns=["a learner that ignores the support set", "labels fixed", "labels reassigned"],
+    caption="Share of query drawings named correctly, over 600 tasks, 5-way 1-shot",
 )
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
@@ -589,18 +620,19 @@ assert all(abs(value - 0.2) < (0.02 if GLYPHS else 0.05) for value in others), w
 assert not GLYPHS or abs(without_support["known characters"][0] - 0.58) < 0.015, without_support
 
 # %% [markdown]
-# **What you saw.** Only one: fixed labels on known characters, 58 %. The other three lie within two points of 20 %. A meta-learner that is trained on such tasks can take this way out. Then it recognises and does not learn, and on new characters it is as good as guessing. When the labels are dealt anew in each task, the way out is closed: the only place where the meaning of "class 0" stands is the support set. (Our waves need no such care. Where two tasks give the same $x$ another $y$, no learner can do without the support.)
+# **What you saw.** Only one: known characters with fixed labels, 58 %. The other three are within two points of 20 %. A meta-learner that is trained on fixed labels can use this shortcut: it memorises labels and ignores the support set. Then on new characters it is no better than guessing. When labels are reassigned at random in each task, the shortcut is closed. Then only the support set says what "class 0" means.
 
 # %% [markdown]
 # ### Exercise 1.4 ●●○○○ Split a botanist's data
-# *5 minutes. Why it matters: all four run, and all four give you a percentage.*
+# *5 minutes. Why it matters: all five splits run, and all five give you a percentage.*
 #
-# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. You meta-train a learner. Botanists will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.
+# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. Each kind grows in several gardens. You meta-train a learner. Botanists in *other* gardens will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.
 #
 # - **a**: keep six photographs of every kind for meta-test.
 # - **b**: keep 60 kinds for meta-test, with all their photographs.
-# - **c**: keep four gardens for meta-test. Each kind grows in several gardens.
-# - **d**: draw 10,000 tasks from all the kinds, and keep 2,000 of these tasks for meta-test.
+# - **c**: keep four gardens for meta-test, with all their photographs.
+# - **d**: sample 10,000 tasks from all the kinds, and keep 2,000 of these tasks for meta-test.
+# - **e**: keep 60 kinds and four gardens. Meta-test gets the photographs of these kinds in these gardens, meta-train those of the other kinds in the other gardens, and the rest is left out.
 
 # %% tags=["exercise"]
 choice = ...
@@ -611,28 +643,28 @@ checks.nb01.which_split(choice)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint 1</summary>
 #
-# What will be new when the botanists use it? The same must be new in your test.
+# What will be new when the botanists use it? There are two things. The same two must be new in your test.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# For each of the four, ask: can a kind of plant that occurs in a meta-test task have occurred in meta-train? Answer with a letter in quotes.
+# For each of the five, ask two questions. Can a kind in a meta-test task have been in meta-train? Can a garden? Answer with a letter in quotes.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# choice = "b"
+# choice = "e"
 # ```
 #
-# Only with **b** are the kinds new. With **a** and **d** every kind was seen in training; **d** sounds right, because no *task* was seen, but each is made of kinds that were. **c** is the right split for another promise: "works in a garden that it has never seen".
+# With **a** and **d** every kind was used in training. **d** sounds right, because no *task* was used twice, but each is made of kinds that were. With **b** the kinds are new and the gardens are not: the learner may have learned what soil, light and camera look like there. With **c** the gardens are new and the kinds are not. Only **e** tests both promises. It costs photographs, because many belong to neither part.
 #
 # </details>
 
 # %% [markdown]
 # ## The same things under other names
 #
-# You will meet these in papers and in other people's code. This course uses the left column only. What is new in it, you need from 02 on.
+# You will meet these in papers and in other people's code. This course uses the left column only. New words in it are used from notebook 02 on.
 #
 # | here | elsewhere |
 # | --- | --- |
@@ -654,23 +686,23 @@ checks.nb01.which_split(choice)
 #
 # <details><summary>Answer</summary>
 #
-# 20 × (5 + 15) = 400, of which 20 × 5 = 100 are the support set. `k_shot` and `n_query` count *per class*. (For waves, which have no classes, they count the examples of the task.)
+# 20 × (5 + 15) = 400, of which 20 × 5 = 100 are the support set. `k_shot` and `n_query` count *per class*. For waves, which have no classes, they count the examples of the task.
 #
 # </details>
 #
-# **2.** The inner loop must not see the query set. May the *outer* loop see the query sets of meta-train tasks?
+# **2.** The inner loop must not use the query set. May the *outer* loop use the query sets of meta-train tasks?
 #
 # <details><summary>Answer</summary>
 #
-# Yes, it must: the query errors of meta-train tasks are what moves $\theta$. What it must not see are the tasks of meta-test, neither their support nor their query. There the outer loop stands still.
+# Yes, it must: the query errors of meta-train tasks are what moves $\theta$. What it must not use are the tasks of meta-test, neither their support nor their query. $\theta$ does not change there.
 #
 # </details>
 #
-# **3.** Within a task, support and query show the *same* classes. Meta-train and meta-test must show *different* ones. Why the difference?
+# **3.** Within a task, support and query show the *same* classes. Meta-train and meta-test must show *different* ones. Why?
 #
 # <details><summary>Answer</summary>
 #
-# Each level tests its own promise. Within a task: "show me a few examples of something, and I know others of it". That needs the same classes. Over all tasks: "I can do that for things that I have never met". That needs other classes.
+# Each level tests its own promise. Within a task: "show me a few examples of something, and I know others of it". That needs the same classes. Over all tasks: "I can do that for things that I have not met". That needs other classes.
 #
 # </details>
 
@@ -680,15 +712,15 @@ checks.nb01.which_split(choice)
 # - Build a family of tasks, and say what is common in it and what differs.
 # - Read `(T, S, 1)` and `(T, n_way * k_shot, 1, H, W)` from left to right.
 # - Tell an inner step, which makes a $\varphi_i$, from an outer step, which moves $\theta$.
-# - Split by class, deal labels anew, and distrust a score that does not say how it was split.
+# - Split by class, reassign labels in each task, and distrust a score that does not say how the data were split.
 #
 # ## What comes next
 #
-# You have tasks, but no network has learned one yet. [Notebook 02](02_why_ordinary_learning_fails.ipynb) tries it in the ordinary ways, from scratch and by pooling all tasks, and shows why both fail on the very family that you have built.
+# You have tasks, but no network has learned one yet. [Notebook 02](02_why_ordinary_learning_fails.ipynb) tries the ordinary ways, from scratch and by pooling all tasks, on the family of waves that you have built.
 #
 # ## References
 #
 # - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): the family of waves (section 5.1), and the two loops as algorithm 1.
 # - O. Vinyals and others, *Matching Networks for One Shot Learning*, NeurIPS 2016, [arXiv:1606.04080](https://arxiv.org/abs/1606.04080): episodes, and the words *n-way* and *k-shot*.
 # - B. Lake, R. Salakhutdinov, J. Tenenbaum, *Human-level concept learning through probabilistic program induction*, Science 350, 2015, [doi:10.1126/science.aab3050](https://doi.org/10.1126/science.aab3050): Omniglot.
-# - A. Santoro and others, *Meta-Learning with Memory-Augmented Neural Networks*, ICML 2016, [PMLR 48](https://proceedings.mlr.press/v48/santoro16.html): labels that are shuffled from episode to episode, so that the network cannot learn them by heart.
+# - A. Santoro and others, *Meta-Learning with Memory-Augmented Neural Networks*, ICML 2016, [PMLR 48](https://proceedings.mlr.press/v48/santoro16.html): labels that are shuffled from episode to episode, so that the network cannot memorise them.

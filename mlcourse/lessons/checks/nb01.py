@@ -147,11 +147,12 @@ def _leaks(parts):
 @exercise("1.4", "Split a botanist's data", passed="Whatever will be new in use must be new in the test.")
 def which_split(answer):
     letter = answer.strip().lower() if isinstance(answer, str) else ""
-    if letter not in ("a", "b", "c", "d"):
+    if letter not in ("a", "b", "c", "d", "e"):
         yield f'Answer with one letter in quotes, such as "a"; you gave {answer!r}'
     reasons = {
         "a": "every kind has photographs in training, so none is new in the test: this measures memory",
-        "c": "new gardens, but the same kinds grow there: this tests another promise",
-        "d": "the tasks are new, but they are made of kinds that were all seen in training",
+        "b": "the kinds are new, but their gardens were all used in training: one promise stays untested",
+        "c": "the gardens are new, but the same kinds grow there: one promise stays untested, that of new kinds",
+        "d": "the tasks are new, but they are made of kinds that were all used in training",
     }
-    yield compare(letter, "b", name="the split", diagnoses=list(reasons.items()))
+    yield compare(letter, "e", name="the split", diagnoses=list(reasons.items()))

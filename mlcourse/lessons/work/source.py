@@ -89,6 +89,8 @@ def _names(function: Any, text: str) -> Iterator[str]:
         at_once += [*part.defaults, *part.kw_defaults] if isinstance(part, ast.arguments) else []
         at_once += [part.annotation] if isinstance(part, ast.arg) else []
         at_once += [part.returns] if isinstance(part, ast.FunctionDef) else []
+    if isinstance(head, ast.ClassDef):
+        at_once += [part for part in head.body if not isinstance(part, ast.FunctionDef)]
     for node in filter(None, at_once):
         yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 

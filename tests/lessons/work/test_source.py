@@ -9,6 +9,7 @@ from mlcourse.lessons.work.source import Unwritable, written
 
 NOTEBOOK = """
 import math
+from itertools import count
 import numpy as np
 from numpy import linalg as la
 from mlcourse.reference.autograd import grad as slope
@@ -38,7 +39,8 @@ def uses_an_array(x):
     return x + array
 
 class Learner:
-    rate = 2
+    rate = 2 * math.floor(1.5)
+    numbers = count()
     def __call__(self, x):
         return half(x) * self.rate
 
