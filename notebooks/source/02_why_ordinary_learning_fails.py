@@ -19,7 +19,7 @@
 # | **It gives you** | scratch, pooled, transfer, and the exact answer to compare them with |
 # | **You will be able to** | write a model as a function of its parameters · compute what pooled training converges to · compute the best possible answer · tune a baseline's rate without cheating · say what each of the three ordinary ways lacks |
 # | **You need** | [01](01_what_is_a_task.ipynb) (task, support, query) and a little NumPy |
-# | **Time** | 45 minutes to read, 30 for the exercises, about 30 seconds to run |
+# | **Time** | 45 minutes to read, 31 for the exercises, about 30 seconds to run |
 # | **Skip it if** | you can say which function minimises $\mathbb{E}\,(f(x) - y)^2$, why pooled training therefore cannot work on sines, and how to condition a prior on points |
 
 # %% tags=["setup"]
@@ -56,7 +56,7 @@ assert -1 < task.support.x.min() < 0 and task.support.x.max() > 4 and wave.ampli
 #
 # $$\hat y = f(x;\ \theta)$$
 #
-# In code this is `apply(params, x)`. The parameters are a dict from names to arrays. Here is a straight line, and two sets of parameters for it.
+# In code this is `apply(params, x)`. The parameters are a dict from names to arrays. Here is a straight line with two sets of parameters.
 
 # %%
 def apply_line(params, x):
@@ -71,7 +71,7 @@ figure = figures.fits(lines, grid=task.query.x, support=task.support, title="one
 figures.show(figure, alt="Two straight lines over the five points: one rises, one falls. They come from the same function with two dicts of parameters.")
 
 # %% [markdown]
-# The same function with two dicts gives two straight lines. Passing the parameters as an argument has three advantages:
+# Passing the parameters as an argument has three advantages:
 #
 # - You can hold many sets of parameters at once: one start $\theta$, and one $\varphi_i$ for each task.
 # - A training step makes a **new** dict. The old one stays as it was, for the next task.
@@ -101,8 +101,6 @@ assert loss_line(stepped, *task.support) < loss_line(theta, *task.support)
 assert theta["w"][0, 0] == 0.5
 
 # %% [markdown]
-# The loss falls, and `theta` is as it was.
-#
 # A network differs from the line only in the number of arrays. Ours has two hidden layers of 40 units. Between the layers, ReLU sets negative values to 0.
 
 # %%
@@ -173,7 +171,7 @@ checks.nb02.apply(apply)
 # %% [markdown]
 # ## From scratch: fit the five points
 #
-# The first ordinary way is to take a random network and train it on the five points. `losses.squared_error(network)` makes the same mean squared error as `loss_line` above, now for the network. Adam is gradient descent with its own step size for each parameter; `moments` holds its running averages. The learning rate falls in a straight line to 0.
+# The first ordinary way is to take a random network and train it on the five points. `losses.squared_error(network)` makes the same mean squared error as `loss_line` above, now for the network. Adam is gradient descent with a step size of its own for each parameter. It uses running averages of the gradient and its square, which `moments` holds. The learning rate falls in a straight line to 0.
 
 # %% tags=["setup"]
 network = networks.mlp((1, 40, 40, 1))
@@ -221,14 +219,12 @@ at_left = np.array([network.apply(params, task.query.x[:41])[:, 0] for params in
 assert np.all(at_left < task.query.y[:41, 0] - 3) and np.ptp(at_left[:, 0]) > 1, at_left[:, 0]
 
 # %% [markdown]
-# **What you saw.** All three fit the five points, and all three are several times *worse* than predicting 0 everywhere. To the left of the points they do not even agree with each other: there, only the random start decides.
-#
-# More steps cannot mend this: the error on the five points is already 0. Neither can a larger network. What is missing is the *knowledge* that the curves are sines.
+# **What you saw.** All three fit the five points, and all three are several times *worse* than predicting 0 everywhere. To the left of the points they do not even agree with each other: there, only the random start decides. More steps cannot mend this: the error on the five points is already 0. Neither can a larger network. What is missing is the *knowledge* that the curves are sines.
 
 # %% [markdown]
 # ## On all tasks at once: pooled training
 #
-# The second ordinary way tries to bring that knowledge in. Put the points of many sines into one large training set and train one network on it. This is called pooled training, or joint training.
+# The second ordinary way uses other sines. Put the points of many sines into one large training set and train one network on it. This is called pooled training, or joint training.
 
 # %% [markdown]
 # ### Exercise 2.2 ●○○○○ Put the points into one pool
@@ -269,7 +265,7 @@ checks.nb02.pool(pool)
 # </details>
 
 # %% [markdown]
-# The course's version is folded here, so that the page runs on. `draw_pool()` returns the 500 points of 25 new waves.
+# The course's version is folded here, so that the page runs on. `draw_pool()` returns the 500 points of 25 new waves, drawn with the generator `rng`.
 
 # %% tags=["setup", "hide-input"] jupyter={"source_hidden": true}
 family, rng = Sinusoids(k_shot=10, n_query=10), default_rng(0)
@@ -281,7 +277,7 @@ def draw_pool():
     return Examples(x, y)
 
 # %% [markdown]
-# Now train for 2,000 steps, with new waves in each. That is 50,000 sines. Their heights are 2.55 on average, and their shifts $p$ lie between 0 and $\pi$.
+# Now train for 2,000 steps, with new waves in each. Their heights are 2.55 on average, and their shifts $p$ lie between 0 and $\pi$.
 #
 # **Predict.** The network's only input is x, so it can draw only one curve. Will that curve be flat, or a wave? If it is a wave, how high?
 
@@ -327,7 +323,7 @@ assert np.sqrt(np.mean((network.apply(pooled, grid) - average) ** 2)) < 0.15
 # &= 2.55 \cdot \Big({-\frac2\pi} \cos x\Big) \approx -1.62 \cos x
 # \end{aligned}$$
 #
-# Compare it with the network, which was trained without it.
+# Compare it with the network, which was trained without it. `grid` holds the query inputs.
 
 # %%
 average = -2.55 * (2 / np.pi) * np.cos(grid)
@@ -353,7 +349,7 @@ assert abs(2.55 * 2 / np.pi - 1.62) < 0.005
 # ### Exercise 2.3 ●●●○○ The average, and its floor
 # *10 minutes. Why it matters: it is the lowest error that pooled training can reach.*
 #
-# You do not need the integral: draw many waves and average them. Calling `waves(x)` returns their values, an array `(T, G, 1)` for x of shape `(G, 1)`. Return the mean curve `(G, 1)`, and its mean squared error over all waves and all x. This number is the floor of pooled training.
+# You do not need the integral. `waves` is a large sample of the family: `waves(x)` returns its values, an array `(T, G, 1)` for x of shape `(G, 1)`. Return the mean curve `(G, 1)`, and its mean squared error over all waves and all x. This number is the floor of pooled training.
 
 # %% tags=["exercise"]
 def average_and_floor(waves, x):
@@ -419,7 +415,7 @@ assert abs((4.9**2 / 12 + 2.55**2) / 2 - 4.25) < 0.01
 #
 # **x does not say which wave it is.** Pooled training fails here because these tasks *contradict each other at the same x*: one x, many y. Where tasks do not contradict each other, pooled training can be strong. One example is a large classifier for the image classes of all tasks together; notebook 08 measures that rival.
 #
-# On sines only the support set says which wave it is. To get below 3.0, a learner has to use it.
+# On sines, a learner has to use the support set to get below 3.0.
 
 # %% [markdown]
 # ## Condition on five points
@@ -467,7 +463,7 @@ assert np.array_equal(packaged, learner(task.support, grid))
 assert np.abs(prior_mean - average).max() < 0.02
 
 # %% [markdown]
-# Without any point, the posterior is the prior, and its mean is the curve that pooled training finds. That curve, with the floor of 3.0, is the best answer to no points.
+# Without any point, the posterior is the prior, and its mean is the curve that pooled training finds.
 #
 # Now we judge the best answer on 600 tasks, with exact and with noisy support labels.
 #
@@ -527,14 +523,14 @@ for curve in after.values():  # each mean is a wave
 # %% [markdown]
 # **What you saw.** Two. One exact point leaves an error of about 1.2, and two leave none. The reason is $A \sin(x - p) = a \sin x + b \cos x$ with $a = A \cos p$ and $b = -A \sin p$: two unknown numbers, and each point is one linear equation for them. The wave is linear in $a$ and $b$, so the mean of waves is a wave itself.
 #
-# With noise, every further point helps: at a noise of 0.5, five points still leave an error of 0.11. The picture assumes this noise. The thin curves are drawn from the posterior; the black one is its mean.
+# With noise, every further point helps: at a noise of 0.5, five points still leave an error of 0.11. The picture assumes this noise. Each thin curve is a wave sampled from the posterior; the black curve is the posterior's mean.
 #
 # This is the **exact answer** for these sines. You can measure every later method by its distance from it.
 
 # %% [markdown]
 # ## Transfer: start from the average, then fine-tune
 #
-# The third ordinary way uses the support set. As with a large pre-trained model, it starts from the pooled parameters and adapts them with a few gradient steps on the support set. This is where separate dicts are useful: `params` stays, and every task gets its own `phi`.
+# The third ordinary way uses the support set. As with a large pre-trained model, it starts from the pooled parameters and adapts them with a few gradient steps on the support set.
 
 # %% tags=["setup"]
 def fine_tune(params, support, inner_lr, inner_steps):
@@ -545,7 +541,7 @@ def fine_tune(params, support, inner_lr, inner_steps):
     return phi
 
 # %% [markdown]
-# An untuned baseline is an unfair comparison, so we try five rates and up to 40 steps. We try them on **meta-validation** tasks: waves that take no part in the final score. A `GradientLearner` calls `fine_tune`, then `network.apply`. `sweep_steps` tries it with each rate and each number of steps. The `score` is a mean squared error, so lower is better.
+# An untuned baseline is an unfair comparison, so we try five rates and up to 40 steps on **meta-validation** tasks: waves that take no part in the final score. A `GradientLearner` takes the steps of `fine_tune`, then calls `network.apply`. `sweep_steps` tries it with each rate and each number of steps. The `score` is a mean squared error, so lower is better.
 
 # %%
 from mlcourse.baselines import sweep_steps
@@ -660,9 +656,7 @@ assert means["fine-tuned"] > sweeps["pooled"].settings["score"] and means["from 
 assert abs(scores["fine-tuned"].half_width - 0.2) < 0.05, scores
 
 # %% [markdown]
-# **What you saw.** Larger, for two reasons. The settings were the best *on the meta-validation waves*. And these 100 waves happened to be easier than most.
-#
-# Fine-tuning gets to about 2.6. It helps, but most of the error stays. Tuned training from scratch gets about 4.3, like predicting 0 everywhere: its best setting hardly changes the network.
+# **What you saw.** Larger, for two reasons. The settings were the best *on the meta-validation waves*. And these 100 waves happened to be easier than most. Fine-tuning gets to about 2.6. It helps, but most of the error stays. Tuned training from scratch gets about 4.3, like predicting 0 everywhere: its best setting hardly changes the network.
 
 # %% [markdown]
 # ## With your own hands
@@ -692,16 +686,16 @@ kept = np.array([[loss(phi, *part) / loss(shipped, *part) for part in one] for o
 assert np.median(kept[:, 0]) < 0.3 and np.median(kept[:, 1]) > 0.45, np.median(kept, axis=0)
 
 # %% [markdown]
-# **What you saw.** Only the pooled one: it goes from 2.19 to 0.85. The random start goes from 4.96 to 4.89. With a larger rate, 0.01, the random start gets nearer to the five points, but its error on the whole wave *rises*.
+# **What you saw.** Only the pooled one: it goes from 2.19 to 0.85. The random start goes from 4.96 to 4.89. With a larger rate, 0.01, the random start gets nearer to the five points, but its error on the whole wave *rises*. The pooled result is luck: this wave is near the average. On other waves the error on the five points often becomes small, and the error on the whole wave falls much less, or hardly at all.
 #
-# The pooled result is luck: this wave is near the average. Press **A new wave** a few times and play each. The error on the five points often becomes small, and the error on the whole wave falls much less, or hardly at all.
+# Press **A new wave** a few times and play each.
 
 # %% [markdown]
 # ## Why so little?
 #
 # Pooled training asked for *one curve that is as good as possible for all tasks together*. At its minimum the gradients of the tasks cancel. Nothing in the loss asked that one task's gradient step should help that task.
 #
-# You can see this in a picture. We take one point at $x = 3$ with a label 1 above the curve, make one gradient step, and draw the change of the *whole* curve. The grey line is the change that the family suggests. If a wave is 1 higher at $x = 3$, how much higher is it at another x, on average? This is the slope of a linear regression over 5,000 waves.
+# We take one point at $x = 3$ with a label 1 above the curve, make one gradient step, and draw the change of the *whole* curve. The grey line is the change that the family suggests. If a wave is 1 higher at $x = 3$, how much higher is it at another x, on average? For each x we take 5,000 waves, and a linear regression of their values at x on their values at $x = 3$. The slope is the height of the grey line.
 #
 # We compare the pooled start with one that was **trained to be fine-tuned** on the same family. In the code it is `MAML`, the name of the method that found it; notebook 05 builds it.
 #
@@ -743,7 +737,9 @@ assert 0.3 < answers["MAML"][30, 0] < 0.7 and abs(in_the_family[30] - 1) < 0.1 a
 assert abs(grid[160, 0] - 3) < 1e-9 and abs(grid[30, 0] + 3.5) < 1e-9
 
 # %% [markdown]
-# **What you saw.** From the pooled start the change is a ramp: the left half stays where it was, because pooled training never needed to relate the two halves. From MAML's start one point moves the whole curve, roughly as in the family: up again at $-3.5$, by about half, and down in between. This knowledge is in the starting numbers and nowhere else. Now take one gradient step on our five points from each start:
+# **What you saw.** From the pooled start the change is a ramp: the left half stays where it was, because pooled training never needed to relate the two halves. From MAML's start one point moves the whole curve. The change has roughly the shape of the family's, down in the middle and up again at $-3.5$, but there by about half in place of 1. This knowledge is in the starting numbers and nowhere else.
+#
+# Now take one gradient step on our five points from each start:
 
 # %%
 curves = {}
@@ -776,7 +772,7 @@ assert one_step["MAML"] < 0.6 * one_step["pooled"], one_step
 # | MAML's start, one step | yes | yes, and was trained for it | 0.7 |
 # | the exact answer | is told the family | yes | 0 |
 #
-# The exact answer was told the prior. MAML's start stands for such a prior, but it was learned from tasks and never told: Grant et al. (2018) read MAML as *hierarchical Bayes*. Notebooks 04 and 05 show how to find such a start.
+# The exact answer was told the prior. MAML's start stands for such a prior, but it was learned from tasks. Grant et al. (2018) read MAML as *hierarchical Bayes*, where the prior itself is estimated from many tasks. Notebooks 04 and 05 show how to find such a start.
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 table = {"from scratch": 4.3, "pooled": 3.0, "fine-tuned": 2.6}
@@ -788,7 +784,7 @@ assert five_exact.mean < 1e-9, five_exact
 # %% [markdown]
 # ## An old idea with several names
 #
-# Learning from many tasks how to learn a new one is called **meta-learning**, or *learning to learn*. Schmidhuber's diploma thesis of 1987 described programs that improve their own learning. Bengio, Bengio and Cloutier (1991) trained the rule by which synapses change. The book *Learning to Learn* (Thrun and Pratt, 1998) collected such work. Baxter (2000) proved that a learner with enough tasks of one family finds a bias that is good for new tasks of this family.
+# Learning from many tasks how to learn a new one is called **meta-learning**, or *learning to learn*. Schmidhuber's diploma thesis of 1987 described programs that improve their own learning. Bengio, Bengio and Cloutier (1991) trained the rule by which synapses change. The book *Learning to Learn* (Thrun and Pratt, 1998) collected such work. Baxter (2000) proved that a learner with enough tasks of one family finds an *inductive bias*, a preference among functions, that is good for its new tasks.
 #
 # You can learn more than a start. In **in-context learning**, a network reads the five points as input and answers without any gradient step. Large language models such as GPT-3 do this (Brown et al., 2020), and transformers can learn it on families of functions (Garg et al., 2022). Notebook 11 will come to it.
 
@@ -844,7 +840,9 @@ print("labels: ", flat.round(2))
 print("outputs:", network.apply(params, task.support.x)[:, 0].round(2))
 
 # %% [markdown]
-# **What you saw.** The mean of the five labels, at all five points, and there is no error message. The reason is the same as for pooled training: one answer to many labels is best at their mean. The packaged loss refuses such shapes:
+# **What you saw.** The mean of the five labels, at all five points, and there is no error message. The reason is the same as for pooled training: one answer to many labels is best at their mean.
+#
+# The packaged loss refuses such shapes:
 
 # %%
 try:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Measuring adaptation
 #
-# On this page you build, in a dozen lines, the function that computes every score in this course. After it you can read a line such as **43.3 ± 0.9 %** and say what was averaged, and what the ± promises. You will also make a cheating learner that scores **100 %** without looking at a single picture.
+# This page shows, in a dozen lines, the function that computes every score in this course. After it you can read a line such as **43.3 ± 0.9 %** and say what was averaged, and what the ± promises. You will also make a cheating learner that scores **100 %** without looking at a single picture.
 #
 # > **Recall.** Notebook 02: a learner that gets only x cannot go below an error of 3.0 on our sines. What does a learner need to do better?
 # >
@@ -147,7 +147,7 @@ figures.show(
 )
 
 # %% [markdown]
-# `mlcourse.evaluation.evaluate` is your `my_evaluate` with clear error messages. It chooses accuracy or squared error automatically. On the same 100 tasks the two agree to the last digit:
+# `mlcourse.evaluation.evaluate` is the page's `my_evaluate` with clear error messages. It chooses accuracy or squared error automatically. On the same 100 tasks the two agree to the last digit:
 
 # %%
 mine = my_evaluate(nearest_neighbour, five_way, accuracy, 100, default_rng(0))
@@ -171,7 +171,7 @@ assert 10 < 100 * nearest.scores.min() < 20 and 75 < 100 * nearest.scores.max() 
 #
 # with $a_i$ the score on task $i$ and $\bar a$ their mean. Here $s = 10.6$ points. More tasks do not change it. More queries in each task make it a little smaller.
 #
-# **How well do we know the mean?** Another sample of tasks gives another mean. How far do these means lie apart? The variance of a sum of independent scores is the sum of their variances, and $\bar a$ is such a sum, divided by $n$. The means of many samples follow the normal distribution closely, and 95 % of a normal distribution lie within 1.96 standard deviations of its middle.
+# **How well do we know the mean?** Another sample of tasks gives another mean. How far do these means lie apart? For independent scores, the variance of the sum is the sum of the variances. $\bar a$ is the sum of the $n$ scores, divided by $n$. The means of many samples follow the normal distribution closely, and 95 % of a normal distribution lie within 1.96 standard deviations of its middle.
 
 # %% [markdown]
 # ### Exercise 3.2 ●●○○○ The interval
@@ -212,7 +212,7 @@ checks.nb03.interval(interval)
 # </details>
 
 # %% [markdown]
-# In this course a ± after a score is always half of this 95 % interval, and the number of tasks stands with it. Four times as many tasks halve it. Here it is ± 0.9. The course's version is folded here, so that the page runs on:
+# In this course a ± after a score is always half of this 95 % interval, and the number of tasks stands with it. Four times as many tasks halve it. Here it is ± 0.9. The course's version, `half_width_of(scores)`, is folded here, so that the page runs on:
 
 # %% tags=["setup", "hide-input"] jupyter={"source_hidden": true}
 def half_width_of(scores):
@@ -255,9 +255,9 @@ bell_curve_with_19 = default_rng(0).standard_t(19, 1_000_000)  # the mean of 20,
 assert 0.06 < np.mean(np.abs(bell_curve_with_19) > 1.96) < 0.07
 
 # %% [markdown]
-# **What you saw.** No. Both shares are about 5 in 100, as 95 % promises; they differ by chance. More tasks make the interval *shorter*; how often it misses stays the same. With only 20 tasks, 6 to 7 in 100 miss in the long run, because 1.96 is for large $n$. No laboratory did anything wrong, and none can find out whether it is one of the unlucky ones.
+# **What you saw.** Hardly. Both shares are about 5 in 100, as 95 % promises. More tasks make the interval *shorter*; how often it misses stays nearly the same. In the long run 5 in 100 miss with many tasks. With only 20 tasks it is a little more, 6 to 7 in 100, because 1.96 is for large $n$. No laboratory did anything wrong, and none can find out whether it is one of the unlucky ones.
 #
-# This answers a question of notebook 01: two scores over 600 tasks each may differ by about a point because of the sample alone.
+# This answers a question of notebook 01: two scores over 600 tasks each may differ by a little more than a point because of the sample alone.
 #
 # **What the ± does not say.** It tells you how much the mean changes with another sample of tasks, not with another *training run*. That is the spread over seeds. Here is the learner from scratch of notebook 02, from five random starts, on the same tasks:
 
@@ -319,14 +319,15 @@ assert [round(100 * results[f"{name}, 5-shot"].half_width, 1) for name in ("neig
 assert abs(100 * difference.mean() - 8.1) < 0.8 and abs(100 * 1.96 * difference.std(ddof=1) / np.sqrt(600) - 0.8) < 0.1
 
 # %% [markdown]
-# **What you saw.** With one shot they are the same learner, to the last digit: the mean of one example is that example. With five shots the class mean is about 8 points better.
-#
-# Both met the same 600 tasks, so you may compare them **task by task**. For two independent samples of tasks the half-width of the difference would be $\sqrt{0.9^2 + 0.8^2} \approx 1.2$. The differences on the same tasks vary less, because a hard task is hard for both:
+# Both learners met the same 600 tasks, so you may compare them **task by task**, here with five shots. For two independent samples of tasks the half-width of the difference would be $\sqrt{0.9^2 + 0.8^2} \approx 1.2$. The differences on the same tasks vary less, because a hard task is hard for both:
 
 # %%
 a, b = results["class mean, 5-shot"], results["neighbour, 5-shot"]
 difference = a.scores - b.scores
 print(f"difference: {difference.mean():.1%} ± {half_width_of(difference):.1%}")
+
+# %% [markdown]
+# **What you saw.** With one shot they are the same learner, to the last digit: the mean of one example is that example. With five shots the class mean is about 8 points better.
 
 # %% [markdown]
 # ## The adaptation curve
@@ -365,7 +366,7 @@ for name, (start, rate) in starts.items():
 # %%
 mine = my_adaptation_curve(starts["MAML"][0], sines.sample(20, default_rng(1)), 0.01, 10)
 theirs = adaptation_curve(learners["MAML"], sines, n_tasks=20, rng=default_rng(1))
-print(f"largest difference from yours: {np.abs(mine - theirs.scores).max():.0e}")
+print(f"largest difference from the page's: {np.abs(mine - theirs.scores).max():.0e}")
 
 # %% tags=["hide-input"]
 figure = figures.adaptation_curves({name: curve.scores for name, curve in curves.items()}, target=1.0)
@@ -431,9 +432,9 @@ checks.nb03.steps_to(steps_to)
 # - **bias²**, how far the *mean* prediction is from the true wave;
 # - **variance**, how far the predictions are from their mean.
 #
-# A start is a prior for new tasks, and few steps keep $\varphi$ near it (Grant and others, 2018). A strong prior gives bias. Five points that say little give variance. More inner steps usually trade one for the other.
+# A start is a prior for new tasks, and few steps keep $\varphi$ near it (Grant and others, 2018). If the prior is strong, the mean prediction stays away from the wave: bias. If the five points say little, the prediction depends on which five they are: variance. More inner steps usually trade one for the other.
 #
-# **Predict.** How large is the variance before the first step? And does MAML's variance rise or fall from its first step to its tenth?
+# **Predict.** How large is the variance before the first step? And does MAML's variance rise or fall from its first step to its tenth? In the code, `along` returns the predictions after 0, 1, …, 10 steps.
 
 # %%
 def wave(x):                                   # the wave of the running example
@@ -480,7 +481,7 @@ assert bias_maml[1] < 0.1 and abs(variance_maml[1] - 0.6) < 0.1 and abs(variance
 #
 # A rival learns each task *from scratch*. How many labels does it need to reach MAML's error? Our rival keeps random hidden layers and fits only the last layer. Ridge regression computes that fit exactly, without steps and without a rate. Its one setting is tuned on meta-validation tasks.
 #
-# **Predict.** MAML has 5 labels and takes one step. How many labels does the rival need for the same error?
+# **Predict.** MAML has 5 labels and takes one step. How many labels does the rival need for the same error? `labels_saved` counts how many that is *more* than 5.
 
 # %%
 from mlcourse.evaluation import labels_saved
@@ -525,7 +526,7 @@ assert fifty.mean < evaluate(one_step, sines_with(50), n_tasks=300, rng=default_
 # %% [markdown]
 # ## The task generalisation gap
 #
-# A meta-learner generalises over **two populations**. Inside a task it goes from a few shots to all other examples of the task. Across tasks it goes from the meta-train tasks to all other tasks of the family. So two numbers matter: $n$ tasks and $m$ examples in each. Baxter (2000) proves bounds in both: with enough tasks, what works on the meta-train tasks also works on new tasks of the same family, and the more tasks share what is learned, the fewer examples each of them needs.
+# A meta-learner generalises over **two populations**. Inside a task it goes from a few shots to all other examples of the task. Across tasks it goes from the meta-train tasks to all other tasks of the family. So two numbers matter: $n$ tasks and $m$ examples in each. Baxter (2000) proves bounds in both. With enough tasks, what works on the meta-train tasks also works on new tasks of the same family. And the more tasks there are to learn the shared part from, the fewer examples each task needs.
 #
 # The ± of this page is about new tasks for a *finished* learner. The **task generalisation gap** asks what training on few tasks does:
 #
@@ -546,7 +547,7 @@ class SameTasks(Sinusoids):
         return Task(*(Examples(part.x[chosen], part.y[chosen]) for part in self.tasks))
 
 # %% [markdown]
-# `training.train` takes a family and finds a start by MAML, as notebook 05 explains. We train on 10, 30 or 300 waves, each for 1,000 outer steps:
+# `training.train` takes a family and finds a start by MAML, as notebook 05 explains. We train on 10, 30 or 300 waves, each for 1,000 outer steps. `capture="eager"` means that PyTorch runs each step line by line:
 
 # %%
 from mlcourse import methods, training
@@ -710,7 +711,11 @@ except ValueError as error:
     print("evaluate:", *str(error).split(": "), sep="\n   ")
 
 # %% [markdown]
-# `my_evaluate` reports 100 %. The packaged `evaluate` first gives the learner a few queries alone, and all of them in another order. If a prediction changes, `evaluate` raises an error, unless you pass `transductive=True`. Here is a transductive learner of the honest kind. It labels the queries, adds them to the class means, and labels them again:
+# `my_evaluate` reports 100 %. The packaged `evaluate` first gives the learner a few queries alone, and all of them in another order. If a prediction changes, `evaluate` raises an error, unless you pass `transductive=True`.
+#
+# The message also names *batch normalisation*. Such a layer centres and scales with the mean and spread of its batch. If its batch is the query set, the learner is transductive. `queries="alone"` puts each query into a batch without the other queries.
+#
+# Here is a transductive learner of the honest kind. It labels the queries, adds them to the class means, and labels them again:
 
 # %%
 def class_mean_together(support, query_x):
@@ -734,7 +739,7 @@ assert cheated.mean() == 1.0
 assert abs(100 * (together.mean - alone.mean) - 5.3) < 0.5, (alone, together)
 
 # %% [markdown]
-# About 5 points more, with one label per class. Do not put both numbers in the same column. Batch normalisation, a layer that centres and scales with the mean and spread of its batch, is transductive too if its batch is the query set. This is one reason why papers print different numbers for one method. Notebook 07 comes back to it.
+# About 5 points more, with one label per class. Do not put both numbers in the same column. Batch normalisation over the query set can do the same. This is one reason why papers print different numbers for one method. Notebook 07 comes back to it.
 
 # %% [markdown]
 # ### Exercise 3.4 ●●○○○ Find the leaks
@@ -807,7 +812,7 @@ checks.nb03.leaks(leaks)
 #
 # - Score any learner on many tasks, with an interval that you can defend.
 # - Say which of three things a ± is, and which question it leaves open.
-# - Read an adaptation curve: height, slope, and the steps to a target.
+# - Read an adaptation curve: height, drop, and the steps to a target.
 # - Tell a gap, which more tasks close, from a shift, which they do not.
 # - Split the error of a start into bias and variance.
 # - Make a leak happen, and find it in other people's tables.

@@ -100,7 +100,7 @@ print(f"curvature on the query   {query.curvature:.4f}")
 #
 # $$M'(\theta) = \frac{d\varphi}{d\theta} \cdot L_q'(\varphi) = \bigl(1 - \alpha \, L_s''(\theta)\bigr) \cdot L_q'(\varphi).$$
 #
-# In a picture: two paths lead from $\theta$ to $\varphi$, and their factors add up.
+# In a picture, two paths lead from $\theta$ to $\varphi$. Along each path the factors are multiplied, and the two products are added.
 
 # %% tags=["hide-input"]
 with figures.style():
@@ -191,10 +191,7 @@ assert round((1 - 1.5 * support.curvature) * query.slope(long_landed), 3) == -0.
 assert round(1 - 1.5 * support.curvature, 3) == -0.512 and round(1 / (1 - 1.5 * support.curvature)) == -2
 
 # %% [markdown]
-# **What you saw.** By a factor of $-2$: it points the *wrong way*. The long step jumps over the bottom, to $\varphi = 4.279$, which is too large.
-#
-# - The short formula has a positive slope, $+1.262$. Gradient descent then makes $\theta$ smaller.
-# - The whole formula has a negative slope, $-0.646$. Gradient descent makes $\theta$ larger, and a larger start lands at a *smaller* $\varphi$, since $d\varphi/d\theta$ is $-0.512$.
+# **What you saw.** By a factor of $-2$: it points the *wrong way*. The long step jumps over the bottom, to $\varphi = 4.279$, which is too large. The short formula has a positive slope, $+1.262$. Gradient descent then makes $\theta$ smaller. The whole formula has a negative slope, $-0.646$. Gradient descent makes $\theta$ larger, and a larger start lands at a *smaller* $\varphi$, since $d\varphi/d\theta$ is $-0.512$.
 #
 # The short formula is called *first-order MAML*. Notebook 06 asks when it is good enough. For a network we need a program that computes the whole one.
 
@@ -202,7 +199,7 @@ assert round(1 - 1.5 * support.curvature, 3) == -0.512 and round(1 / (1 - 1.5 * 
 # ### Exercise 4.1 ●●○○○ More than one step
 # *10 minutes. Why it matters: this is the whole of MAML, without a network in the way.*
 #
-# Write `meta_gradient` for any number of inner steps. `support` and `query` are parabolas as above, with `.curvature` and `.slope(a)`; their best places may differ. For each step ask: how fast does its end change with its beginning?
+# Write `meta_gradient` for any number of inner steps. `support` and `query` are parabolas as above, with `.curvature` and `.slope(a)`. For each step ask: how fast does its end change with its beginning?
 
 # %% tags=["exercise"]
 def meta_gradient(theta, inner_lr, inner_steps, support, query):
@@ -308,7 +305,7 @@ assert [operand for operand, _ in squared.edges] == [error, error]
 #
 # The derivative of the last node with respect to itself is 1. From there walk back. Every node passes its gradient $g$ through its pull-backs, and each operand gets a contribution. A node that was used in several places gets several contributions and **adds** them.
 #
-# A node may pass its gradient on only when all its contributions have arrived. They come from nodes that were made *later*. So we go from the newest node to the oldest. The first function sorts the nodes, the second walks.
+# A node may pass its gradient on only when all its contributions have arrived. They come from nodes that were made *later*. So we go from the newest node to the oldest.
 
 # %% tags=["setup"]
 def newest_first(output, stop_at=()):
@@ -343,12 +340,12 @@ assert round(error.value, 4) == -2.1037 and round(2 * -2.1037, 4) == round(gradi
 assert round(-4.2074 * 0.84147, 3) == -3.540
 
 # %% [markdown]
-# Look at `error`. It is $-2.1037$, and each of its two edges brought $1 \cdot \text{error}$. They add up to $-4.2074$. So the 2 of "two times the error" comes out, although the engine has no rule for a square. One walk gives the gradients of *all* nodes. This is reverse-mode differentiation, also called backpropagation.
+# Look at `error`. Its value is $-2.1037$. Each of the two edges from `squared` brought $1 \cdot (-2.1037)$. They add up to $-4.2074$. So the 2 of "two times the error" comes out, although the engine has no rule for a square. One walk gives the gradients of *all* nodes. This is reverse-mode differentiation, also called backpropagation.
 
 # %% [markdown]
 # ## Matrices: let the shapes guide you
 #
-# A node can hold an array. Then $g$ is an array too, of the same shape. A layer multiplies matrices, `a @ b`, with `a` of shape $(n, j)$ and `b` of shape $(j, k)$. For the pull-back to `b`, follow one entry. In every row $i$, $b_{jk}$ is multiplied by $a_{ij}$ and added to entry $(i, k)$ of the result. So its gradient is the sum over $i$:
+# A node can hold an array. Then $g$ is an array too, of the same shape. A layer multiplies matrices, `a @ b`, with `a` of shape $(n, j)$ and `b` of shape $(j, k)$. For the pull-back to `b`, follow one entry, $b_{jk}$. For every row $i$, the product $a_{ij} b_{jk}$ is one term of entry $(i, k)$ of the result. So the gradient of $b_{jk}$ is the sum over $i$:
 #
 # $$\sum_i a_{ij} \, g_{ik}.$$
 #
@@ -411,7 +408,7 @@ assert updated.shape == (5, 40)
 # %% [markdown]
 # **What you saw.** Neither does. The "bias" is now a (5, 40) array, and as long as five examples go in, no layer complains.
 #
-# The cure follows from what you know. Repeating is *using several times*, and a node that is used several times adds its contributions. So the pull-back of repeating is summing:
+# Repeating is *using several times*, and a node that is used several times adds its contributions. So the pull-back of repeating is summing:
 
 # %% tags=["hide-input"]
 with figures.style():
@@ -494,11 +491,9 @@ print(f"its derivative, by the engine {second:.3f}, by hand {2 * sine.value**2:.
 assert second == 0.0 and round(2 * sine.value**2, 3) == round(2 * 0.84147**2, 3) == 1.416
 
 # %% [markdown]
-# **What you saw.** Zero, and no complaint. The slope is right as a *number*, but it has no edges. Look at the pull-back of `times`: `g * b.value` multiplies plain numbers, so nothing is added to the graph.
+# **What you saw.** Zero, and no complaint. The slope is right as a *number*, but it has no edges. Look at the pull-back of `times`: `g * b.value` multiplies plain numbers, so nothing is added to the graph. The cure is one idea, and it is the heart of this notebook: **write the pull-backs in the engine's own operations.** With `g * b`, where both are nodes, the gradient becomes part of the graph. So it can be differentiated again, as often as you like.
 #
-# The cure is one idea, and it is the heart of this notebook: **write the pull-backs in the engine's own operations.** With `g * b`, where both are nodes, the gradient becomes part of the graph. So it can be differentiated again, as often as you like.
-#
-# Here is the whole engine, in that form. First the node. An operand may also be a plain array: data, or a constant. It needs no gradient, so it gets no edge.
+# Here is the whole engine, with pull-backs in its own operations. First the node. An operand may also be a plain array: data, or a constant. It needs no gradient, so it gets no edge.
 
 # %% tags=["setup"]
 class Node:
@@ -520,7 +515,7 @@ def shape_of(x):
 # %% [markdown]
 # Now the operations. In each function you find first the pull-backs, then the value. Here `g` is a node, so the gradient itself is recorded. `sum_to` undoes broadcasting.
 #
-# `relu` keeps what is positive. A small change does not move the mask `positive`, so the mask is a constant.
+# `relu` keeps what is positive. If the input changes a little, `positive` stays the same, so it counts as a constant.
 
 # %% tags=["setup"]
 def add(a, b):
@@ -722,12 +717,9 @@ assert 1e-3 < curve[0] < 0.1 and 0.03 < curve[-1] < 0.3, curve
 assert 3e-4 < off_by(meta_loss, by_engine, 1e-12) < 1e-2 and off_by(meta_loss, by_engine, 1e-2) > 1e-4
 
 # %% [markdown]
-# **What you saw.** The best $h$ is near $3 \cdot 10^{-5}$, where nine digits agree. At $10^{-12}$ only about three are left. The curve is a V:
+# **What you saw.** The best $h$ is near $3 \cdot 10^{-5}$, where nine digits agree. At $10^{-12}$ only about three are left. The curve is a V. On the right $h$ is too large: the loss bends on the way, and some ReLUs switch. On the left $h$ is too small: the two losses agree in nearly all of their 16 digits, and the subtraction cancels these. What is left is rounding, and the division by $2h$ makes it large. So take $h \approx 10^{-5}$ for numbers of size 1.
 #
-# - On the right $h$ is too large: the loss bends on the way, and some ReLUs switch.
-# - On the left $h$ is too small: the two losses agree in nearly all of their 16 digits, and the subtraction cancels these. What is left is rounding, and the division by $2h$ makes it large.
-#
-# So take $h \approx 10^{-5}$ for numbers of size 1, and **check gradients in float64**, whatever you train in. [Appendix 04b](04b_digits_memory_and_time.ipynb) says where $10^{-5}$ comes from, and shows that float32 allows no such check.
+# **Check gradients in float64**, whatever you train in. [Appendix 04b](04b_digits_memory_and_time.ipynb) says where the best $h$ comes from, and shows that float32 allows no such check.
 
 # %% [markdown]
 # ## A Hessian that nobody stores
@@ -738,7 +730,7 @@ assert 3e-4 < off_by(meta_loss, by_engine, 1e-12) < 1e-2 and off_by(meta_loss, b
 #
 # $$\nabla M(\theta) = \bigl(I - \alpha H\bigr) \, \nabla L_q(\varphi) = u - \alpha H u, \qquad u = \nabla L_q(\varphi).$$
 #
-# This is the formula of the first section; $I$ is the identity matrix. $u$ comes by the direct path, $-\alpha H u$ by the path through the inner gradient.
+# This is the formula of the first section; $I$ is the identity matrix. The direct path gives $u$; the path through the inner gradient gives $-\alpha H u$.
 #
 # The product $Hv$ says how the gradient changes in the direction $v$. Two walks compute it:
 #
@@ -752,7 +744,7 @@ assert round(1761**2 / 1e6, 1) == 3.1 and round(1761**2 * 8 / 1e6) == 25 and 1e6
 # ### Exercise 4.4 ●●●○○ Hessian times vector
 # *10 minutes. Why it matters: this product is all that "second order" means in MAML.*
 #
-# `f` takes a dict of parameters and returns one number (a node). `v` is a dict of plain arrays with the same keys and shapes. Return $Hv$, again such a dict. Use `grad` of this page, twice.
+# `f` takes a dict of parameters and returns one number (a node). `v` is a dict of plain arrays with the same keys and shapes. Return $Hv$, a dict of nodes with the same keys. Use `grad` of this page, twice.
 #
 # - `node.sum()` adds up the entries of a node; `np.sum` does not work on nodes.
 # - Python's own `sum(…)` adds several nodes.
@@ -794,7 +786,7 @@ checks.nb04.hessian_vector_product(hessian_vector_product)
 # </details>
 
 # %% [markdown]
-# The course's version is folded here, as `times_hessian`, so that the page runs on. Now put $u - \alpha H u$ together. The engine was never told this formula.
+# The course's version is folded here, as `times_hessian`, so that the page runs on. Now put $u - \alpha H u$ together.
 
 # %% tags=["setup", "hide-input"] jupyter={"source_hidden": true}
 def times_hessian(f, params, v):
@@ -879,12 +871,12 @@ checks.nb04.meta_gradient_by_products(meta_gradient_by_products)
 # %% [markdown]
 # ## What second order costs
 #
-# The graph has a price: every node of every inner step must be *kept in memory* until the backward pass. First-order MAML keeps only the new $\varphi$ of each step. So MAML with many steps on a large network runs out of memory while plain training does not. Time grows less than you may fear. [Appendix 04b](04b_digits_memory_and_time.ipynb) measures both, and uses exercise 4.5 to keep less.
+# The graph has a price: every node of every inner step must be *kept in memory* until the backward pass. First-order MAML keeps only the new $\varphi$ of each step. So MAML with many steps on a large network runs out of memory while plain training does not. [Appendix 04b](04b_digits_memory_and_time.ipynb) measures memory and time, and uses exercise 4.5 to keep less.
 
 # %% [markdown]
 # ## The packaged engine, and PyTorch's
 #
-# From here on the course imports the engine: `mlcourse.reference.autograd`. It is yours, with more operations, and it returns plain arrays. PyTorch's version is `torch.func.grad`: a function in, its gradient function out, and you may nest it.
+# From here on the course imports the engine: `mlcourse.reference.autograd`. It has more operations, and it returns plain arrays. PyTorch's version is `torch.func.grad`: a function in, its gradient function out, and you may nest it.
 
 # %%
 from mlcourse.reference import losses, maml
@@ -938,7 +930,7 @@ def older_way(theta, create_graph, inner_lr=0.01):
     return after.item(), dict(zip(p, outer, strict=True))
 
 # %% [markdown]
-# **Predict.** You forget the keyword and train for 300 meta-steps. What does the loss after the step do: rise, stay where it is, fall to about half, or fall as far as with the keyword?
+# **Predict.** You forget the keyword and train for 300 meta-steps, steps of the outer loop. What does the loss after the step do: rise, stay where it is, fall to about half, or fall as far as with the keyword?
 
 # %%
 trained = {}
@@ -967,9 +959,12 @@ print(f"lengths {length_whole:.2f} and {length_cut:.2f}, cosine {cosine:.3f}")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 0.97 < cosine < 0.99 and abs(length_cut / length_whole - 1) < 0.06
+whole_late, cut_late = (arrays.arrays(older_way(current, keep)[1]) for keep in (True, False))  # where the cut one ended
+cosine_late = along(whole_late, cut_late) / np.sqrt(along(whole_late, whole_late) * along(cut_late, cut_late))
+assert abs(cosine_late - 0.8) < 0.1, cosine_late
 
 # %% [markdown]
-# The lengths differ by a few per cent and the directions almost agree. You do not notice that by looking. But you have a test. Here are three bugs:
+# At the start the lengths differ by a few per cent and the directions almost agree. You do not notice that by looking. After the 300 steps without the keyword the cosine is about 0.8. But you have a test. Here are three bugs:
 #
 # - **A.** The inner gradient is cut, with `.value`.
 # - **B.** The inner step trains on the query set.
@@ -1010,11 +1005,9 @@ assert found["A"] > 0.1 and found["C"] > 0.1, found
 assert found["B"] < 1e-8 and found["C, ordinary loss"] < 1e-7, found
 
 # %% [markdown]
-# **What you saw.** The check of $M$ catches A and C: they are off by more than 10 %. **It does not catch B.** The check compares a gradient with *the loss that you wrote*. If that loss uses the wrong data, its gradient can still be right to eight digits. And for C the check of the ordinary loss is not enough: all first derivatives are right.
+# **What you saw.** The check of $M$ catches A and C: they are off by more than 10 %. **It does not catch B.** The check compares a gradient with *the loss that you wrote*. If that loss uses the wrong data, its gradient can still be right to eight digits. And for C the check of the ordinary loss is not enough: all first derivatives are right. For every $h$ the difference of bug A stays above 10 %, because the gradient belongs to another function. *A V means right; a floor means wrong.*
 #
-# For every $h$ the difference of bug A stays above 10 %, because the gradient belongs to another function. *A V means right; a floor means wrong.*
-#
-# `.detach()`, `.data`, `.item()`, `torch.tensor(x)` and our own `.value` all cut the lower path. Use none of them between $\theta$ and the query loss, except for first-order MAML. Values that are changed in place do damage too: [appendix 04b](04b_digits_memory_and_time.ipynb) shows it.
+# `.detach()`, `.data`, `.item()`, `torch.tensor(x)` and our own `.value` all cut the lower path. Use none of them between $\theta$ and the query loss, except for first-order MAML. Changes in place do damage too: [appendix 04b](04b_digits_memory_and_time.ipynb).
 
 # %% [markdown]
 # ## Quiz

@@ -51,7 +51,7 @@ task, wave = five_points()
 #
 # $$\begin{aligned} \text{MAML:} \quad & (I - \alpha H_i) \, \nabla L(\varphi_i, \text{query}_i) \\ \text{first order:} \quad & \nabla L(\varphi_i, \text{query}_i) \end{aligned}$$
 #
-# So one factor is dropped, $I - \alpha H_i$. With $k$ inner steps MAML has $k$ such factors. What is left is the gradient of the query loss, taken **at** $\varphi_i$ and used to move $\theta$.
+# So one factor is dropped, $I - \alpha H_i$. With $k$ inner steps MAML has $k$ such factors. First-order MAML takes the gradient of the query loss **at** $\varphi_i$, and uses it to move $\theta$.
 #
 # The broken meta-loss at the end of notebook 05 did this by accident. `stop_gradient` returns the same numbers, but `grad` treats them as constants. In torch it is called `.detach()`. Here it is on $x \cdot x$ at 3:
 
@@ -139,7 +139,7 @@ max(np.abs(mine[name] - packaged[name]).max() for name in theta)
 assert all(np.allclose(mine[name], packaged[name], rtol=1e-10, atol=1e-13) for name in theta)
 
 # %% [markdown]
-# They agree to the last digits. `first_order=True` in the package is the line of exercise 6.1.
+# They agree. `first_order=True` in the package is the line of exercise 6.1.
 
 # %% [markdown]
 # ## How far off is it?
@@ -250,7 +250,7 @@ assert cost[20][2] > 10 * cost[1][2] and cost[20][3] < 1.5 * cost[1][3], cost
 #
 # Both methods were trained in full, three seeds each, by the command under the table of notebook 05.
 #
-# **Predict.** In each of 70,000 meta-steps first order followed a wrong direction, at the end one that is tens of degrees off. How many times MAML's loss does it end at: ten times, twice, or less than that?
+# **Predict.** In each of 70,000 meta-steps first order followed a wrong direction. At MAML's own $\theta$ it is 44° off. How many times MAML's loss does it end at: ten times, twice, or less than that?
 
 # %%
 table = results.load("sinusoid")
@@ -282,8 +282,6 @@ assert all(0 < full - first < 0.5 for full, first in zip(*omniglot.values(), str
 
 # %% [markdown]
 # **What you saw.** Less: a quarter more after one step, and a sixth more after ten. Joint training ends above 2. So first order already has most of MAML's gain. On miniImageNet the paper of MAML finds little difference, too, and on Omniglot our two runs, one seed each, lie within half a point (notebook 09). The exact answer stands at 0: five points without noise fix the wave (notebook 02).
-#
-# Does first order *always* come so near?
 
 # %% [markdown]
 # ## Two tasks on which it loses
@@ -340,7 +338,7 @@ figures.show(draw_one_step(0.05), alt="Two parabolas, a flat one with its bottom
 assert np.allclose(1 - 0.05 * np.array([2.0, 18.0]), [0.9, 0.1]) and np.allclose(1 - 0.1 * np.array([2.0, 18.0]), [0.8, -0.8])
 
 # %% [markdown]
-# In the steep task one step removes 90 % of the distance, in the flat task 10 %. So a good start stands close to the slope of the *flat* task.
+# In the steep task one step removes 90 % of the distance, in the flat task 10 %.
 #
 # Joint training takes its gradient at $w$, without an inner step. It stops where the mean gradient is zero:
 #
@@ -393,7 +391,7 @@ assert round(loss_after_one_step(1.5) / loss_after_one_step(1.1), 1) == 2.8
 assert round(loss_after_one_step(1.9) / loss_after_one_step(1.1), 1) == 8.1
 
 # %% [markdown]
-# **What you saw.** MAML stops at 1.1, first order at 1.5, with 2.8 times MAML's loss. Longer training or another optimiser would not help: at 1.5 the first-order gradient *is* zero.
+# **What you saw.** MAML stops at 1.1, first order at 1.5, with 2.8 times MAML's loss. One step repairs little in the flat task, so a good start stands close to its slope, 1. Longer training or another optimiser would not help: at 1.5 the first-order gradient *is* zero.
 
 # %% [markdown]
 # ### Exercise 6.2 ●●●○○ Where does it come to rest?
@@ -458,7 +456,7 @@ assert np.allclose((1 - 0.05 * np.array([2.0, 18.0])) ** 2, [0.81, 0.01])
 figures.show(draw_one_step(0.1), alt="The same two parabolas with an inner step twice as long: in the flat task φ moves a fifth of the way, in the steep task it jumps across the bottom and lands on the other side.")
 
 # %% [markdown]
-# **Predict.** MAML's weight has the square of that share, first order's the share itself. What does a *negative* weight do to an outer loop?
+# **Predict.** Do MAML and first order still come to rest?
 
 # %%
 for name, first_order in {"MAML": False, "first-order": True}.items():
@@ -471,9 +469,9 @@ assert outer_loop(1.0, 0.1, 0.05, 15, first_order=True)[-1] < -50
 assert np.allclose(curvature * (1 - 0.1 * curvature), [1.6, -14.4]) and (curvature * (1 - 0.1 * curvature) ** 2).min() > 0
 
 # %% [markdown]
-# **What you saw.** First order walks away from the tasks, faster and faster. Its weights are 1.6 and −14.4, and their sum is negative. At $\varphi$, on the far side of the bottom, the gradient points the wrong way for $w$. In MAML the factor $-0.8$ turns it round. First order assumes that $\varphi$ moves in the same direction as $w$.
+# **What you saw.** MAML does, and first order walks away from the tasks, faster and faster. Its weights hold the share itself: they are 1.6 and −14.4, and their sum is negative. At $\varphi$, on the far side of the bottom, the gradient points the wrong way for $w$. In MAML the factor $-0.8$ turns it round. First order assumes that $\varphi$ moves in the same direction as $w$.
 #
-# With two parameters first order can lose as well. The next figure takes the sine $a \sin(x - p)$ of the steppers, three tasks and one inner step. It shows the real loss after that step, and the paths of three methods over sixty outer steps. Each name carries the loss at its end.
+# With two parameters first order can lose as well. The next figure takes the sine $a \sin(x - p)$ from the stepper of notebook 05, three tasks and one inner step. It shows the real loss after that step, and the paths of three methods over sixty outer steps. Each name carries the loss at its end.
 
 # %% tags=["hide-input"]
 from mlcourse.lessons.widgets.stepper import loops
@@ -511,10 +509,10 @@ assert np.degrees(np.arccos(one_way @ other_way / np.linalg.norm(one_way) / np.l
 # So when does the dropped factor matter? Three things come together:
 #
 # - **$\alpha H$ is not small**: one step changes much. Meta-learning aims for exactly this case.
-# - **$\alpha H$ differs between tasks.** If all tasks have the same factor, the path changes but not the end point (quiz 2).
+# - **$\alpha H$ differs between tasks.** If all tasks have the same factor and no step overshoots, the path changes but not the end point (quiz 2).
 # - **Curvature and the best $w$ are correlated.** If steep tasks want the same $w$ on average as flat ones, wrong weights give the same mean.
 #
-# An inner step that overshoots can be enough alone, as above. It is proved that MAML can make the gradient of its meta-loss as small as you ask, and first order in general cannot (Fallah et al., 2020).
+# An inner step that overshoots can be enough alone, as in quiz 2. Fallah et al. (2020) prove: MAML comes as near as you like to a place where the gradient of its meta-loss is zero. First order in general does not.
 
 # %% [markdown]
 # ## Second sitting: Reptile
@@ -590,8 +588,6 @@ checks.nb06.reptile_outer_step(reptile_outer_step)
 #     return new
 # ```
 #
-# With `meta_lr=1` this is the mean itself.
-#
 # </details>
 
 # %% [markdown]
@@ -599,7 +595,7 @@ checks.nb06.reptile_outer_step(reptile_outer_step)
 #
 # **Predict.** Let Reptile take *one* inner step. Is it then equal to first-order MAML, to MAML, or to a method of notebook 02?
 
-# %%
+# %% tags=["hide-input"]
 alpha, epsilon = 0.01, 0.5
 by_reptile = reptile.meta_step(
     loss, theta, tasks, inner_lr=alpha, inner_steps=1, meta_lr=epsilon
@@ -618,7 +614,7 @@ assert np.linalg.norm(flat(by_reptile) - flat(by_joint_training)) < 1e-12 < 1e-3
 # %% [markdown]
 # **What you saw.** One step of Reptile is joint training with the rate $\varepsilon \alpha$. The algebra is one line: $\varphi_i - \theta = -\alpha \nabla L(\theta, \text{support}_i)$, and the mean of gradients is the gradient of the mean. So all that Reptile can do beyond joint training comes from a *second* inner step.
 #
-# **If you know federated learning**, you know this outer step. FedAvg (McMahan et al., 2017) lets each client take local steps of SGD and then averages the weights. With one client for each task, equally many points in each, and `meta_lr=1`, Reptile's outer step is this averaging. The goals differ. FedAvg is for *one* model that serves all clients as it is. Reptile is for a start that is good *after* adapting. Federated learning calls this personalisation (Jiang et al., 2019). With one local step on all points, both are joint training.
+# **If you know federated learning**, you know this outer step. FedAvg (McMahan et al., 2017) lets each client take local steps of SGD and then averages the weights. With one client for each task, equally many points in each, and `meta_lr=1`, Reptile's outer step is this averaging. The goals differ. FedAvg is for *one* model that serves all clients as it is. Reptile is for a start that is good *after* adapting. Federated learning calls this personalisation (Jiang et al., 2019).
 #
 # Now train Reptile: five inner steps, all the way to the mean at first (`meta_lr` 1), then less and less.
 
@@ -651,12 +647,12 @@ at_the_points = network.apply(after_steps(reptile_theta, 10), task.support.x) - 
 assert missed == sorted(missed, reverse=True) and missed[0] > 1 and np.abs(at_the_points).max() < 0.6, (missed, at_the_points)
 
 # %% [markdown]
-# The grey curve is also the best possible answer: notebook 02. Reptile never used a query set, and yet it finds a start that adapts. Why?
+# Reptile never used a query set, and yet it finds a start that adapts. Why? We answer for mini-batches first, then for this run.
 
 # %% [markdown]
 # ## Why two steps are not one long step
 #
-# Let each inner step use another *mini-batch* of the task's support set. Batch 1 has the gradient $g_1$ and the Hessian $H_1$ at $\theta$, batch 2 has $g_2$ and $H_2$. Call $(\theta - \varphi) / \alpha$ the total gradient of the two steps. The first step moves $\theta$ by $-\alpha g_1$. The second step uses the gradient of batch 2 *there* (notebook 04):
+# Let each inner step use another *mini-batch* of the task's support set. Batch 1 has the gradient $g_1$ and the Hessian $H_1$ at $\theta$, batch 2 has $g_2$ and $H_2$. Call $(\theta - \varphi) / \alpha$ the total gradient of the two steps. The first step moves $\theta$ by $-\alpha g_1$. The second step uses the gradient of batch 2 at the new place. The Hessian says how it changed (notebook 04):
 #
 # $$g_2(\theta - \alpha g_1) \approx g_2 - \alpha H_2 g_1$$
 #
@@ -664,7 +660,7 @@ assert missed == sorted(missed, reverse=True) and missed[0] > 1 and np.abs(at_th
 #
 # $$\underbrace{g_1 + g_2}_{\text{joint training}} \; - \; \frac{\alpha}{2} \bigl( H_2 g_1 + H_1 g_2 \bigr), \qquad H_2 g_1 + H_1 g_2 = \nabla_\theta \, (g_1 \cdot g_2)$$
 #
-# The equation on the right is the product rule. Now read the formula: Reptile goes down the loss, and at the same time **up the inner product of the gradients of different batches**. A step along $-g_1$ lowers the loss of batch 2 by about $\alpha \, g_1 \cdot g_2$:
+# The equation on the right is the product rule. So Reptile goes down the loss, and at the same time **up the inner product of the gradients of different batches**. A step along $-g_1$ lowers the loss of batch 2 by about $\alpha \, g_1 \cdot g_2$:
 
 # %% tags=["hide-input"]
 with figures.style():
@@ -681,16 +677,16 @@ figures.show(figure, alt="Two sketches of the steps −g1 and −g2 from one poi
 # %% [markdown]
 # So Reptile moves to places where a step on some points of a task helps with its other points.
 #
-# [Appendix 06b](06b_adam_with_a_memory.ipynb) counts the terms for $k$ steps in exercise 6.4, tests them against the real inner loop, and shows that MAML and first order mix the *same two* directions.
+# [Appendix 06b](06b_adam_with_a_memory.ipynb) counts the terms for $k$ steps in exercise 6.4, and shows that MAML and first order mix the *same two* directions.
 #
-# **What it costs to have no query set.** The theory needs *different* batches. `reptile.meta_step` gives the whole support set to every inner step. Then the second term is $Hg = \tfrac12 \nabla |g|^2$ of one and the same batch. It says nothing about other points. So Reptile needs large support sets in training, or mini-batches.
+# **And the run above?** `reptile.meta_step` gives the whole support set to every inner step. So both batches are the same, and the second term becomes $-\alpha H g$, with $Hg = \tfrac12 \nabla |g|^2$. Now Reptile moves to places where a step helps *the same points* much. Ten points show most of a sine, so such a step mostly helps the rest of the wave, too. With few points it need not (quiz 3). So take large support sets in training, or mini-batches.
 
 # %% [markdown]
 # ## Move it yourself: where the arrows lead
 #
 # Give the model of the two lines one more weight: $f(x) = w_1 x_1 + w_2 x_2$. Now $\theta$ is a point of a plane, and a task's loss is an exact bowl around its true weights, the star. Here each bowl is a narrow valley. One inner step removes nine tenths of the distance *across* the valley, and one tenth of the distance *along* it.
 #
-# Drag $\theta$ and the stars, or use the arrow keys. Rings with letters show where each method comes to rest: M for MAML, F for first order. The fifth method, implicit MAML, lets $\varphi$ go to the minimum of the task's loss plus a spring that pulls it to $\theta$ (Rajeswaran et al., 2019). Ignore it here.
+# Drag $\theta$ and the stars, or use the arrow keys. Rings with letters show where each method comes to rest: M for MAML, F for first order, R for Reptile, J for joint training. Ignore the I of implicit MAML (Rajeswaran et al., 2019).
 #
 # **Predict.** The two valleys cross at the top. There the loss before any step is lowest, but M lies far from it. Where does M go when you make `inner_lr` very small, 0.005?
 
@@ -775,7 +771,7 @@ assert abs(float(place["w"]) - way @ wanted / way.sum()) < 1e-9
 #
 # Now the real network. For a fair race each method gives a *direction* to the same Adam. Reptile's is $\theta$ minus the mean of the $\varphi_i$. First order and joint training get twice as many meta-steps, because theirs are cheaper.
 #
-# **Predict.** On new sines, by how much does the first inner step lower the loss of joint training: less than a quarter, half, or most of it? And the loss of the other three?
+# **Predict.** On new sines, by how much does the first inner step lower the loss of joint training: by less than a quarter, or by more than a third? And the loss of the other three?
 
 # %%
 def reptile_direction(theta, tasks):
@@ -848,7 +844,7 @@ for column in ("1 step", "5 steps", "10 steps"):
     assert in_order == sorted(in_order) and in_order[3] < 0.5 * in_order[4], (column, in_order)
 
 # %% [markdown]
-# MAML, first order, Reptile: this order holds in every column. All three end at less than half the loss of tuned joint training, the row *pooled, fine-tuned*. Take MAML where you can pay its time and memory, and one of the others where you cannot.
+# MAML, first order, Reptile: the means keep this order in every column, but after ten steps the first two intervals overlap. All three end at less than half the loss of tuned joint training, the row *pooled, fine-tuned*. Take MAML where you can pay its time and memory, and another where you cannot.
 #
 # The paper's own code uses Adam in the inner loop, and carries its memory from task to task. [Appendix 06b, Adam with a memory](06b_adam_with_a_memory.ipynb), shows why, with exercise 6.5.
 
@@ -936,7 +932,7 @@ assert judged["joint"][1] > 1.3 * judged["Reptile"][1], judged
 #
 # <details><summary>Answer</summary>
 #
-# For a linear loss they do not differ: its Hessian is zero, so the factor $I - \alpha H$ is the identity. For the network they do. Each ReLU has a second derivative of zero, but the squared error has curvature.
+# For a linear loss they do not differ: its Hessian is zero, so the factor $I - \alpha H$ is the identity. For the network they do. Each ReLU has a second derivative of zero, but the squared error has curvature, and weights of different layers multiply each other.
 #
 # </details>
 #
@@ -952,7 +948,7 @@ assert judged["joint"][1] > 1.3 * judged["Reptile"][1], judged
 #
 # <details><summary>Answer</summary>
 #
-# The training does not measure whether a step on these five points helps anywhere else. Give training tasks more points, or draw mini-batches.
+# The training does not measure whether a step on these five points helps anywhere else.
 #
 # </details>
 

@@ -20,7 +20,7 @@
 # | **You will be able to** | draw image tasks and look at them first · say why pixels fail · build Conv4 from four equal blocks · test a split for leaks · say what batch statistics do to a prediction |
 # | **You need** | [01](01_what_is_a_task.ipynb) (splits), [03](03_measuring_adaptation.ipynb) (`evaluate`, intervals) and [05](05_maml_from_zero.ipynb) (both loops, `torch.func`) |
 # | **Time** | 40 minutes to read, 55 for the exercises, about 45 seconds to run |
-# | **Skip it if** | you can say what the accuracy of a published MAML depends on, apart from its weights and the support set |
+# | **Skip it if** | you can say what else, besides weights and support set, decides the accuracy of a published MAML |
 
 # %% tags=["setup"]
 import textwrap
@@ -76,7 +76,7 @@ with figures.style():
 figures.show(figure, alt="At the left an array of seven letters with six drawings each. Three rows are chosen; arrows lead from them to the right, where they get the labels 0, 1 and 2 in an order that is not the order of the array. Of each chosen letter one drawing, filled, is the support example and two others, outlined, are queries.")
 
 # %% [markdown]
-# This is a 3-way 1-shot episode. The third choice is the one that people forget. A label says "the third letter of *this* task", never "the letter ka". So without the support set you cannot know what a label means.
+# This is a 3-way 1-shot episode. A label says "the third letter of *this* task", never "the letter ka". So without the support set you cannot know what a label means.
 
 # %% tags=["setup"]
 def flat(x):                                  # (n, 1, H, W) -> (n, H * W)
@@ -145,8 +145,6 @@ print("query  ", tasks.query.x.shape, tasks.query.y.shape)
 
 # %% [markdown]
 # ## Look before you model
-#
-# Look at one task, and at the numbers behind the pictures.
 
 # %% tags=["hide-input"]
 task = one(tasks, 0)
@@ -174,7 +172,7 @@ assert len({drawing.tobytes() for letter in pixels for drawing in letter}) == 13
 # - **Are there equal pictures?** None here. If your data have some, find them before you split.
 # - **How much is left at this size?** If you cannot tell two letters apart, do not expect a network to do it.
 #
-# The shipped network of this page also met each training letter turned by 90°, 180° and 270°, as three further classes. [Appendix 07b](07b_near_copies.ipynb) shows them.
+# The network that this page loads below was also trained on each training letter turned by 90°, 180° and 270°, as three further classes. [Appendix 07b](07b_near_copies.ipynb) shows them.
 
 # %% [markdown]
 # ## You are a few-shot learner
@@ -271,11 +269,7 @@ rows = [
 figures.table([(name, f"{far:.0f}") for name, far in rows], columns=("from a drawing to …", "squared distance"))
 
 # %% [markdown]
-# **What you saw.** The empty page is nearest. Another drawing of the same letter is second. The same drawing, moved by three pixels, is farther away than that, and almost as far as another letter. The reason is in
-#
-# $$\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2\,a \cdot b .$$
-#
-# Where the strokes of $a$ and $b$ do not overlap, $a \cdot b$ is small, and the distance is about the total ink of both. For an empty page $\|b\|^2$ is zero.
+# **What you saw.** The empty page is nearest. Another drawing of the same letter is second. The same drawing, moved by three pixels, is farther away than that, and almost as far as another letter. The reason: $\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2\,a \cdot b$. Where the strokes of $a$ and $b$ do not overlap, $a \cdot b$ is small, and the distance is about the total ink of both. For an empty page $\|b\|^2$ is zero.
 #
 # **Predict.** Each task has five support drawings. How often does nearest neighbour answer with the one that has the *least ink*? A fair share would be 20 % of the answers.
 
@@ -299,7 +293,7 @@ assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 # %% [markdown]
 # ## Conv4: one block, four times
 #
-# The usual network for such tasks is **Conv4**, from Matching Networks: one block, four times, and then one linear layer. MAML and Reptile, on Omniglot, used convolutions of stride 2 instead of pooling.
+# The usual network for such tasks is **Conv4**, from the paper on Matching Networks (2016): one block, four times, and then one linear layer. On Omniglot, the usual set of letters, MAML and Reptile used convolutions of stride 2 instead of pooling.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 with figures.style():
@@ -331,7 +325,7 @@ figures.show(figure, alt="Conv4 as a chain. A picture of 28 by 28 pixels with 1 
 #
 # **3. ReLU**: what is negative becomes 0.
 #
-# **4. Pool**: of every 2 × 2 pixels keep the largest. This halves height and width, and drops an odd last row. After pooling, a shift by one pixel often changes nothing.
+# **4. Pool**: of every 2 × 2 pixels keep the largest. This halves height and width, and drops an odd last row. If the drawing is shifted by one pixel, the pooled picture often stays the same.
 #
 # Outside the picture $h$ counts as 0, so step 1 keeps height and width. In step 2, $\mu_c$ and $\sigma_c^2$ are the mean and variance of channel $c$ over *all places of all pictures in the batch*. This is **batch normalisation**.
 
@@ -523,7 +517,7 @@ made_by = (data_folder() / "weights" / "glyphs_maml.json").read_text()
 assert all(said in made_by for said in ("--method maml", "meta_steps=6000", "meta_batch_size=4", "channels=32")) and 6000 * 4 == 60 * 200 * 2
 
 # %% [markdown]
-# **What you saw.** All begin at 20 %. Your own start needs a few steps, and comes near the pixels that were centred and blurred by hand. The shipped one is at **97 %** after one step. The random start is still climbing after five steps. That is **training from scratch**. Every table should include it as a baseline. [Appendix 07b](07b_near_copies.ipynb) tries the shipped start on handwriting.
+# **What you saw.** Your own start needs a few steps, and comes near the pixels that were centred and blurred by hand. The shipped one is at **97 %** after one step. The random start is still climbing after five steps. That is **training from scratch**. Every table should include it as a baseline. [Appendix 07b](07b_near_copies.ipynb) tries the shipped start on handwriting.
 
 # %% [markdown]
 # ## A leak that you can test for
@@ -538,7 +532,7 @@ assert all(said in made_by for said in ("--method maml", "meta_steps=6000", "met
 
 # %% tags=["exercise"]
 def shared(train, test):
-    """Return (classes, alphabets, pictures): how many of each test has in common with train."""
+    """Return (classes, alphabets, pictures): how many of each test shares with train."""
     return ..., ..., ...
 
 # %% tags=["check"]
@@ -604,7 +598,7 @@ assert my_shared(at_random.train, at_random.test)[0] == 0 and my_shared(at_rando
 # %% [markdown]
 # ## The laboratory: one query in other company
 #
-# Take one network, one adapted $\varphi$ and one query. These three stay fixed. We change only *which other queries are in the batch*.
+# Take one network, one adapted $\varphi$ and one query. We change only *which other queries are in the batch*.
 #
 # **Predict.** The first query shows letter 0. In the batch of all 25 queries the network gives letter 0 a probability close to 1. Now remove the other queries, or keep only queries of the same letter. Does this probability change by nothing, by a few hundredths, or by more than half?
 
@@ -672,7 +666,7 @@ except ValueError as error:
     print(textwrap.fill(str(error), 80))
 
 # %% [markdown]
-# There are three honest ways out:
+# The message has `trained.learner(…)`. Here it is `replace(one_step, …)`. There are three honest ways out:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 QUERY, SUPPORT = palette.TASKS[1], palette.TASKS[0]
@@ -700,14 +694,14 @@ figures.show(figure, alt="Three rows of squares; filled ones are support drawing
 
 # %% [markdown]
 # - **Together**: say `transductive=True`, and every printed line says it, too.
-# - **One by one**: judge each query with the statistics of what a user has, the support set and this one query. Such a protocol is called *inductive*. The Reptile paper prints both.
+# - **One by one**: judge each query with the statistics of what a user has, the support set and this one query. Such a protocol is called *inductive*.
 # - **Frozen**: keep the statistics of training. Notebook 08 does this. Layers such as TaskNorm (Bronskill and others, 2020) are made for this problem.
 
 # %% [markdown]
 # ### Exercise 7.4 ●●○○○ One query at a time
 # *8 minutes. Why it matters: it gives the number that your user meets, instead of the number in a table.*
 #
-# Write the second way. Return the scores of the queries, (Q, n_way). `apply(phi, batch)` gives one row of scores for each picture of the batch.
+# Write the second way. Return the scores of the queries, (Q, n_way). `apply(phi, batch)` gives one row of scores for each picture of the batch. `torch.cat([a, b])` joins two batches, and `x[None]` is a batch of one.
 
 # %% tags=["exercise"]
 def one_at_a_time(apply, phi, support_x, query_x):
@@ -723,7 +717,7 @@ checks.nb07.one_at_a_time(one_at_a_time)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint 1</summary>
 #
-# `torch.cat([a, b])` puts two batches one after the other. `x[None]` is a batch of one.
+# Each query gets a batch of its own, behind the support pictures.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -762,7 +756,7 @@ print("our query with the support set:", np.round(torch.softmax(mine[0], dim=0).
 assert (mine - theirs).abs().max() < 1e-3 and torch.softmax(mine[0], dim=0)[0] > 0.8
 
 # %% [markdown]
-# The two agree, and our query is back at letter 0. No other query can change that.
+# The two agree, and our query is back at letter 0.
 
 # %% [markdown]
 # ## Two protocols, two numbers
@@ -824,12 +818,12 @@ assert all(abs(maml_has - reptile_has) < 0.8 for maml_has, reptile_has in zip(*p
 assert [run["details"]["recipe"]["inner_steps_test"] for run in runs.values()] == [3, 50]
 
 # %% [markdown]
-# Put MAML's published 98.7 next to Reptile's 95.39, and you see 3.3 points between two methods. But 2.3 of them lie between the two protocols of Reptile itself. In our own runs the protocols are 1.4 and 1.7 points apart, the methods less than one. [Appendix 07b](07b_near_copies.ipynb) has a case of ten points.
+# Put MAML's published 98.7 next to Reptile's 95.39, and you see 3.3 points between two methods. But Reptile alone differs by 2.3 points between its two protocols. In our own runs the protocols are 1.4 and 1.7 points apart, the methods less than one. [Appendix 07b](07b_near_copies.ipynb) has a case of ten points.
 
 # %% [markdown]
 # ## What can go wrong
 #
-# **The queries of a user are not balanced.** A benchmark has the same number of each class; a user may have a scanned page that shows one letter ten times. We draw ten queries from a task: first two of each letter, then more and more of letter 0, and in the end ten of letter 0. $\theta$, the support set and the step stay the same.
+# **The queries of a user are not balanced.** A benchmark has the same number of each class; a user may have a scanned page that shows one letter ten times. We judge ten queries of a task, five times: two of each letter, then four of letter 0, then six, eight and ten. $\theta$, the support set and the step stay the same.
 #
 # **Predict.** When all ten queries show letter 0: does judging them together become easier, because they could support each other? Or harder? And what happens to judging one by one?
 
@@ -838,7 +832,7 @@ crowd = Episodes(splits.test, n_way=5, k_shot=1, n_query=10).sample(60, default_
 others = [10, 20, 30, 40, 11, 21, 31, 41]              # two queries of each of the letters 1 to 4
 
 def right(learner, chosen):                            # (tasks, queries) of True and False
-    scores = learner.many(crowd.support, crowd.query.x[:, chosen])
+    scores = learner.many(crowd.support, crowd.query.x[:, chosen])     # many tasks at once
     return scores.argmax(axis=-1) == crowd.query.y[:, chosen]
 
 # one by one the company does not matter: it is enough to judge each query once
@@ -876,7 +870,7 @@ assert abs(min(of_one_kind) - 53) < 4 and abs(max(of_one_kind) - 69) < 4, of_one
 assert centre["together"][-1] < min(of_one_kind) and max(centre["one by one"]) - min(centre["one by one"]) < 6, (centre, of_one_kind)
 
 # %% [markdown]
-# **What you saw.** Together falls to about half, 49 %. One by one hardly moves. Letter 0 is the worst of the five; the others get between 53 and 69 %. The next exercise computes the likely reason: the subtraction of $\mu_c$.
+# **What you saw.** Together falls to about half, 49 %. One by one hardly moves. Letter 0 is the worst case: ten queries of another letter get between 53 and 69 %. The next exercise computes the likely reason: the subtraction of $\mu_c$.
 
 # %% [markdown]
 # ### Exercise 7.5 ●●●●○ One query joins a batch
@@ -922,7 +916,7 @@ checks.nb07.join(join)
 # </details>
 
 # %% [markdown]
-# The course's version, `my_join`, is folded here, so that the page runs on. The query of the laboratory joins three batches, in the last block. The table gives its share $w$ of the values, and what is left of it: the root mean square over the 32 channels.
+# The course's version, `my_join`, is folded here, so that the page runs on. The query of the laboratory joins three batches, in the last block. The table gives its share of the values, $w = n_q / (n + n_q)$, and what is left of it after normalising: the root mean square over the 32 channels.
 
 # %% tags=["setup", "hide-input"] jupyter={"source_hidden": true}
 def my_join(batch, query):
@@ -959,7 +953,7 @@ alone_in_channel = my_join((0, torch.zeros(32), torch.zeros(32)), summary(g[:1])
 assert torch.equal(alone_in_channel[2], torch.zeros(32))
 
 # %% [markdown]
-# A query by itself has the mean zero in every channel, *whatever it shows*. With four others of its own letter, $m_q - m$ is small: the drawings share a mean, and it is subtracted. With the support set $m_q - m$ is large, and 5/6 of it is left. Balanced benchmarks hide this.
+# A query by itself has the mean zero in every channel, *whatever it shows*. In company, the share $1 - w$ of the difference $m_q - m$ stays, before the division by $\sigma$. With four others of its own letter this difference is small: the drawings share a mean, and it is subtracted. With the support set it is large, and 5/6 of it stays. Balanced benchmarks hide this.
 
 # %% [markdown]
 # ## Quiz

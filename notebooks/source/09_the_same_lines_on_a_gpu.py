@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Where the time goes
 #
-# On the sines of notebook 05, the steps on this page compute the meta-gradient **117 times as fast** as the library `higher`, on one CPU core, and the method does not change. For images you compute on paper the least time that a meta-step can take. Then you find out what it spends the rest on.
+# On the sines of notebook 05, the steps on this page compute the meta-gradient **117 times as fast** as `higher`, a library for MAML in PyTorch, on one CPU core, and the method does not change. For images you compute on paper the least time that a meta-step can take. Then you find out what it spends the rest on.
 #
 # > **Recall.** In notebook 05, `torch.vmap` turned a function of one task into a function of a batch of tasks. What did you have to tell it, and what did you have to rewrite?
 # >
@@ -22,7 +22,7 @@
 # | **Time** | 45 minutes to read, 40 for the exercises, about 30 seconds to run |
 # | **Skip it if** | you can compute the least time of a meta-step from its FLOP, and you know when a CUDA graph is worth its trouble |
 #
-# No cell needs a GPU, and the cells run unchanged on one. What you see here ran on a CPU. All GPU numbers come from one NVIDIA H100 and are stored in `data/results`: times of one meta-gradient, and training runs with one seed each. Compiled steps, bf16 and several GPUs are not measured yet.
+# No cell needs a GPU, and the cells run unchanged on one. What you see here ran on a CPU. All GPU numbers come from one NVIDIA H100 and are stored in `data/results`: times of one meta-gradient, and training runs with one seed each. On the GPU, compiled steps and several GPUs are not measured yet.
 
 # %% tags=["setup"]
 import re
@@ -156,7 +156,7 @@ with figures.style():
 figures.show(figure, alt="Two bars of passes. A query picture: 1 forward and 2 back, together 3. A support picture in each inner step: 1 forward, 2 back, and 6 more, with second order only, to go back through both; together 9.")
 
 # %% [markdown]
-# Every query picture is used once, for the loss at $\varphi$: **3 passes**. Every support picture takes part in $k$ inner steps. In each, the inner gradient takes 3 passes, and the outer gradient goes back through those 3 and doubles them: 6 more, **9 passes** together. First order (notebook 06) leaves out the 6.
+# Every query picture is used once, for the loss at $\varphi$: **3 passes**. Every support picture takes part in $k$ inner steps. In each, the inner gradient takes 3 passes. The outer gradient goes back through these 3. Going back costs twice as much as going forward, so that is 6 more: **9 passes** together. First order (notebook 06) leaves out the 6.
 #
 # **Predict.** One task with 5 support and 75 query pictures, one inner step. How much work does second order add: a tenth or so, a half, or does it double the work?
 
@@ -190,7 +190,7 @@ assert all(counted[name] < on_paper[name] for name in counted)
 # %% [markdown]
 # **What you saw.** One eighth, because the 75 queries need 3 passes in either case. The counter finds a little less: the first layer sends no gradient back to the pixels.
 #
-# MAML takes 32 tasks in a meta-step. That makes $32 \times 270 \times 19.6$ million, or **170 GFLOP**: 170 thousand million operations. Divide by what the machine can do, and you have the **floor**, the least time. We measure that on the two best cases, a large matrix product and a convolution:
+# MAML takes 32 tasks in a meta-step. That makes $32 \times 270 \times 19.6$ million, or **170 GFLOP**: 170 thousand million operations. Divide by what the machine can do, and you have the **floor**, the least time. We measure how fast the machine is on two good cases, a large matrix product and a convolution:
 
 # %% tags=["nbval-ignore-output"]
 square = torch.rand(1024, 1024, device=device)
@@ -330,9 +330,9 @@ assert device.type != "cpu" or times["images"]["loop"] < times["images"]["vmap"]
 assert round(on_h100["plain loop over tasks"] / on_h100["fast (vmap, eager)"]) == 5
 
 # %% [markdown]
-# **What you saw.** The same `vmap` around the same lines makes the sines much faster, because launch overhead was their largest cost. The images become *slower* on this CPU. On the H100 `vmap` makes Conv4 five times as fast. The engine's `batching="auto"` loops over tasks on a CPU when there are convolutions, and uses `vmap` otherwise.
+# **What you saw.** The same `vmap` around the same lines makes the sines much faster, because launch overhead was their largest cost. The images become *slower* on this CPU. On the H100 `vmap` makes Conv4 five times as fast. In `mlcourse.fast`, the fast package of the course, `batching="auto"` loops over tasks on a CPU when there are convolutions, and uses `vmap` otherwise.
 #
-# Why do the images lose? After one inner step each task has *its own* weights $\varphi_i$. Under `vmap` the library then runs a **grouped convolution**: the channels of all tasks stand next to each other, in eight groups that do not mix. To see where the time goes, we watch the operations. All of them pass through PyTorch's dispatcher, also in a backward pass and under `vmap`. A `TorchDispatchMode` observes them there:
+# What happens to the images? After one inner step each task has *its own* weights $\varphi_i$. Under `vmap` the library then runs a **grouped convolution**: the channels of all tasks stand next to each other, in eight groups that do not mix. To see where the time goes, we watch the operations. All of them pass through the dispatcher, the part of PyTorch that starts every operation, also in a backward pass and under `vmap`. A `TorchDispatchMode` observes them there:
 
 # %%
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -354,7 +354,7 @@ class Watch(TorchDispatchMode):
         return result
 
 # %% [markdown]
-# **Predict.** What becomes slower under `vmap`: the convolutions, the rest, or both?
+# **Predict.** What does `vmap` change most: the time of the convolutions, of the rest, or of both alike?
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 rows, spent = [], {}
@@ -371,7 +371,7 @@ figures.table(rows, f"Milliseconds of one meta-gradient on this {device.type}")
 assert device.type != "cpu" or (rest_by > 1.4 and rest_by > convolutions_by), spent
 
 # %% [markdown]
-# **What you saw.** Mostly the rest: normalisation, ReLU, pooling and sums. Their arrays hold all eight tasks now, and the operating system hands out such large arrays slowly. [Appendix 09b](09b_roofline_and_memory.ipynb) shows how to avoid it.
+# **What you saw.** Mostly the rest, which becomes slower: normalisation, ReLU, pooling and sums. Their arrays hold all eight tasks now, and the operating system hands out such large arrays slowly. [Appendix 09b](09b_roofline_and_memory.ipynb) shows how to avoid it.
 #
 # On a GPU the grouped convolution itself can be slow. The developers of `vmap` [measured this](https://github.com/pytorch/functorch/issues/365) and proposed another form. It is the next section.
 
@@ -414,13 +414,13 @@ with figures.style():
 figures.show(figure, alt="Above: a picture padded by one pixel; the nine neighbours of one pixel are laid out as one row of 9 C numbers. Below: the matrix of all such rows, nHW by 9C, times the kernel as a matrix, 9C by C', gives the result, nHW by C'.")
 
 # %% [markdown]
-# The nine neighbours of a pixel become one row of $9C$ numbers. Every pixel of every picture gives one row, and the kernel becomes a matrix. The layout is *channels last*, `(n, H, W, C)`. In return, the left matrix has nine times the numbers of the picture.
+# The nine neighbours of a pixel become one row of $9C$ numbers. Every pixel of every picture gives one row, and the kernel becomes a matrix. The layout is *channels last*, `(n, H, W, C)`. The price: the left matrix holds nine times as many numbers as the picture.
 #
 # Pad the picture by one pixel on each side. Then the upper left neighbours of *all* pixels are one slice of the padded picture, `padded[:, 0:H, 0:W]`, and the other eight are slices, too.
 
 # %% [markdown]
 # ### Exercise 9.2 ●●●○○ One matrix product
-# *15 minutes. Why it matters: it is how libraries made convolutions fast, and it is the engine's choice on a GPU.*
+# *15 minutes. Why it matters: it is how libraries made convolutions fast, and the fast package does it on a GPU.*
 #
 # Write `convolution`: pad by one, join the nine shifted pictures along the last axis (rows of the window outside, columns inside), and multiply with the kernel as a matrix. `w` comes as torch has it, `(C', C, 3, 3)`: channel out, channel in, row, column. `F.pad` counts axes from the last: `(0, 0, 1, 1, 1, 1)` means C, W, H.
 
@@ -495,7 +495,7 @@ assert (round(on_h100["fast (matmul, CUDA graph)"], 1), round(on_h100["fast (vma
 # %% [markdown]
 # **What you saw.** One: `bmm`, a batched matrix product for all tasks together.
 #
-# On the H100 this takes the 32 tasks from 56.3 to **32.9 ms**. On a CPU it is slower, because it writes nine times the bytes. So `networks.convolution_for` gives `"direct"` on a CPU, and `"matmul"` on a GPU when every task has its own weights. The nine neighbours also need memory: [Appendix 09b](09b_roofline_and_memory.ipynb) counts what fits on a GPU.
+# On the H100 this takes the 32 tasks from 56.3 to **32.9 ms**. Both times are of recorded steps, which the next section explains. On a CPU it is slower, because it writes nine times the bytes. So `networks.convolution_for` gives `"direct"` on a CPU, and `"matmul"` on a GPU when every task has its own weights. The nine neighbours also need memory: [Appendix 09b](09b_roofline_and_memory.ipynb) counts what fits on a GPU.
 
 # %% [markdown]
 # ## Record once, play back
@@ -523,7 +523,9 @@ for inner_steps in (1, 5):                                                     #
 assert 3.5 < by_steps[1] / by_steps[0] < 5, by_steps
 
 # %% [markdown]
-# **What you saw.** More than four thousand in a loop, some 250 under `vmap`. And these 250 are the same in every meta-step: same operations, same shapes, same order. So record the list once and play it back. There are three ways:
+# **What you saw.** More than four thousand in a loop, some 250 under `vmap`.
+#
+# The launches of every meta-step are the same: same operations, same shapes, same order. So record the list once and play it back. There are three ways:
 #
 # | `capture=` | what happens | ready in | for |
 # | --- | --- | --- | --- |
@@ -531,7 +533,7 @@ assert 3.5 < by_steps[1] / by_steps[0] < 5, by_steps
 # | `"compile"` | a compiler makes one program of the list and *fuses* operations, which also saves memory traffic | 10 seconds or more | both |
 # | `"cuda-graph"` | the GPU's driver records what is sent to the GPU and plays it back without Python | seconds | GPU |
 #
-# On the H100 a CUDA graph takes Conv4 under `vmap` from 71.5 to 56.3 ms. `training.train` with `capture="auto"` uses a CUDA graph on a GPU. On a CPU it chooses: short runs stay eager, which means unrecorded, and longer runs use the way that finishes first.
+# On the H100 a CUDA graph takes Conv4 under `vmap` from 71.5 to 56.3 ms. `training.train` with `capture="auto"` uses a CUDA graph on a GPU. On a CPU it chooses: short runs stay eager, which means unrecorded, and longer runs use the way that is expected to finish first, recording included.
 
 # %% tags=["nbval-ignore-output"]
 from mlcourse.fast.capture import capture
@@ -554,7 +556,7 @@ assert all(torch.allclose(recorded_gradient[name], plain_gradient[name], rtol=1e
 assert 1e3 * first_call > 20 * later and later < 0.8 * times["sines"]["vmap"]
 
 # %% [markdown]
-# Here are all ways next to `higher`, a library for MAML in PyTorch, on one core. Every row computes the same gradient. These times are stored.
+# Here are all ways next to `higher`, on one core. Every row computes the same gradient. These times are stored.
 
 # %% tags=["hide-input"]
 bench = results.load("bench_meta_gradient_sinusoid")
@@ -606,10 +608,12 @@ except RuntimeError:
 assert refused
 
 # %% [markdown]
-# **What you saw.** The same noise every time. NumPy's draw was no operation of torch, so its result stands in the recording as a constant, `_tensor_constant0`. No error is raised. A training run recorded in this way would get the same tasks in every step. A recording holds what was launched, and not why. So there are three rules:
+# **What you saw.** The same noise every time. NumPy's draw was no operation of torch, so its result stands in the recording as a constant, `_tensor_constant0`. No error is raised. A training run recorded in this way would get the same tasks in every step.
 #
-# 1. **Make random draws outside the recorded step.** The engine does.
-# 2. **No `.item()` inside.** It fetches a number to the **host**, the CPU that runs Python, and a recording holds no numbers yet. Recording stops with an error. Write a decision as an operation: `torch.where(norm > 100, x / 2, x)`.
+# A recording holds what was launched, and not why. So there are three rules:
+#
+# 1. **Make random draws outside the recorded step.** The fast package does.
+# 2. **No `.item()` inside.** It fetches a number to the **host**, the CPU that runs Python. While a step is being recorded there are no numbers yet, so recording stops with an error. Write a decision as an operation: `torch.where(norm > 100, x / 2, x)`.
 # 3. **Shapes must not change.** A shorter last meta-batch needs a recording of its own.
 #
 # `torch.compile` checks at each call what it assumed, and compiles again where it must.
@@ -682,9 +686,9 @@ assert clock(False)[-1, 1] / 50 == 0.5 and round(clock(False)[-1, 3] / 50, 1) ==
 # %% [markdown]
 # ## Fewer bits
 #
-# A float32 has 23 bits of mantissa. Recent GPUs multiply matrices several times faster if the factors are first rounded to 10 bits (**TF32**) or to 7 (**bf16**). You ask for TF32 by `torch.set_float32_matmul_precision("high")`. **Convolutions in cuDNN, NVIDIA's library, use it unless you forbid it**, as the first cell does.
+# A float32 has 23 bits of mantissa. Recent GPUs multiply matrices several times faster if the factors are first rounded to 10 bits (**TF32**) or to 7 (**bf16**). You ask for TF32 by `torch.set_float32_matmul_precision("high")`. **Convolutions in cuDNN, NVIDIA's library, use TF32 by default.** The first cell of this page forbids it.
 #
-# On the H100 large TF32 products are eight times as fast. Yet the meta-gradient went only from 32.9 to 28.6 ms, and Exercise 9.5 tells you why. It was 2 % off its true value in one draw of tasks. [Appendix 09b](09b_roofline_and_memory.ipynb) shows why the rounding does so much, and how to split tasks over several GPUs.
+# On the H100 large TF32 products are eight times as fast. Yet the meta-gradient went only from 32.9 to 28.6 ms, and Exercise 9.5 tells you why. For one set of 32 tasks the TF32 meta-gradient differed by 2 % from the exact one. [Appendix 09b](09b_roofline_and_memory.ipynb) shows why the rounding does so much, with exercise 9.3, and how to split tasks over several GPUs, with exercise 9.4.
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert round(peaks["TF32"] / peaks["float32"]) == 8 and on_h100["fast (matmul, CUDA graph), TF32"] == 28.6
@@ -870,7 +874,7 @@ assert sources == {"Snell et al. 2017, table 1", "Finn et al. 2017, table 1", "N
 #
 # **A clock that does not wait.** Look at the lower timeline again. The host has launched all 50 steps after 25 ms, but the device needs 100.5 ms. `time.perf_counter()` around a step measures only the launch: 0.5 ms, not 2. Call `torch.cuda.synchronize()` before you start the clock and before you stop it, as our `milliseconds` does.
 #
-# **Batch normalisation under `vmap`.** The usual way to write Conv4 calls `F.batch_norm`. Here is a smaller network: a linear map and a normalisation, both adapted to each task. We compute the slope of the meta-loss in one weight, in three ways.
+# **Batch normalisation by the library.** Conv4 is usually written with `F.batch_norm`. Here is a smaller network: a linear map and a normalisation, both adapted to each task. We compute the slope of the meta-loss in one weight, in three ways.
 #
 # **Predict.** A loop over three tasks, `vmap` over the same three, and finite differences of the meta-loss. Do all three slopes agree?
 
@@ -934,7 +938,7 @@ if torch.__version__.startswith("2.13."):
 #
 # <details><summary>Answer</summary>
 #
-# Much less: from $9 \cdot 5 + 3 \cdot 75 = 270$ to $9 \cdot 25 + 3 \cdot 75 = 450$ passes, 1.7 times. The queries are used once, however many steps there are. But the number of *launches* grows about four times.
+# Much less: from $9 \cdot 5 + 3 \cdot 75 = 270$ to $9 \cdot 25 + 3 \cdot 75 = 450$ passes, 1.7 times. The queries are used once, however many steps there are. But we counted about four times as many *launches*.
 #
 # </details>
 #

@@ -381,7 +381,7 @@ conv4_theta = networks.conv4(n_way=5, channels=64).init(np.random.default_rng(0)
 assert 0.4e6 < 4 * sum(p.numel() for p in conv4_theta.values()) < 0.5e6 and len(conv4_theta) == 18
 
 # %% [markdown]
-# Equal shares are exact. Five and three are wrong, and no error is raised. The course's engine refuses a `meta_batch_size` that the ranks cannot share evenly. You can also repair the mean:
+# Equal shares are exact. Five and three are wrong, and no error is raised. The fast package of the course refuses a `meta_batch_size` that the ranks cannot share evenly. You can also repair the mean:
 
 # %% [markdown]
 # ### Exercise 9.4 ●●○○○ The mean over unequal ranks

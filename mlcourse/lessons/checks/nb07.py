@@ -301,7 +301,11 @@ def one_at_a_time(answer):
     yield compare(got, want, name="the scores of two queries with one support picture", rtol=1e-4)
 
 
-@exercise("7.5", "One query joins a batch", passed="Of the difference to the batch, 1 − w is left of the query.")
+@exercise(
+    "7.5",
+    "One query joins a batch",
+    passed="Of the difference to the batch, 1 − w stays, where w = n_q / (n + n_q).",
+)
 def join(answer):
     rng = np.random.default_rng(19)
     values, joining = rng.normal(1.0, 2.0, size=(40, 3)), rng.normal([3.0, -1.0, 0.5], 1.5, size=(10, 3))

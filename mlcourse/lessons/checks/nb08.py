@@ -245,3 +245,86 @@ def add_example(answer):
     )
     second = (prototype + embedding) / 2, 2
     yield compare(answer(prototype, 1, embedding), second, name="(prototype, count) after a second example")
+
+
+def _parts(support: np.ndarray, labels: np.ndarray, n_way: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """How many examples each class has, their means, and the squared distances to the means, added up."""
+    centres = np.stack([support[labels == k].mean(axis=0) for k in range(n_way)])
+    return np.bincount(labels, minlength=n_way), centres, float(((support - centres[labels]) ** 2).sum())
+
+
+@exercise(
+    "8.5",
+    "Classes of different size",
+    passed="The mean of these logits over support sets no longer depends on how many examples a class has.",
+    keeps_arguments=True,
+)
+def fair_logits(answer):
+    rng = np.random.default_rng(4)
+    support, labels = rng.normal(size=(9, 3)), np.array([1, 0, 2, 0, 2, 0, 2, 0, 0])  # 5, 1 and 3 examples
+    queries = rng.normal(size=(4, 3))
+    counts, centres, scatter = _parts(support, labels, 3)
+    examples, trace = len(support), scatter / (len(support) - 3)
+    squares = ((queries[:, None] - centres) ** 2).sum(axis=-1)
+    around_all = float(((support - support.mean(axis=0)) ** 2).sum())
+    with np.errstate(all="ignore"):
+        got = answer(queries, support, labels, 3)
+        own = ((support - centres[labels]) ** 2).sum(axis=1)
+        each_class = np.array([own[labels == k].sum() for k in range(3)]) / (counts - 1)
+    yield compare(
+        got,
+        trace / counts - squares,
+        name="the array of corrected logits",
+        diagnoses=[
+            (-squares, "these are the logits without a correction: add what a mean of K examples has in excess"),
+            (
+                -squares - trace / counts,
+                "the correction has the wrong sign: a noisy prototype is too FAR away on average, so its logit "
+                "has to grow",
+            ),
+            (squares - trace / counts, "these are corrected squared distances: a logit is minus that"),
+            (
+                scatter / examples / counts - squares,
+                "your tr(Σ) is too small on average: examples lie closer to their mean than to the true centre, "
+                "so divide by the number of examples minus the number of classes",
+            ),
+            (
+                scatter / (examples - 1) / counts - squares,
+                "one is taken off in all, but each class has a mean of its own: take one off for each class",
+            ),
+            (
+                trace * counts - squares,
+                "the correction grows with K: a mean of more examples is less noisy, so divide by K",
+            ),
+            (
+                trace / np.sqrt(counts) - squares,
+                "you divided by the root of K: that is a standard deviation, and the excess is a variance",
+            ),
+            (
+                trace - squares,
+                "every class has the same correction, and the softmax cancels it: divide by the class's own K",
+            ),
+            (
+                trace / 3 / counts - squares,
+                "you took the mean over the coordinates: a trace is their sum",
+            ),
+            (
+                around_all / (examples - 3) / counts - squares,
+                "you measured the scatter around the mean of all: measure it around each class's own mean",
+            ),
+            (
+                lambda numbers: np.allclose(numbers, each_class / counts - squares, equal_nan=True),
+                "you estimated tr(Σ) for each class alone, which fails with one example: all classes share Σ, so "
+                "add up the scatter of all of them first",
+            ),
+            (
+                lambda numbers: np.allclose(numbers, _log_softmax(trace / counts - squares)),
+                "right, but these are log-probabilities: return the logits",
+            ),
+        ],
+    )  # fmt: skip
+    support, labels = support[:4], np.array([0, 1, 1, 0])
+    counts, centres, scatter = _parts(support, labels, 2)
+    squares = ((queries[:, None] - centres) ** 2).sum(axis=-1)
+    want = scatter / 2 / counts - squares
+    yield compare(answer(queries, support, labels, 2), want, name="the array of corrected logits of two classes")
