@@ -13,7 +13,7 @@
 # | **You need** | Python with functions, dicts and a little NumPy, and the words *loss*, *gradient* and *learning rate*. No GPU, no internet |
 # | **Time** | 20 minutes to read, 3 for the exercises, about 15 seconds to run |
 #
-# In JupyterLab, click into the first code cell and press **Shift + Enter**. That runs it and goes on to the next. Run them all, from the top. On a web page you can simply read: all results are stored, and the playgrounds work. To install the course, see `README.md` in its folder.
+# In JupyterLab, click into the first code cell and press **Shift + Enter**. That runs it and goes on to the next. Run them all, from the top. On a web page you can simply read: all results are stored, and the interactive pictures work. To install the course, see `README.md` in its folder.
 
 # %% tags=["setup"]
 import numpy as np
@@ -64,7 +64,7 @@ figures.show(figure, alt="Left: nine small sine waves of different heights and s
 # %% [markdown]
 # ## Your first win
 #
-# Now the two networks from the top. They have the same size, get the same five points and take the same gradient step. They differ in one thing: their numbers at the start. The first starts from random numbers. The second starts from numbers that **MAML**, the method of notebook 05, found while it practised on other waves. This wave was not among them.
+# Now the two networks from the top. They have the same size, get the same five points and take the same gradient step. They differ in one thing: their numbers at the start. The first starts from random numbers. The second starts from numbers that **MAML** found while it practised on other waves. MAML is short for *model-agnostic meta-learning*, the method of notebook 05. This wave was not among them.
 #
 # We measure the error on the *whole* wave: take the differences, square them, take the mean.
 #
@@ -107,9 +107,9 @@ best = min(
 assert best > 4.5, best
 
 # %% [markdown]
-# **What you saw.** From the random start, one step changes almost nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. The second curve is right on the left too, where there are no points at all. The network draws the wave there because its start comes from practice on waves.
+# **What you saw.** From the random start, one step changes almost nothing: 5.0 before, 4.9 after. From MAML's start the error falls from 2.3 to 0.1. The second curve is right on the left too, where there are no points at all. The network draws the wave there because its start comes from practice on waves. A larger step does not save the random start: of seven learning rates from 0.001 to 0.2, none brings its error below 4.5.
 #
-# Is the comparison fair? A larger step does not save the random start: of seven learning rates from 0.001 to 0.2, none brings its error below 4.5. But this is only one wave and one random start. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
+# Is the comparison fair? This is only one wave and one random start. Notebook 03 shows how to measure such a thing, and 05 does it on 600 waves with tuned rivals.
 
 # %% [markdown]
 # ## Two sets and two loops
@@ -185,7 +185,7 @@ assert abs(np.mean((joined - truth) ** 2) - 7.7) < 0.05 and abs(np.mean((flat - 
 # %% [markdown]
 # **What you saw.** Joining the dots is worse: an error of 7.7, against 4.4 for giving up. A curve through all five points can still be far from the wave. Neither guess uses the fact that the curve is a *wave*. Five points cannot tell you that. Practice on other waves can.
 #
-# **Steppers** walk through an algorithm. This one learns another wave from five support points, one step at a time. Two of the points nearly coincide, at the far left. If you see a picture without buttons, run the cell. Then press **Inner step**, or move the slider with the mouse or the arrow keys.
+# **Steppers** walk through an algorithm. This one learns another wave from five support points, one step at a time. You may count only four, because two of them nearly coincide at the far left. If you see a picture without buttons, run the cell. Then press **Inner step**, or move the slider with the mouse or the arrow keys.
 
 # %%
 from mlcourse.lessons.widgets import Stepper
@@ -199,7 +199,7 @@ assert places.shape == (5,) and places[1] - places[0] < 0.1 and places[1] < -3.5
 assert stepped.query.x.shape == (1, 20, 1)
 
 # %% [markdown]
-# *Function space* shows the curve. *Parameter space* shows the height and the shift of the wave as one dot. The lines are contour lines: along each of them the error on the five support points is the same. Every step takes the dot a little further down, towards the star, which marks the true wave. The numbers below the buttons show the error on 20 *other* points.
+# The model in this stepper is not a network. It has only two numbers, the height and the shift of a wave. *Function space* shows the curve. *Parameter space* shows the two numbers as one dot. The lines are contour lines: along each of them the error on the five support points is the same. Every step moves the dot to a smaller error, towards the star. The star marks the true wave. The numbers below the buttons show the error on 20 *other* points.
 #
 # **Exercises** come with a check, two hints and a solution. The circles say how hard each is. If one does not work out, read on: the lesson never depends on your answer.
 #
@@ -277,9 +277,9 @@ assert abs(drawn_once["nearest class mean on the pixels"] - 74) < 0.5
 # | --- | ---: |
 # | guesses | 20 % |
 # | takes the left drawing whose pixels are most similar | 43 % |
-# | *prototypical network*, [published](https://arxiv.org/abs/1703.05175) for handwritten characters | 98.8 % |
+# | *prototypical network*, [published](https://arxiv.org/abs/1703.05175), on real handwriting | 98.8 % |
 #
-# What is 98 % like in practice? Below is such a network. We trained it on other writing systems, and it runs inside this page. It has one drawing of each of three symbols, and names a fourth drawing. Press **Start with empty cards** and make up symbols of your own.
+# The first two rows are for the characters above. The last row is for other data: Omniglot, a collection of handwritten characters. What is such a score like in practice? Below is such a network. We trained it on other writing systems, and it runs inside this page. It has one drawing of each of three symbols, and names a fourth drawing. Press **Start with empty cards** and make up symbols of your own.
 
 # %%
 from mlcourse.lessons.widgets import DrawOnce
@@ -291,7 +291,7 @@ drawn = DrawOnce()
 assert drawn.probabilities().argmax() == 2 and drawn.probabilities()[2] > 0.9
 
 # %% [markdown]
-# Your symbols were not in its training, and it does not train on them now: one drawing of each is enough. On 600 tasks of handwriting that was not in its training either, it is right in 98 % of the cases. The page first centres each drawing and brings it to one size. With that help, comparing pixels gets 74 %. The network always names one of your symbols, even for a scribble. Can you find two symbols that it mixes up?
+# Your symbols were not in its training, and it does not train on them now: one drawing of each is enough. We also tested it on 600 tasks of real handwriting, with five characters each. These characters were not in its training. It named 98 % of the drawings correctly. The page first centres each drawing and brings it to one size. With that help, comparing pixels gets 74 %. The network always names one of your symbols, even for a scribble. Can you find two symbols that it mixes up?
 #
 # In 01 you build such tasks yourself. From 02 to 06 you learn the machinery on curves, where you can see everything. [07](07_few_shot_images.ipynb) takes it to these characters, and in [08](08_prototypical_networks.ipynb) you train a prototypical network on them. [09](09_the_same_lines_on_a_gpu.ipynb) makes training fast. This edition of the course ends there.
 
@@ -340,10 +340,10 @@ passport()
 #
 # | If you want | read |
 # | --- | --- |
-# | the whole way, from zero | 01 to 09 in order, one an evening |
+# | the whole way, from zero | 01 to 09 in order, one notebook each evening |
 # | MAML, and you know autograd well | [01](01_what_is_a_task.ipynb), [02](02_why_ordinary_learning_fails.ipynb), [03](03_measuring_adaptation.ipynb), then [05](05_maml_from_zero.ipynb) and [06](06_first_order_and_reptile.ipynb) |
 # | images | [01](01_what_is_a_task.ipynb), [07](07_few_shot_images.ipynb) and [08](08_prototypical_networks.ipynb) |
-# | to trust, or doubt, a few-shot number | [01](01_what_is_a_task.ipynb) and [03](03_measuring_adaptation.ipynb) |
+# | to trust, or doubt, a score from a few examples | [01](01_what_is_a_task.ipynb) and [03](03_measuring_adaptation.ipynb) |
 # | to teach with it | the *Instructor guide*, a page of the book: `book/instructor_guide.md` |
 #
 # A page with a letter in its number, such as 06b, is an appendix. It goes deeper, and no other page needs it.

@@ -260,9 +260,9 @@ splits = characters()
 splits.test.images.shape
 
 # %% [markdown]
-# The embedded characters come from the world's writing systems. They are *rendered*: a program draws each one twenty times, with variations. `data/glyphs/README.md` shows that comparing pixels finds them about as hard to tell apart as real handwriting. If you have downloaded Omniglot, 1,623 handwritten characters, the line above says so. Then the cells use it, and your numbers differ a little from those in the text.
+# The embedded characters come from the world's writing systems. They are *rendered*: a program draws each one twenty times, with variations. By comparing pixels, they are about as hard to tell apart as real handwriting: `data/glyphs/README.md` has the numbers. If you have downloaded Omniglot, 1,623 handwritten characters, the line above says so. Then the cells use it, and your numbers differ a little from those in the text.
 #
-# The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family. `images[chosen[:, None], shown]` takes from row `i` of the chosen characters the drawings that row `i` of `shown` names.
+# The shape says: 671 characters, 20 drawings of each, 28 × 28 pixels. Now build the family. For the `i`-th chosen character, `images[chosen[:, None], shown]` takes the drawings whose numbers are in row `i` of `shown`.
 
 # %%
 def episode(images, chosen, k_shot, n_query, rng):
@@ -437,7 +437,7 @@ assert sizes["meta-train"] > sizes["meta-test"] and (not GLYPHS or sizes["meta-t
 # | within a task (inner loop) | support | query: the *same* classes, other drawings |
 # | over all tasks (outer loop) | meta-train | meta-test: *other* classes |
 #
-# With waves it is easier. Every sampled wave is new, so for waves another random seed is a sufficient split.
+# With waves it is easier. There are infinitely many, so each sample is a new wave. A different random seed is enough.
 
 # %% [markdown]
 # ### Exercise 1.3 ●●○○○ Split the classes
@@ -503,7 +503,7 @@ with figures.style():
 figures.show(figure, alt="The same table twice: a row for each of eight characters, a column for each of eight drawings. Split by drawing: the last two columns are for the test, so every character is in training too. Split by class: the last two rows are for the test, so their characters are not in training.")
 
 # %% [markdown]
-# Does it matter which cut you take? Here is a learner with a memory. It keeps the fifteen training drawings of each of thirty characters. It describes a drawing by thirty numbers: its similarity to each of these characters. Then it compares descriptions instead of pixels, and takes the label of the nearest. The code is folded. You do not need its details.
+# Does it matter which cut you take? Here is a learner with a memory. It keeps the fifteen training drawings of each of thirty characters. It describes a drawing by thirty numbers: its similarity to each of these characters. Then it compares descriptions instead of pixels, and takes the label of the support drawing with the nearest description. The code is folded: `squared_distances` and `with_memory`. You do not need its details.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def squared_distances(a, b):                           # (n, pixels) and (m, pixels) -> (n, m)
@@ -531,13 +531,13 @@ def with_memory(kept):                                 # kept: (characters, draw
 # **Predict.** What will the memory get on the first set, and what on the second: more than pixels, the same, or less? Guess both numbers.
 
 # %%
-from dataclasses import replace
+import dataclasses
 
 thirty = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 30, replace=False))
 memory = with_memory(thirty.images[:, :15])
 
 def new_drawings(image_set):                      # the last five drawings of each character, as tasks
-    held_back = replace(image_set, images=image_set.images[:, 15:])
+    held_back = dataclasses.replace(image_set, images=image_set.images[:, 15:])
     return Episodes(held_back, n_way=5, k_shot=1, n_query=4).sample(600, np.random.default_rng(1))
 
 by_drawing, by_class = new_drawings(thirty), new_drawings(splits.test)
@@ -563,7 +563,7 @@ if GLYPHS:
 # %% [markdown]
 # **What you saw.** Split by drawing, the memory looks much better than pixels: 59 % against 41 %. Split by class, the same learner gets 41 %, and pixels 43 %. The 59 % is the worthless number. The memory helps with the thirty characters that it holds, and not at all with *new* ones. Only the split by class shows this.
 #
-# Memory itself is not the problem. With three hundred characters it begins to help with new ones too:
+# Now the same with three hundred characters in memory, on 150 of the tasks that are split by class:
 
 # %%
 many = splits.train.take(np.random.default_rng(0).choice(len(splits.train), 300, replace=False))
@@ -575,7 +575,7 @@ assert with_many > score["pixels"][1] + 0.05, with_many
 assert not GLYPHS or abs(with_many - 0.54) < 0.02, with_many
 
 # %% [markdown]
-# 54 % is something learned from other tasks. Notebooks 07 and 08 do this properly. You can trust the number because it was measured by class.
+# The 54 % is well above the 43 % of pixels, so memory itself is not the problem. This gain was learned from other characters. Notebooks 07 and 08 do this properly. You can trust the number because it was measured by class.
 #
 # ### A class that keeps its label
 #
@@ -620,13 +620,13 @@ assert all(abs(value - 0.2) < (0.02 if GLYPHS else 0.05) for value in others), w
 assert not GLYPHS or abs(without_support["known characters"][0] - 0.58) < 0.015, without_support
 
 # %% [markdown]
-# **What you saw.** Only one: known characters with fixed labels, 58 %. The other three are within two points of 20 %. A meta-learner that is trained on fixed labels can use this shortcut: it memorises labels and ignores the support set. Then on new characters it is no better than guessing. When labels are reassigned at random in each task, the shortcut is closed. Then only the support set says what "class 0" means.
+# **What you saw.** Only one: known characters with fixed labels, 58 %. It is near the 59 % above only by chance. The other three are within two points of 20 %. A meta-learner that is trained on fixed labels can use this shortcut: it memorises labels and ignores the support set. Then on new characters it is no better than guessing. When labels are reassigned at random in each task, the shortcut is closed. Then only the support set says what "class 0" means.
 
 # %% [markdown]
 # ### Exercise 1.4 ●●○○○ Split a botanist's data
 # *5 minutes. Why it matters: all five splits run, and all five give you a percentage.*
 #
-# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. Each kind grows in several gardens. You meta-train a learner. Botanists in *other* gardens will give it a few photographs of a kind that is *new to it*. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.
+# You have 9,000 photographs of 300 kinds of plants, 30 of each, taken in 20 gardens. Each kind grows in several gardens. You meta-train a learner. Then botanists in other gardens use it. They give it a few photographs of a kind that was not in its training. How do you make the meta-test tasks? Answer with one letter in quotes, such as `"a"`.
 #
 # - **a**: keep six photographs of every kind for meta-test.
 # - **b**: keep 60 kinds for meta-test, with all their photographs.

@@ -47,7 +47,7 @@ def one_step(theta, support, inner_lr=0.01):
 #
 # Give a network five points of a sine that is new to it, and let it take one gradient step. Then measure its loss on new points of that sine. We use this loss to judge the *start*: how good were the parameters as a place to begin?
 #
-# Here are two starts. Both networks have the same size and were trained beforehand on the same kind of sines. One had **pooled training**, on all tasks at once, as in notebook 02. The other had the training of this page. The function `one_step` is folded above, and you write it yourself in the first exercise.
+# Here are two starts. Both networks have the same size and were trained beforehand on the same kind of sines. One had **pooled training**, on all tasks at once, as in notebook 02. The other had the training of this page. The function `one_step` is folded above. In the first exercise you write it for any number of steps.
 #
 # **Predict.** Before any step, both starts have a mean squared error near 3 on new sines. Each then takes *one* gradient step on five points. What part of its error does each start lose: a twentieth, a sixth, a half, or four fifths?
 
@@ -85,16 +85,16 @@ for name, start in starts.items():
     figures.show(figure, alt=f"Start {name}: the curve before and after one step on five points; the true sine in grey.")
 
 # %% [markdown]
-# **What you saw.** The pooled start loses about a sixth of its error, and MAML's start about four fifths. Both have the same loss before the step, but one step helps one of them much more. What counts is where one step takes you.
-#
-# The pictures show it on our five points. Before the step both curves are waves with the wrong height, in the wrong place. After the step, MAML's curve follows the true sine, even on the left, where there are no points.
+# **What you saw.** The pooled start loses about a sixth of its error, and MAML's start about four fifths. Both have the same loss before the step, but one step helps one of them much more. What counts is where one step takes you. The pictures show it on our five points. Before the step both curves are waves with the wrong height, in the wrong place. After the step, MAML's curve follows the true sine, even on the left, where there are no points.
 
 # %% [markdown]
 # ### With points of your own
 #
-# In the widget below three networks adapt in your browser: the two from above, and one with random numbers, called *scratch*. Answer the question below first. Then press **Step**, and watch MAML's curve. Drag the points, or click anywhere: the nearest point moves there.
+# In the widget below three networks adapt in your browser: the two from above, and one with random numbers, called *scratch*. **Step** takes one gradient step with each. You can drag the points. When you have answered the question:
 #
-# For the answer press **A straight line**. Set the learning rate of *scratch* to 0.01. It begins at 0.001, and the other two have 0.01 already. Then take ten steps.
+# 1. Press **A straight line**.
+# 2. Set the learning rate of *scratch* to 0.01. It begins at 0.001. The other two have 0.01 already.
+# 3. Take ten steps.
 #
 # **Predict.** MAML's start was trained on nothing but waves. After ten steps of 0.01, which of the three is nearest to the five points of the straight line?
 
@@ -116,16 +116,9 @@ assert {name: round(value, 2) for name, value in own.losses(0).items()} == {"scr
 assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"scratch": 0.03, "pooled": 0.64, "maml": 0.82}
 
 # %% [markdown]
-# **What you saw.** The random start is nearest, and MAML is last. This is the loss on the five points of the line:
+# **What you saw.** The random start is nearest, and MAML is last. Ten steps take the loss of *scratch* on the five points from 3.39 to 0.03. They take the pooled start from 5.48 to 0.64, and MAML from 5.45 to 0.82. If you saw 2.22 for *scratch*, its rate was still 0.001. MAML draws a wave through points that lie on a line. What a start has learned about a family helps inside that family, and hinders outside it. On the widget's first points, from a wave, one step takes MAML from 2.15 to 0.06, and the pooled start from 2.14 to 1.63.
 #
-# | | scratch | pooled | MAML |
-# | :-- | --: | --: | --: |
-# | before any step | 3.39 | 5.48 | 5.45 |
-# | after ten steps of 0.01 | 0.03 | 0.64 | 0.82 |
-#
-# If you saw 2.22 for *scratch*, its rate was still 0.001. MAML draws a wave through points that lie on a line. What a start has learned about a family helps inside that family, and hinders outside it. On the wave one step takes MAML from 2.15 to 0.06, and the pooled start from 2.14 to 1.63.
-#
-# How do you find such a start? You go downhill on the loss *after* the step. That sentence is MAML. The rest of this page spells it out.
+# How do you find such a start? You go downhill on the loss *after* the step. That sentence is MAML.
 
 # %% [markdown]
 # ## The inner loop: adapt to one task
@@ -134,7 +127,7 @@ assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"sc
 #
 # $$\varphi_i = \theta - \alpha \, \nabla_\theta L(\theta, \text{support}_i)$$
 #
-# with the loss $L$, here the mean squared error, and the inner learning rate $\alpha$, in code `inner_lr`. The next step begins where the last one ended. This is the gradient descent that you know. Keep one thing in mind: $\varphi_i$ is *computed from* $\theta$.
+# with the loss $L$, here the mean squared error, and the inner learning rate $\alpha$, in code `inner_lr`. The next step begins where the last one ended. Keep one thing in mind: $\varphi_i$ is *computed from* $\theta$.
 
 # %% [markdown]
 # ### Exercise 5.1 ●●○○○ The inner loop
@@ -327,7 +320,7 @@ assert all(np.allclose(packaged[name], meta_gradient[name], rtol=1e-10, atol=1e-
 # %% [markdown]
 # ## Train it
 #
-# Everything is there. Draw five tasks, take the meta-gradient, let Adam take the outer step, repeat. This is NumPy on one core. We keep two query losses: at $\theta$, *before* any inner step, and at $\varphi_i$, *after* one.
+# Draw five tasks, take the meta-gradient, let Adam take the outer step, repeat. In `moments` Adam keeps averages of past gradients. This is NumPy on one core. We keep two query losses: at $\theta$, *before* any inner step, and at $\varphi_i$, *after* one.
 
 # %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(0)
@@ -359,9 +352,9 @@ assert abs(np.mean(history["before"][late]) - 3) < 0.6
 assert np.mean(history["after"][late]) < 0.8
 
 # %% [markdown]
-# Only the loss after the step goes on falling, to below 1. The loss before it stays near 3. Notebook 02 showed that no model without a support set gets lower. If you had watched only that curve, you would have stopped a good run.
+# Only the loss after the step goes on falling, to below 1. The loss before it stays near 3. Notebook 02 showed that no model without a support set gets lower. If you had watched only the loss *before* the step, you would have stopped a good run.
 #
-# How good is the result? We take six hundred new sines, with five points each. We print the mean error and its 95 % interval, as in notebook 03, before any step and after 1, 5 and 10 steps.
+# Now we take six hundred new sines, with five points each. We print the mean error and its 95 % interval, as in notebook 03, before any step and after 1, 5 and 10 steps.
 #
 # **Predict.** The start was trained for exactly *one* inner step. Do steps 2 to 10 make the error smaller, leave it as it is, or make it larger?
 
@@ -392,9 +385,9 @@ assert on_the_wave[0] > 1 and max(on_the_wave[1], on_the_wave[10]) < 0.35, on_th
 assert np.abs(at_the_points[10]).max() < 0.15 < np.abs(at_the_points[1]).max(), at_the_points[[1, 10], :, 0]
 
 # %% [markdown]
-# **What you saw.** Smaller: the error falls at every step up to ten. Most of the gain comes from the first step. The picture shows our five points. After ten steps the curve goes through all of them.
+# **What you saw.** Smaller: the error falls at every step up to ten. Most of the gain comes from the first step. In the picture, after ten steps the curve goes through all five points.
 #
-# Adapting more is not always better. The length of the steps matters too. The sliders below move MAML's start from the first section with your choice of `inner_lr` and `inner_steps`. That start was trained for one step of 0.01.
+# What about the length of the steps? The sliders below move MAML's start from the first section with your choice of `inner_lr` and `inner_steps`. That start was trained for one step of 0.01.
 #
 # **Predict.** Do ten steps of 0.001 leave the same error as one step of 0.01? And what does one step of 0.03 do?
 
@@ -421,7 +414,7 @@ found = [round(error_after(*how), 2) for how in ((0.01, 1), (0.001, 10), (0.03, 
 assert found == [0.1, 0.42, 3.02], found
 
 # %% [markdown]
-# **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, and ten steps of 0.001 leave 0.42. One step of 0.03 goes too far: 3.02. This start was trained for one step of 0.01, and works best with steps of that length. Without a kernel the sliders do not move, and you have only the picture for one step of 0.03.
+# **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, and ten steps of 0.001 leave 0.42. One step of 0.03 goes too far: 3.02. This start works best with steps of the length that it was trained for. Without a kernel the sliders do not move.
 
 # %% [markdown]
 # ## Train it in the page
@@ -451,7 +444,7 @@ assert abs(1600 / 20_000 - 1 / 12) < 0.01
 # %% [markdown]
 # ## Watch both loops
 #
-# Take a model with only two parameters, an amplitude $a$ and a phase $p$. Then the picture on the right is the real loss, not a sketch. Press **Inner step**: each task moves its own copy of $\theta$ to its $\varphi_i$. Press **Outer step**: $\theta$ itself moves. Go on to the end. Then choose *Joint training*, another name for pooled training, and compare. Which of the two has the lower loss at $\theta$, and which after adapting?
+# Take a model with only two parameters, an amplitude $a$ and a phase $p$. Then the picture on the right is the real loss, not a sketch. Press **Inner step**: each task moves its own copy of $\theta$ to its $\varphi_i$. Press **Outer step**: $\theta$ itself moves. Go on to the end. Then choose *Joint training*, another name for pooled training, and compare their losses at $\theta$ and after adapting. The numbers differ from those in notebook 01, because there each task took three inner steps.
 
 # %%
 from mlcourse.lessons.widgets import Stepper
@@ -473,14 +466,14 @@ assert np.round(watched["maml"].directions[-1], 2).tolist() == [[-0.10, -0.96], 
 #
 # The factor $1 - \alpha L_s''$ of notebook 04 has become a matrix. $H$ is symmetric, so you need no transpose.
 #
-# How much is the second way worth? At the twelfth outer step of MAML, the panel gives the slope of the query loss along each way. For the phase $p$ it is −0.96 along the first way and +1.00 along the second. Their sum is almost zero: the phase of $\theta$ is where it should be. Without the second way the slope would be −0.96, and the phase would move on. *First-order MAML* leaves it out on purpose, as notebook 06 shows.
+# How much is the second way worth? At the twelfth outer step of MAML, the panel gives the slope of the query loss along each way. For the phase $p$ the slope through the copy is −0.96, and through the gradient +1.00, as a mean over the three tasks. Their sum is almost zero: the phase of $\theta$ is where it should be. Without the second way the slope would be −0.96, and the phase would move on. *First-order MAML* leaves it out on purpose, as notebook 06 shows.
 
 # %% [markdown]
 # ## Many tasks at once: `vmap`
 #
-# The loop over tasks in `my_meta_loss` is easy to read, but slow: it repeats the same operations on small arrays. PyTorch has a function for this. `torch.vmap(f)` takes a function `f` of *one* task and returns a function of a *batch* of tasks. Every array gains an axis in front, and each operation runs once, for all tasks together. You do not rewrite `f`.
+# The loop over tasks in `my_meta_loss` is easy to read, but slow: it repeats the same operations on small arrays. PyTorch has a function for this. `torch.vmap(f)` takes a function `f` of *one* task and returns a function of a *batch* of tasks. Every array gains an axis in front, and each operation runs once, for all tasks together.
 #
-# The argument `in_dims` has one entry for each argument of `f`. `None` means that all tasks share the argument. A number says which axis of it counts the tasks.
+# The argument `in_dims` has one entry for each argument of `f`. `None` means that all tasks share the argument. A number names the axis of the argument along which the tasks lie.
 #
 # So we keep the function of one task as it is. Only `grad` now comes from `torch.func`:
 
@@ -532,15 +525,19 @@ checks.nb05.adapt_all(adapt_all)
 # </details>
 
 # %% [markdown]
-# The meta-loss works the same way. It splits two arguments along the task axis, the support sets and the query sets. A batch of tasks unpacks into these two, hence `*tasks`:
+# The meta-loss works the same way. It splits two arguments along the task axis, the support sets and the query sets. The course's version, `batched_meta_loss(theta, tasks)`, is folded here, so that the page runs on.
 
-# %%
+# %% tags=["setup", "hide-input"] jupyter={"source_hidden": true}
 def task_loss(theta, support, query):
     return fast_loss(adapt_one(theta, support), *query)
 
 def batched_meta_loss(theta, tasks):
-    return torch.vmap(task_loss, in_dims=(None, 0, 0))(theta, *tasks).mean()
+    return torch.vmap(task_loss, in_dims=(None, 0, 0))(theta, *tasks).mean()    # a batch unpacks into supports and queries
 
+# %% [markdown]
+# Compare its gradient with that of the NumPy version:
+
+# %%
 many_tasks = Sinusoids(k_shot=10, n_query=10).sample(25, np.random.default_rng(3))
 numpy_gradient = maml.meta_gradient(loss, theta, many_tasks, inner_lr=0.01)
 torch_gradient = torch.func.grad(batched_meta_loss)(arrays.tensors(theta), arrays.tensors(many_tasks))
@@ -588,16 +585,16 @@ assert table["details"]["settings"]["meta_steps"] == 70_000 and table["details"]
 assert 200 < table["wall_seconds"] < 280 and table["hardware"]["cores"] == 2 and len(table["seeds"]) == 3
 
 # %% [markdown]
-# Read it from the top. Five exact points fix the wave, so the best possible error is zero: that is the row *the exact answer*. After ten steps MAML is 0.3 away from it, the fine-tuned pooled network 2.1, and a network trained from scratch on the five points 4.2.
+# Five exact points fix the wave, so the best possible error is zero: that is the row *the exact answer*. After ten steps MAML is 0.3 away from it, the fine-tuned pooled network 2.1, and a network trained from scratch on the five points 4.2.
 #
-# Our errors for MAML are as low as the paper's, or lower. *Pooled, fine-tuned* and *from scratch* have a rate tuned for each column. They stay above 2 in all of the first three columns. If the number of steps is tuned too, it becomes 72, and the pooled start reaches 1.9. *Linear probe* is a linear fit on the last hidden layer of the pooled network. Notebook 06 is about *first-order MAML* and *Reptile*.
+# Our errors for MAML are as low as the paper's, or lower. *Pooled, fine-tuned* and *from scratch* have a rate tuned for each column. Their errors are above 2 after 1, 5 and 10 steps. With the number of steps tuned too, to 72, the pooled start reaches 1.9. *Linear probe* is a linear fit on the last hidden layer of the pooled network. Notebook 06 is about *first-order MAML* and *Reptile*.
 #
 # Your own run had 6,000 steps of five tasks: 30,000 tasks in place of 1.75 million. Its error is about 1.5 times as large after one step, and about 1.25 times after ten.
 
 # %% [markdown]
 # ## MAML as a learned prior
 #
-# Unless you know that the curve is a wave, five points say nothing about the part to their left. What MAML draws there comes from $\theta$. In statistics, what you assume before the data is called a **prior**. [Grant et al. (2018)](https://arxiv.org/abs/1801.08930) made this exact for a linear model. There a few gradient steps from $\theta$ give the most probable parameters under a Gaussian prior with mean $\theta$. The rate and the number of steps set the width of this prior. So MAML learns the prior from the tasks. This is called *hierarchical Bayes*. The section *Condition on five points* of [notebook 02](02_why_ordinary_learning_fails.ipynb) uses the true prior, so it has the exact answer. For a network the correspondence is only approximate.
+# Unless you know that the curve is a wave, five points say nothing about the part to their left. What MAML draws there comes from $\theta$. In statistics, what you assume before the data is called a **prior**. [Grant et al. (2018)](https://arxiv.org/abs/1801.08930) made this exact for a linear model. Before the data, assume that the parameters lie near $\theta$, with a normal distribution around it. Then take the most probable parameters, given the data. For a linear model a few gradient steps from $\theta$ give just these. With fewer or shorter steps the distribution is narrower. So MAML learns the prior from the tasks. This is called *hierarchical Bayes*. The section *Condition on five points* of [notebook 02](02_why_ordinary_learning_fails.ipynb) uses the true prior, so it has the exact answer. For a network the correspondence is only approximate.
 
 # %% [markdown]
 # ## What can go wrong
@@ -671,7 +668,7 @@ def hessian_times(loss, params, v, examples):
 
 # %% [markdown]
 # ### Exercise 5.4 ●●●●○ The walk back by hand
-# *25 minutes. Why it matters: this is all that "second order" means, and why more inner steps need more memory.*
+# *25 minutes. Why it matters: here the second derivatives enter, and you see why more inner steps need more memory.*
 #
 # *Watch both loops* gave the meta-gradient after one inner step: $(I - \alpha H)\, \nabla L(\varphi, \text{query})$. Derive it for $k$ steps. The parameters on the way are $\varphi^{(0)} = \theta, \varphi^{(1)}, \dots, \varphi^{(k)} = \varphi$, and each step has a Hessian of its own. Then write `walked_back` for one task, without `grad` of a `grad`. You may use:
 #
@@ -727,7 +724,7 @@ checks.nb05.walked_back(walked_back)
 #
 # <details><summary>Answer</summary>
 #
-# Yes, and the table shows that it helps: adapting is ordinary gradient descent. It is not guaranteed. Training looked at the first step only, and a rate that is safe once can go too far when repeated. We tried the three MAML networks of the table on 36,000 more waves. On 10 of them the error was above 50 after ten steps.
+# Yes, and the table shows that it helps: adapting is ordinary gradient descent. It is not guaranteed. Training looked at the first step only, and a rate that is safe once can go too far when repeated. We tried each of the three MAML networks of the table on 12,000 more waves. In 10 of these 36,000 cases the error was above 50 after ten steps.
 #
 # </details>
 #
@@ -763,4 +760,5 @@ checks.nb05.walked_back(walked_back)
 #
 # - C. Finn, P. Abbeel, S. Levine, *Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks*, ICML 2017, [arXiv:1703.03400](https://arxiv.org/abs/1703.03400): the method, section 5.1 the setting, table 2 the numbers.
 # - E. Grant, C. Finn, S. Levine, T. Darrell, T. Griffiths, *Recasting Gradient-Based Meta-Learning as Hierarchical Bayes*, ICLR 2018, [arXiv:1801.08930](https://arxiv.org/abs/1801.08930): the start as a learned prior.
+# - K. He, X. Zhang, S. Ren, J. Sun, *Delving Deep into Rectifiers*, ICCV 2015, [arXiv:1502.01852](https://arxiv.org/abs/1502.01852): a start in the note below the table.
 # - D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980): the outer loop's optimiser.

@@ -249,7 +249,7 @@ def test_every_widget_does_what_it_is_asked(
 
 STEP = "root.dataset.step = step;"  # in the script of "your own sinusoid"
 PLANTED = {  # where: (what is replaced in the page, by what, and what is said of it)
-    "at the start": ("function page(", "function gone(", "1 of the page's 2 widgets did not come to life"),
+    "at the start": ("function page(", "function gone(", "1 of the page's 3 widgets did not come to life"),
     "at a click": (STEP, f"if (step) throw new Error('planted'); {STEP}", "planted"),
     "in the console": (STEP, f"{STEP} console.error('planted');", "planted"),
     "a file that is missing": (STEP, f"{STEP} fetch('/nowhere');", "/nowhere"),
