@@ -369,8 +369,9 @@ theirs = adaptation_curve(learners["MAML"], sines, n_tasks=20, rng=default_rng(1
 print(f"largest difference from the page's: {np.abs(mine - theirs.scores).max():.0e}")
 
 # %% tags=["hide-input"]
-figure = figures.adaptation_curves({name: curve.scores for name, curve in curves.items()}, target=1.0)
-figures.show(figure, alt="Query error after 0 to 10 inner steps with 95 % bands. Scratch stays above 4, pooled sinks from 3 to about 2.2, MAML drops from 3 below 1 in the first step and goes on to less than 0.5. A line marks the target 1.")
+exactly = {"exact answer": np.zeros((300, 11))}
+figure = figures.adaptation_curves({name: curve.scores for name, curve in curves.items()} | exactly, target=1.0)
+figures.show(figure, alt="Query error after 0 to 10 inner steps with 95 % bands. Scratch stays above 4, pooled sinks from 3 to about 2.2, MAML drops from 3 below 1 in the first step and goes on to less than 0.5. A line marks the target 1, a dashed one at 0 the exact answer.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.abs(mine - theirs.scores).max() < 1e-9
@@ -380,7 +381,7 @@ assert abs(curves["pooled"].mean[10] - 2.2) < 0.2 and curves["scratch"].mean.min
 assert abs(curves["pooled"].mean[0] - curves["MAML"].mean[0]) < 0.3
 
 # %% [markdown]
-# Read it from the left. The *height* at step 0 is how good the start is without adaptation. The *drop* in the first step shows how well it adapts. Pooled and MAML start at nearly the same height, and end far apart.
+# Read it from the left. The *height* at step 0 is how good the start is without adaptation. The *drop* in the first step shows how well it adapts. Pooled and MAML start at nearly the same height, and end far apart. The dashed line at 0 is the exact answer of notebook 02: five points fix the wave, so no error need be left.
 #
 # The number of steps until the mean error is as good as a target is the **adaptation speed**. How many *seconds* pass before the first prediction is a question of its own, the **time to deploy**. [Appendix 03b](03b_time_to_deploy.ipynb) measures it.
 
@@ -584,7 +585,10 @@ rows = [
     for where, side in (("meta-train", "train"), ("meta-test", "test"))
     for n_waves, part in ((n_waves, getattr(gap, side)) for n_waves, gap in gaps.items())
 ]
-figure = figures.intervals(rows, xlabel="query error after one step (mean squared error)", title="on the waves practised on, and on new ones")
+figure = figures.intervals(
+    rows, xlabel="query error after one step (mean squared error)", reference={"exact answer": 0},
+    title="on the waves practised on, and on new ones",
+)
 figures.show(figure, alt="Six dots with 95 % intervals. On their own waves: 10 waves 0.5, 30 and 300 waves about 1. On new waves: 10 waves 3, 30 waves 1.5, 300 waves 1.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
