@@ -39,7 +39,7 @@ def classifier(embedding: Network, n_classes: int, head: str = "linear") -> Netw
         z, w = embedding.apply(without_head(params), x), params[PREFIX + "w"]
         if head == "linear":
             return z @ w + params[PREFIX + "b"]
-        return params[PREFIX + "scale"] * (unit(z) @ unit(w, dim=0))
+        return params[PREFIX + "scale"] * (unit(z) @ unit(w.T).T)
 
     return Network(init, apply, n_classes)
 

@@ -36,6 +36,6 @@ def classify(
     return torch.log(attention @ membership(labels, n_way, support, mask))
 
 
-def unit(points: torch.Tensor, dim: int = -1) -> torch.Tensor:
-    """Points scaled to length 1 along `dim`; the tiny number keeps a point at the origin finite."""
-    return points * torch.rsqrt((points**2).sum(dim=dim, keepdim=True) + 1e-12)
+def unit(points: torch.Tensor) -> torch.Tensor:
+    """Points (n, d) scaled to length 1; the tiny number keeps a point at the origin finite."""
+    return points * torch.rsqrt((points**2).sum(dim=-1, keepdim=True) + 1e-12)

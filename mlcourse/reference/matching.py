@@ -17,7 +17,7 @@ from mlcourse.reference.protonet import blank, membership
 def cosines(queries: Any, support: Any) -> Any:
     """The cosine of the angle between every query (Q, d) and every support embedding (S, d): (Q, S)."""
     require_points("numpy", queries=queries, support=support)
-    return _unit(queries) @ transpose(_unit(support))
+    return unit(queries) @ transpose(unit(support))
 
 
 def classify(queries: Any, support: Any, labels: Any, n_way: int, mask: np.ndarray | None = None) -> Any:
@@ -33,6 +33,6 @@ def classify(queries: Any, support: Any, labels: Any, n_way: int, mask: np.ndarr
     return log(attention @ membership(labels, n_way, support, mask))
 
 
-def _unit(points: Any) -> Any:
+def unit(points: Any) -> Any:
     """Points (n, d) scaled to length 1; the tiny number keeps a point at the origin finite."""
     return points * power(sum(points**2, axis=-1, keepdims=True) + 1e-12, -0.5)

@@ -324,6 +324,8 @@ def _turned(pixels: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """Images (T, n, m, H, W) or (T, n, m, H, W, 3), where `turns` (T, n) says by how many quarter turns each n."""
     for turn in range(1, QUARTER_TURNS):
         chosen = turns == turn
+        if not chosen.any():  # images that are not square are never turned
+            continue
         pixels[chosen] = np.rot90(pixels[chosen], turn, axes=(2, 3))
     return pixels
 

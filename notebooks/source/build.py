@@ -134,7 +134,12 @@ def execute(notebook: NotebookNode) -> float:
     """
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as empty_cache:
-        kernel_env = {**os.environ, "OMP_NUM_THREADS": "1", "MLCOURSE_CACHE": empty_cache, "MLCOURSE_WORK": empty_cache}
+        kernel_env = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "MLCOURSE_CACHE": empty_cache,
+            "MLCOURSE_WORK": empty_cache,
+        }
         kernel_env.pop("MLCOURSE_MIRROR", None)
         client = nbclient.NotebookClient(
             notebook,
