@@ -50,18 +50,27 @@ class Passport:
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
+        by_notebook: dict[str, list[str]] = {}
+        for number, stamp in self.stamps.items():
+            solved = f"<strong>✓ {number}</strong>" if stamp.passed else number
+            by_notebook.setdefault(number.split(".")[0], []).append(solved)
+        short = "".join(
+            f"<tr><th scope='row' style='padding-right: 1.5em'>{int(notebook):02}</th>"
+            f"<td style='text-align: left'>{' &ensp; '.join(marks)}</td></tr>"
+            for notebook, marks in by_notebook.items()
+        )
         rows = "".join(
             f"<tr><td>{number}</td><td style='text-align: left'>{html.escape(stamp.title)}</td>"
-            f"<td style='text-align: left'>{_words(stamp)}</td></tr>"
+            f"<td style='text-align: left; white-space: nowrap'>{_words(stamp)}</td></tr>"
             for number, stamp in self.stamps.items()
         )
         noted = "".join(
             f"<li>{day}: {html.escape(title)}: {html.escape(_numbers(numbers))}</li>"
             for day, title, numbers in self.notes
         )
-        return f"<p><strong>{self._summary()}</strong></p><table>{rows}</table>" + (
-            f"<ul>{noted}</ul>" * bool(noted)
-        )
+        every = f"<details><summary>When, and in how many tries</summary><table>{rows}</table></details>"
+        notes = f"<ul>{noted}</ul>" * bool(noted)
+        return f"<p><strong>{self._summary()}</strong></p><table>{short}</table>{every}{notes}"
 
     def _summary(self) -> str:
         done = sum(bool(stamp.passed) for stamp in self.stamps.values())

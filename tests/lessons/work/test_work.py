@@ -128,7 +128,8 @@ def test_the_passport_tells_what_is_solved_and_when(work):
     assert repr(found).startswith("1 of ") and "loss after one step 0.9123" in repr(found)
     page = (work / "passport.md").read_text()
     assert "exercise_5_1.py" in page and "my own MAML" in page and "✓" in page
-    assert "<table>" in found._repr_html_()
+    drawn = found._repr_html_()
+    assert "<strong>✓ 5.1</strong>" in drawn and "<strong>✓ 5.4" not in drawn and "my own MAML" in drawn
 
 
 def test_a_torn_log_is_read_as_far_as_it_goes(work):
