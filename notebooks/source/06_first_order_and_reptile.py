@@ -595,7 +595,7 @@ checks.nb06.reptile_outer_step(reptile_outer_step)
 #
 # **Predict.** Let Reptile take *one* inner step. Is it then equal to first-order MAML, to MAML, or to a method of notebook 02?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 alpha, epsilon = 0.01, 0.5
 by_reptile = reptile.meta_step(
     loss, theta, tasks, inner_lr=alpha, inner_steps=1, meta_lr=epsilon

@@ -50,8 +50,6 @@ CLAIMS_TITLE = "# The numbers in the text, checked\n"  # all that JupyterLab sho
 SEEN = "**What you saw.**"
 QUESTION = re.compile(r"^\*\*Predict\.\*\*", re.MULTILINE)
 SOMETHING_NEW = re.compile(rf"{QUESTION.pattern}|^#+ ", re.MULTILINE)
-# As JupyterLab writes it: the outputs are closed until the cell is run.
-CLOSED = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
 SECONDS_A_CELL = 600
 
 
@@ -167,7 +165,9 @@ def text_of(notebook: NotebookNode) -> str:
     """The notebook as it is stored, with the answers closed."""
     for cell in code_cells(notebook):
         if "answer" in cell.metadata.get("tags", []) and cell.outputs:
-            cell.metadata.update(nbformat.from_dict(CLOSED))
+            # As JupyterLab writes it: the outputs are closed until the cell is run. Code that is folded stays so.
+            closed = {"collapsed": True, "jupyter": {**cell.metadata.get("jupyter", {}), "outputs_hidden": True}}
+            cell.metadata.update(nbformat.from_dict(closed))
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 

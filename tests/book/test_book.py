@@ -17,7 +17,7 @@ from PIL import Image
 
 from mlcourse.experiments import omniglot_table, results
 from tests.book.conftest import beside_the_book, build_book, pages_in_toc
-from tests.notebooks.exercises import exercises, sources
+from tests.notebooks.exercises import exercises, is_appendix, sources
 
 pytestmark = pytest.mark.book
 
@@ -58,8 +58,8 @@ def elements(book: pathlib.Path) -> dict[pathlib.Path, list[Element]]:
 
 def test_toc_lists_every_notebook_in_order(root: pathlib.Path) -> None:
     listed = [page for page in pages_in_toc(root) if page.startswith("notebooks/")]
-    appendix = re.compile(r"\d\db_")  # they stand together, after the lessons
-    there = sorted((root / "notebooks").glob("[0-9]*.ipynb"), key=lambda p: (bool(appendix.match(p.name)), p.name))
+    # appendices stand together, after the lessons
+    there = sorted((root / "notebooks").glob("[0-9]*.ipynb"), key=lambda path: (is_appendix(path), path.name))
     assert listed == [f"notebooks/{path.stem}" for path in there]
 
 

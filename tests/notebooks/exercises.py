@@ -60,6 +60,11 @@ class Outcome:
     mistakes: list[Verdict | Exception] = field(default_factory=list)
 
 
+def is_appendix(path: Path) -> bool:
+    """Whether a notebook, or its source, holds what a lesson had no room for: NNb_name."""
+    return bool(re.match(r"\d\db_", path.name))
+
+
 def sources(folder: Path = SOURCES) -> list[Path]:
     """Return the notebooks' sources in reading order."""
     return sorted(folder.glob("[0-9]*.py"))

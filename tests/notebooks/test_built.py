@@ -12,12 +12,13 @@ import nbformat
 import pytest
 
 from mlcourse.lessons.widgets.saving import WIDGET_VIEW
+from tests.notebooks.exercises import is_appendix
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = runpy.run_path(str(ROOT / "notebooks/source/build.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-APPENDIX = re.compile(r"\d\db_")  # what a lesson had no room for: no quiz, and no exercises of its own
-LESSONS = [path for path in NOTEBOOKS[1:] if not APPENDIX.match(path.name)]  # 00 says how the others work
+# 00 says how the others work; an appendix has no quiz, and only the exercises that moved there
+LESSONS = [path for path in NOTEBOOKS[1:] if not is_appendix(path)]
 LARGEST_MB = 2
 SECTIONS = [
     "Before you start",
@@ -154,7 +155,7 @@ x = 1
 # %% [markdown]
 # More words.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 x
 
 # %% tags=["claims", "remove-cell"]
@@ -194,6 +195,7 @@ def test_only_what_is_put_out_is_closed_and_words_change_no_id(tmp_path: pathlib
     made.cells[3].outputs = [nbformat.v4.new_output("stream", text="1")]
     stored = nbformat.reads(BUILD["text_of"](made), as_version=4)
     assert [i for i, cell in enumerate(stored.cells) if cell.metadata.get("collapsed")] == [3]
+    assert stored.cells[3].metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
     source.write_text(RULE.replace("**Predict.** How", "How"))
     assert BUILD["same_code"](BUILD["from_source"](source), made)
 

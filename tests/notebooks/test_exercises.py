@@ -1,6 +1,5 @@
 """Every exercise of every notebook: the stub is not attempted, the solution passes, planted mistakes are named."""
 
-import re
 from collections import Counter
 
 import pytest
@@ -16,11 +15,11 @@ PLANTED = [
     for source, exercise in (param.values for param in ALL)
     for index, mistake in enumerate(mistakes(source).get(exercise.number, []))
 ]
-APPENDIX = re.compile(r"\d\db_")  # has the exercises that moved there, perhaps none
+# An appendix has the exercises that moved there, perhaps none
 LESSONS = [
     pytest.param(source, id=source.stem)
     for source in sources()
-    if not source.name.startswith("00") and not APPENDIX.match(source.name)
+    if not source.name.startswith("00") and not harness.is_appendix(source)
 ]
 
 
