@@ -32,6 +32,7 @@ BLOCK = 100  # meta-steps between two looks at the loss, and between two checkpo
 DATA = ("omniglot", "glyphs")
 SPLITS = ("random", "alphabets")
 COMPARES = {"protonet": methods.ProtoNet, "matching": methods.MatchingNet}
+EMBEDS = {*COMPARES, "classifier"}  # what is judged compares points, and nothing adapts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +61,15 @@ class Settings(experiment.Settings):
 
 def network(r: Recipe, device: torch.device) -> networks.Network:
     """Conv4: an embedding for the methods that compare, a classifier for those that adapt."""
-    compares = r.method in COMPARES or r.method == "classifier"
-    convolution = networks.convolution_for(device, per_task_weights=not compares)
-    return networks.conv4(None if compares else r.n_way, channels=r.channels, convolution=convolution)
+    embeds = r.method in EMBEDS
+    convolution = networks.convolution_for(device, per_task_weights=not embeds)
+    return networks.conv4(None if embeds else r.n_way, channels=r.channels, convolution=convolution)
 
 
 def family(r: Recipe, train: images.ImageSet, device: torch.device) -> Episodes | images.Labelled:
     """Meta-training tasks, or batches for the ordinary classifier; quarter turns count as classes."""
     if r.method == "classifier":
-        n_images = r.meta_batch_size * r.n_way_training * (r.k_shot_training + r.n_query_training)
-        return images.Labelled(train, n_images + n_images % 2, rotations=True)
+        return images.Labelled(train, r.n_images, rotations=True)
     shown = r.n_way_training, r.k_shot_training, r.n_query_training
     return Episodes(train, *shown, rotations=True, device=device, shuffled=r.method == "reptile")
 
@@ -163,7 +163,7 @@ class Omniglot(experiment.Experiment):
             start(getattr(chosen, "network", net), seed),
             tasks,
             meta_steps=r.meta_steps,
-            meta_batch_size=1 if r.method == "classifier" else r.meta_batch_size,
+            meta_batch_size=r.meta_batch_size,
             seed=seed,
             device=place.device,
             capture=self.capture,
@@ -221,8 +221,8 @@ class Omniglot(experiment.Experiment):
         """What a meta-step sees."""
         r = self.recipe
         if r.method == "classifier":
-            n_images = r.meta_batch_size * r.n_way_training * (r.k_shot_training + r.n_query_training)
-            return f"{n_images} images of all classes, as many as of {r.n_way_training}-way tasks,"
+            many = r.meta_batch_size * r.n_images
+            return f"{many} images of all classes, as many as of {r.n_way_training}-way tasks,"
         return f"{r.n_way_training}-way {r.k_shot_training}-shot tasks, {r.meta_batch_size}"
 
     def title(self) -> str:
@@ -248,7 +248,7 @@ EXPERIMENT = Omniglot
 
 def learners(r: Recipe, trained: training.Trained, splits: Splits, device: torch.device) -> dict[bool, Learner]:
     """What is judged, by whether it is transductive: MAML and Reptile both ways, the others not."""
-    if r.method in COMPARES or r.method == "classifier":
+    if r.method in EMBEDS:
         return {False: trained.learner(frozen_on=some_images(splits.train, trained.params, device))}
     ways, how = {True: "together", False: "alone"}, {"inner_steps": r.inner_steps_test}
     if r.method == "reptile":

@@ -36,6 +36,12 @@ class Recipe:
     halvings: int = 0
     channels: int = 64
 
+    @property
+    def n_images(self) -> int:
+        """Images of a training task, rounded up to even: what the ordinary classifier gets in its place."""
+        shown = self.n_way_training * (self.k_shot_training + self.n_query_training)
+        return shown + shown % 2
+
     def __post_init__(self) -> None:
         require_choice("method", self.method, METHODS)
         least = dict.fromkeys(("n_way", "n_way_training"), 2) | dict.fromkeys((*NONE_WITHOUT, "channels"), 1)

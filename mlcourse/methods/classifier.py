@@ -11,11 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mlcourse.fast import adam, heads, losses, networks, protonet
+from mlcourse.fast import adam, heads, losses, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.fast.networks import Network, Params
-from mlcourse.fast.ready import placed
-from mlcourse.methods.method import ByAdam
+from mlcourse.methods.method import ByAdam, frozen
 from mlcourse.methods.pooled import Pooled
 from mlcourse.tasks.task import Task
 
@@ -51,8 +50,5 @@ class Classifier(ByAdam):
 
         frozen_on: images whose batch statistics a `conv4` then keeps, as in `ProtoNet.learner`.
         """
-        params = heads.without_head(params)
-        if frozen_on is not None:
-            params = networks.freeze_statistics(params, placed(torch.as_tensor(frozen_on), params))
         classify = heads.by_cosine if self.head == "cosine" else protonet.classify
-        return MetricLearner(classify, self.embedding, params)
+        return MetricLearner(classify, self.embedding, frozen(heads.without_head(params), frozen_on))

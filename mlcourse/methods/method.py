@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from mlcourse.evaluation import Learner
-from mlcourse.fast import adam, distributed
+from mlcourse.fast import adam, distributed, networks
 from mlcourse.fast.learners import GradientLearner
 from mlcourse.fast.networks import Network, Params
+from mlcourse.fast.ready import placed
 from mlcourse.rates import InnerRate
 from mlcourse.tasks.task import Task
 
@@ -61,6 +63,13 @@ class ByAdam(Method):
     ) -> tuple[Params, adam.Moments]:
         """Parameters and moments after one step down the mean over the ranks of `gradient`."""
         return adam.update(params, distributed.mean_over_ranks(gradient), moments, lr=lr)
+
+
+def frozen(params: Params, images: np.ndarray | torch.Tensor | None) -> Params:
+    """A `conv4`'s parameters that keep the batch statistics of `images`; as they are where none are given."""
+    if images is None:
+        return params
+    return networks.freeze_statistics(params, placed(torch.as_tensor(images), params))
 
 
 def halved(rate: float, halvings: int, done: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mlcourse.fast import adam, metric, networks, protonet
+from mlcourse.fast import adam, metric, protonet
 from mlcourse.fast.learners import MetricLearner
 from mlcourse.fast.networks import Network, Params
-from mlcourse.fast.ready import placed
-from mlcourse.methods.method import ByAdam, halved
+from mlcourse.methods.method import ByAdam, frozen, halved
 from mlcourse.tasks.task import Task
 
 
@@ -50,6 +49,4 @@ class ProtoNet(ByAdam):
         whose batch statistics a `conv4` then keeps (`networks.freeze_statistics`), so that it is not transductive.
         queries: see `MetricLearner`.
         """
-        if frozen_on is not None:
-            params = networks.freeze_statistics(params, placed(torch.as_tensor(frozen_on), params))
-        return MetricLearner(self.classify, self.network, params, queries)
+        return MetricLearner(self.classify, self.network, frozen(params, frozen_on), queries)

@@ -34,7 +34,7 @@ class Passport:
     def __repr__(self) -> str:
         lines = [self._summary()]
         lines += [f"  {number:5} {stamp.title}: {_words(stamp)}" for number, stamp in self.stamps.items()]
-        lines += [f"  {day}  {title}: {_numbers(numbers)}" for day, title, numbers in self.notes]
+        lines += [f"  {line}" for line in self._noted()]
         return "\n".join(lines)
 
     def _repr_markdown_(self) -> str:
@@ -43,11 +43,8 @@ class Passport:
             file = store.path_of(number)
             link = f"[{file.name}]({file.name})" if file.exists() else ""
             rows.append(f"| {number} | {stamp.title} | {_words(stamp)} | {link} |")
-        parts = [f"**{self._summary()}**", "\n".join(rows)]
-        if self.notes:
-            noted = (f"- {day}: {title}: {_numbers(numbers)}" for day, title, numbers in self.notes)
-            parts.append("\n".join(noted))
-        return "\n\n".join(parts)
+        noted = "\n".join(f"- {line}" for line in self._noted())
+        return "\n\n".join(filter(None, [f"**{self._summary()}**", "\n".join(rows), noted]))
 
     def _repr_html_(self) -> str:
         by_notebook: dict[str, list[str]] = {}
@@ -64,13 +61,13 @@ class Passport:
             f"<td style='text-align: left; white-space: nowrap'>{_words(stamp)}</td></tr>"
             for number, stamp in self.stamps.items()
         )
-        noted = "".join(
-            f"<li>{day}: {html.escape(title)}: {html.escape(_numbers(numbers))}</li>"
-            for day, title, numbers in self.notes
-        )
+        noted = "".join(f"<li>{html.escape(line)}</li>" for line in self._noted())
         every = f"<details><summary>When, and in how many tries</summary><table>{rows}</table></details>"
         notes = f"<ul>{noted}</ul>" * bool(noted)
         return f"<p><strong>{self._summary()}</strong></p><table>{short}</table>{every}{notes}"
+
+    def _noted(self) -> list[str]:
+        return [f"{day}: {title}: {_numbers(numbers)}" for day, title, numbers in self.notes]
 
     def _summary(self) -> str:
         done = sum(bool(stamp.passed) for stamp in self.stamps.values())
