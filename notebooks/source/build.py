@@ -50,6 +50,8 @@ CLAIMS_TITLE = "# The numbers in the text, checked\n"  # all that JupyterLab sho
 SEEN = "**What you saw.**"
 QUESTION = re.compile(r"^\*\*Predict\.\*\*", re.MULTILINE)
 SOMETHING_NEW = re.compile(rf"{QUESTION.pattern}|^#+ ", re.MULTILINE)
+# In place of closed outputs JupyterLab shows their first line, which would tell the answer: so it is a blank one.
+NOTHING = nbformat.v4.new_output("display_data", {"text/html": " "})
 SECONDS_A_CELL = 600
 
 
@@ -164,7 +166,9 @@ def strip(notebook: NotebookNode) -> None:
 def text_of(notebook: NotebookNode) -> str:
     """The notebook as it is stored, with the answers closed."""
     for cell in code_cells(notebook):
+        cell.outputs = [output for output in cell.outputs if output != NOTHING]
         if "answer" in cell.metadata.get("tags", []) and cell.outputs:
+            cell.outputs.insert(0, NOTHING)
             # As JupyterLab writes it: the outputs are closed until the cell is run. Code that is folded stays so.
             closed = {"collapsed": True, "jupyter": {**cell.metadata.get("jupyter", {}), "outputs_hidden": True}}
             cell.metadata.update(nbformat.from_dict(closed))

@@ -77,6 +77,8 @@ def test_a_notebook_of_the_course_shows_its_pictures(path: pathlib.Path, lab: La
     page, expected, at_once = lab.open(path.name), stored_words(path), stored_words(path, at_once=True)
     assert "" not in expected
     assert shown_words(page, at_once) == at_once
+    in_its_place = page.locator(".jp-OutputPlaceholder").all_inner_texts()
+    assert "".join(in_its_place).strip() == "", "what stands in place of an answer tells it"
     page.evaluate(SHOW_ALL)
     assert shown_words(page, expected) == expected
     assert page.locator(ERROR).count() == 0

@@ -144,6 +144,7 @@ def test_every_answer_waits(path: pathlib.Path) -> None:
     assert closed == [i for i, cell in enumerate(every) if cell.metadata.get("collapsed")]
     assert closed == [i for i, cell in enumerate(every) if cell.metadata.get("jupyter", {}).get("outputs_hidden")]
     assert all("answer" in tags(every[i]) for i in closed)
+    assert all(every[i].outputs[0].data == {"text/html": " "} for i in closed), "JupyterLab shows the first line"
 
 
 RULE = """# %% [markdown]
@@ -194,6 +195,8 @@ def test_only_what_is_put_out_is_closed_and_words_change_no_id(tmp_path: pathlib
     made = BUILD["from_source"](source)
     made.cells[3].outputs = [nbformat.v4.new_output("stream", text="1")]
     stored = nbformat.reads(BUILD["text_of"](made), as_version=4)
+    assert [output.get("text", "blank") for output in stored.cells[3].outputs] == ["blank", "1"]
+    assert BUILD["text_of"](stored) == BUILD["text_of"](made), "a blank line is put there once"
     assert [i for i, cell in enumerate(stored.cells) if cell.metadata.get("collapsed")] == [3]
     assert stored.cells[3].metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
     source.write_text(RULE.replace("**Predict.** How", "How"))
