@@ -956,7 +956,7 @@ if torch.__version__.startswith("2.13."):
 # - Count the arithmetic of a meta-step, and say how far from the floor a program is.
 # - Tell which cost an operation pays: arithmetic, memory traffic, or launch overhead.
 # - Write a convolution as a matrix product.
-# - Record a step: same shapes, no draws of the host, no `.item()`.
+# - Record a step: keep the shapes, draw no random numbers on the CPU, and never call `.item()`.
 # - Time a device that works asynchronously.
 # - Predict from two clock times what a faster part can bring.
 #
