@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from mlcourse import experiments
+from mlcourse.assignments import commands as assignments
 from mlcourse.errors import DataError
 from mlcourse.files import require_place
 
@@ -42,6 +43,7 @@ bench_app = typer.Typer(help="How long things take on this machine.", no_args_is
 app.add_typer(data_app, name="data")
 app.add_typer(results_app, name="results")
 app.add_typer(bench_app, name="bench")
+app.add_typer(assignments.app, name="assignment")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 

@@ -52,7 +52,7 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Look at everything. Never raises: what breaks while being looked at is a finding, too."""
     findings = []
-    for look in (python, packages, torch, compiler, browser, cache, mirror, disk, data, notebooks):
+    for look in (python, packages, torch, compiler, browser, grading_walls, cache, mirror, disk, data, notebooks):
         try:
             findings.append(look())
         except Exception as error:
@@ -146,6 +146,16 @@ def browser() -> Finding:
         return Finding("browser for tests", OK, found)
     fix = "only authors need it. Debian, Ubuntu: sudo apt install chromium"
     return Finding("browser for tests", NOTE, f"none of {', '.join(BROWSERS)} on PATH", fix)
+
+
+def grading_walls() -> Finding:
+    """What keeps students' code in while it is graded; only teachers need it."""
+    from mlcourse.assignments import walls
+
+    problem = walls.bubblewrap_problem()
+    if not problem:
+        return Finding("walls for grading", OK, "bubblewrap stands")
+    return Finding("walls for grading", NOTE, f"none: {problem}", f"only teachers need them. {walls.INSTALL}")
 
 
 def cache() -> Finding:

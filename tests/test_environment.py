@@ -29,8 +29,8 @@ COMES_WITH = {
 }
 # The course measures itself against these where they are installed, and does without where they are not
 OPTIONAL = {"higher", "jax"}
-# What commands of authors import when they run: they have the extras
-AUTHORS = {"playwright", "scikit-image"}
+# What commands of authors and teachers import when they run: they have the extras
+AUTHORS = {"playwright", "scikit-image", "jinja2", "jupytext", "nbconvert", "nbformat", "nbgrader", "psutil"}
 # Modules of the course; the last three lie beside book/build.py
 OURS = {"mlcourse", "tests", "api", "covers", "looks"}
 # Used by people and not by import

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,17 @@ import numpy as np
 from mlcourse.lessons.checks.attempt import Unanswered
 
 Diagnosis = tuple[Any, str]  # (a wrong value, or a predicate of the answer) and what to say
+_discreet: ContextVar[bool] = ContextVar("discreet", default=False)
+
+
+@contextmanager
+def discreet(on: bool) -> Iterator[None]:
+    """While this lasts, `compare` tells no right value: what a grader says of hidden inputs gets around."""
+    before = _discreet.set(on)
+    try:
+        yield
+    finally:
+        _discreet.reset(before)
 
 
 def compare(
@@ -31,6 +44,8 @@ def compare(
         rtol, atol: how far each number may be off: atol + rtol · (largest magnitude in its array).
         diagnoses: the mistakes you expect, tried in order before the general ones.
         counts: numbers a sum could be confused with a mean over, e.g. {"tasks": 25, "support examples": 5}.
+
+    Under `discreet` a wrong answer that no diagnosis fits is only called wrong.
     """
     if got is ...:
         raise Unanswered
@@ -41,6 +56,8 @@ def compare(
     for wrong, message in diagnoses:
         if _holds(wrong, got) if callable(wrong) else same(got, wrong, rtol=rtol, atol=atol):
             return message
+    if _discreet.get():
+        return f"{name} is not right for inputs that you have not seen"
     return _form(got, want, name) or _values(got, want, name, counts or {}, rtol, atol)
 
 

@@ -109,17 +109,23 @@ def exercise(
         def check(*answers: object, **named: object) -> Verdict:
             given = (*answers, *named.values())
 
-            def judge(given: tuple) -> tuple[Status, str]:
-                return _judge(findings, given, passed, keeps_arguments)
+            def judged(given: tuple) -> tuple[Status, str]:
+                return judge(findings, given, passed, keeps_arguments)
 
-            status, message = judge(given)
-            kept = stamp(number, title, status, given, lambda given: judge(given)[0] == "passed")
-            return Verdict(status, " ".join([_sentence(message), *kept]), f"Exercise {number} · {title}")
+            status, message = judged(given)
+            kept = stamp(number, title, status, given, lambda given: judged(given)[0] == "passed")
+            return Verdict(status, " ".join([message, *kept]), f"Exercise {number} · {title}")
 
         check.number, check.title = number, title
         return check
 
     return decorate
+
+
+def judge(findings: Callable[..., Findings], answers: tuple, passed: str, keep: bool) -> tuple[Status, str]:
+    """Run a check on the answers and return the status and what to say, as sentences."""
+    status, message = _judge(findings, answers, passed, keep)
+    return status, _sentence(message)
 
 
 def _judge(findings: Callable[..., Findings], answers: tuple, passed: str, keep: bool) -> tuple[Status, str]:

@@ -1,0 +1,115 @@
+"""`python -m mlcourse assignment …`: build the problem sets' products, grade submissions, fill in worksheets."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Problem sets: build, grade, export points.", no_args_is_help=True)
+
+Roster = Annotated[Path | None, typer.Option(help="CSV of your students: id, and perhaps name, email.")]
+Out = Annotated[Path, typer.Option(help="Folder of points, feedback and notes.")]
+Marks = Annotated[Path | None, typer.Option(help="A filled-in to_mark.csv.")]
+Moodle = Annotated[Path | None, typer.Option(help="Moodle's grading worksheet, as downloaded.")]
+Canvas = Annotated[Path | None, typer.Option(help="Canvas's gradebook, as exported.")]
+Title = Annotated[str, typer.Option(help="The assignment's name in Canvas; by default the set's.")]
+Course = Annotated[Path, typer.Option(help="The folder that `assignment build` made.")]
+
+
+@app.command()
+def build(
+    names: Annotated[list[str] | None, typer.Argument(help="Sets, such as ps1; without them, all.")] = None,
+    out: Annotated[Path, typer.Option(help="The course's folder, for nbgrader and for the grader.")] = Path(
+        "course"
+    ),
+) -> None:
+    """Make the lecturer's and the students' notebooks, nbgrader's settings and Gradescope's zips."""
+    from mlcourse.assignments import products, sets
+
+    for path in products.build(names or sets.names(), out):
+        typer.echo(path)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[list[Path], typer.Argument(help="Notebooks, or folders that hold one each.")],
+    name: Annotated[str, typer.Option("--set", help="The set that is graded, such as ps1.")],
+    course: Course = Path("course"),
+    out: Out = Path("graded"),
+    roster: Roster = None,
+    jobs: Annotated[int, typer.Option(help="Submissions at a time.")] = os.cpu_count() or 1,
+    seed: Annotated[int | None, typer.Option(help="Of the hidden inputs; by default fresh for each.")] = None,
+    trust_submissions: Annotated[
+        bool, typer.Option("--trust-submissions", help="Run them without walls, where none stand.")
+    ] = False,
+    marks: Marks = None,
+    moodle: Moodle = None,
+    canvas: Canvas = None,
+    canvas_title: Title = "",
+) -> None:
+    """Grade submissions inside walls; write points, feedback, and what a person has to mark."""
+    from mlcourse.assignments import batch, reports, sets, walls
+
+    students = batch.roster(roster) if roster else {}
+    problem_set = sets.ProblemSet.stored(course / "source" / name / f"{name}.ipynb")
+    wall = walls.choose(trust=trust_submissions)
+    _say(f"Walls: {wall}.")
+    handed_in: dict[str, Path] = {}
+    unknown = 0
+    for path in submissions:
+        try:
+            student = batch.whose(path, name, students)
+            if student in handed_in:
+                raise ValueError(f"{path}: {student} has handed in {handed_in[student]}, too; only that is graded")
+            handed_in[student] = path
+        except ValueError as error:
+            unknown += 1
+            _say(f"Not graded. {error}")
+    everybody = tuple(students)
+    done = batch.grade_all(handed_in, problem_set, wall=wall, everybody=everybody, jobs=jobs, seed=seed, say=_say)
+    reports.write(done, out)
+    absent = [student for student in everybody if student not in handed_in]
+    typer.echo(f"{len(done)} graded, into {out}" + (f"; nothing from {', '.join(absent)}" if absent else ""))
+    _export(out, roster, marks, moodle, canvas, canvas_title or name)
+    raise typer.Exit(1 if unknown else 0)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="The folder that `assignment grade` wrote.")],
+    roster: Roster = None,
+    marks: Marks = None,
+    moodle: Moodle = None,
+    canvas: Canvas = None,
+    canvas_title: Title = "",
+) -> None:
+    """Take in a person's marks, write the feedback anew, and fill in worksheets."""
+    from mlcourse.assignments import reports
+
+    _export(out, roster, marks, moodle, canvas, canvas_title or reports.read(out)[0].problem_set)
+
+
+def _export(
+    out: Path, roster: Path | None, marks: Path | None, moodle: Path | None, canvas: Path | None, title: str
+) -> None:
+    from mlcourse.assignments import batch, reports
+
+    done = reports.read(out)
+    students = batch.roster(roster) if roster else {}
+    if marks:
+        done = reports.marked(done, marks)
+        reports.write(done, out)
+    lost = []
+    if moodle:
+        lost += reports.fill_moodle(done, moodle, out / "moodle.csv", students)
+        typer.echo(out / "moodle.csv")
+    if canvas:
+        lost += reports.fill_canvas(done, canvas, out / "canvas.csv", students, title)
+        typer.echo(out / "canvas.csv")
+    if lost:
+        raise ValueError(f"the worksheet has no line, or several, for {', '.join(dict.fromkeys(lost))}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,184 @@
+"""Grade one submission: its cells run inside walls, the tests run here, and only answers go between.
+
+    report = grade(Path("submitted/u0001/ps1/ps1.ipynb"), problem_set, "u0001", wall="bubblewrap")
+
+The grading process never runs a student's code. It runs the cells that the set gives and the test cells of the
+lecturer's notebook, in which `item` asks the student's process for the answers. Hidden inputs are drawn anew for
+each submission, from a seed that the report names.
+"""
+
+import contextlib
+import io
+import secrets
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcourse.assignments import contents, variants
+from mlcourse.assignments.item import Findings, NotYet, judged_by, verdict_of
+from mlcourse.assignments.remote import Box, Lost, Missing, Student
+from mlcourse.assignments.sets import Item, ProblemSet
+from mlcourse.assignments.walls import Wall
+from mlcourse.lessons.checks.verdict import Verdict
+
+SECONDS_OF_A_CHECK = 20.0  # of this process: an answer may be built to keep a check busy
+OWN = "own("
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one item brought. `points` is None while a person has to mark it; `text` is what is to be marked."""
+
+    name: str
+    points: float | None
+    most: float
+    status: str
+    message: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What grading a submission found.
+
+    Attributes:
+        results: one for each item, in the set's order.
+        stopped: what the student is told about cells that stopped.
+        notes: for the lecturer alone: the state of the notebook, answers that are right for another student.
+        seed: of the hidden inputs.
+    """
+
+    student: str
+    problem_set: str
+    file: str
+    results: tuple[Result, ...]
+    stopped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seed: int = 0
+
+    @property
+    def points(self) -> float:
+        """The points so far: manual questions that nobody has marked bring none."""
+        return sum(result.points or 0 for result in self.results)
+
+
+def grade(
+    path: Path,
+    problem_set: ProblemSet,
+    name: str,
+    *,
+    wall: Wall,
+    others: tuple[str, ...] = (),
+    seed: int | None = None,
+) -> Report:
+    """Grade one submission.
+
+    Args:
+        path: the notebook, or a folder that holds it.
+        name: the student's id, from the roster or the folder.
+        others: ids of all students, to tell whose answer is right for another.
+        seed: of the hidden inputs; None draws one.
+    """
+    seed = secrets.randbits(32) if seed is None else seed
+    try:
+        held = contents.read(path, problem_set)
+    except contents.NoNotebook as error:
+        results = tuple(Result(item.name, 0, item.points, "wrong", str(error)) for item in problem_set.items)
+        return Report(name, problem_set.name, str(path), results, notes=(str(error),), seed=seed)
+    with Box(wall) as box, variants.graded_as(name):
+        student = Student(box, held.cells, name)
+        sitting = Sitting(problem_set, student, held.texts, others, np.random.default_rng(seed))
+        results = tuple(sitting.result(item) for item in problem_set.items)
+    stopped = tuple(f"Code cell {number + 1} stopped: {why}" for number, why in sorted(student.stopped.items()))
+    return Report(name, problem_set.name, str(path), results, stopped, (*held.notes, *sitting.notes), seed)
+
+
+@dataclass
+class Sitting:
+    """The items of one submission, judged one by one."""
+
+    problem_set: ProblemSet
+    student: Student
+    texts: dict[str, str]
+    others: tuple[str, ...]
+    rng: np.random.Generator
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.namespace: dict[str, Any] = {"__name__": "__grader__"}
+        with judged_by(self._decide), contextlib.redirect_stdout(io.StringIO()):
+            for source in self.problem_set.given:
+                self._run(source)
+
+    def result(self, item: Item) -> Result:
+        """What an item brings."""
+        if item.manual:
+            text = self.texts[item.name]
+            points, status = (None, "to be marked") if text.strip() else (0.0, "not attempted")
+            return Result(
+                item.name, points, item.points, status, "" if text.strip() else "There is no answer.", text
+            )
+        self.verdict, self.item = None, item
+        try:
+            with judged_by(self._decide), contextlib.redirect_stdout(io.StringIO()), _at_most(SECONDS_OF_A_CHECK):
+                self._run(item.source)
+            return Result(item.name, item.points, item.points, "passed", "Correct.")
+        except NotYet:
+            return Result(item.name, 0, item.points, self.verdict.status, self.verdict.message)
+        except TimeoutError:
+            return Result(item.name, 0, item.points, "wrong", "Your answer kept the check busy for too long.")
+
+    def _run(self, source: str) -> None:
+        """Run a cell of the lecturer's notebook."""
+        exec(compile(source, "<set>", "exec"), self.namespace)
+
+    def _decide(self, check: Findings, question: str, names: tuple[str, ...], hidden: bool, _: dict) -> None:
+        """The court of `item`: judge what the student's process answers."""
+        self.student.discreet, self.student.lost = hidden, ""
+        answers: dict[str, Any] = {}
+        for name in names:
+            with contextlib.suppress(Missing, Lost):
+                answers[name] = self.student.get(name)
+        rng = np.random.default_rng(self.rng.integers(2**63))
+        state = rng.bit_generator.state
+
+        def judged() -> Any:
+            rng.bit_generator.state = state
+            return verdict_of(check, question, names, answers, hidden=hidden, rng=rng)
+
+        self.verdict = judged()
+        if self.student.lost:
+            self.verdict = Verdict("wrong", f"There is no answer: {self.student.lost}.", question)
+        if self.verdict.status == "passed":
+            return
+        values = answers and not any(callable(answer) for answer in answers.values())
+        if self.verdict.status == "wrong" and values and OWN in self.item.source:
+            self._whose(question, judged)
+        raise NotYet
+
+    def _whose(self, question: str, judged: Any) -> None:
+        """Note the students for whom a wrong answer would have been right."""
+        for other in self.others:
+            with variants.graded_as(other):
+                if judged().status == "passed":
+                    self.notes.append(f"the answer to {question} is wrong here, and right for {other}")
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Stop this process's own computation after so much processor time, with TimeoutError."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -1,0 +1,355 @@
+"""A student's process, seen from the grader: start it, have it run cells, ask it for answers, end it.
+
+What decides is processor time, so that a busy machine changes no score: wall time is only a backstop, for what
+sleeps. Whatever happens on the other side is an answer or a `Lost`; nothing that comes from there is run here.
+"""
+
+import builtins
+import contextlib
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from mlcourse.assignments import walls, wire
+
+SECONDS_A_CELL, SECONDS_A_CALL, SECONDS_IN_ALL = 20.0, 10.0, 120.0  # of processor time
+PATIENCE = 4.0  # wall time at most, in units of the processor time that was allowed
+MEMORY = 3 * 2**30  # bytes that the whole tree may hold
+PROCESSES = 48
+LONGEST = 64 * 2**20  # bytes of one answer
+STARTS = 8  # how often a submission may lose its process
+LOOK = 0.25  # seconds between two looks at the tree
+
+
+class Lost(Exception):
+    """The student's process is gone, or was ended; the words say why."""
+
+
+class Missing(Exception):
+    """There is no answer with this name."""
+
+
+class Box:
+    """One process inside walls; a context manager that leaves nothing running."""
+
+    def __init__(self, wall: walls.Wall):
+        self.wall = wall
+        self.used, self._spent = 0.0, 0.0  # seconds of processor time: of trees that are gone, and of this one
+        self._since = time.monotonic()
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Box":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the process, and wait until it has imported what it needs."""
+        self.close()
+        command = [*walls.around(self.wall), sys.executable, "-m", "mlcourse.assignments.worker"]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=walls.environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+        self._pending = self._unsent = b""
+        self._keepers = self._tree()
+        for pipe in (self._process.stdin, self._process.stdout):
+            os.set_blocking(pipe.fileno(), False)
+        self.hear(SECONDS_A_CELL, what="the start")
+        self._keepers = self._tree()
+
+    def close(self) -> None:
+        """End the process and all that it has started."""
+        if self._process is None:
+            return
+        self.used, self._spent = self.used + self._spent, 0.0
+        # bubblewrap's inner process takes all with it, and is gone when all are
+        tree = self._keepers if self.wall == "bubblewrap" else self._tree()
+        self._process.kill()
+        for process in tree:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        until = time.monotonic() + SECONDS_A_CALL
+        while any(map(_lives, tree)) and time.monotonic() < until:
+            time.sleep(0.01)
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process that can be asked."""
+        return self._process is not None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the submission has had all the time that one may have."""
+        long = time.monotonic() - self._since > PATIENCE * SECONDS_IN_ALL
+        return long or self.used + self._spent > SECONDS_IN_ALL
+
+    def end_run(self) -> bool:
+        """End the copy that ran the cells; return whether the process is ready for another run."""
+        for process in self._tree():
+            if process not in self._keepers:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+        try:
+            while "died" not in self.hear(SECONDS_A_CALL, what="the end"):
+                pass
+        except Lost:
+            return False
+        return True
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Send a message; `hear` sends on what the pipe does not take at once."""
+        self._unsent = wire.dumps(message)
+
+    def hear(self, seconds: float, *, what: str) -> dict[str, Any]:
+        """Return the next message.
+
+        Args:
+            seconds: of processor time that the tree may use until then.
+            what: what takes the time, in words.
+
+        Raises:
+            Lost: it used more time, memory or processes than it may, or died, or said what is no message.
+        """
+        before, since = self._seconds(), time.monotonic()
+        outgoing, incoming = self._process.stdin, self._process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(incoming, selectors.EVENT_READ)
+            if self._unsent:
+                selector.register(outgoing, selectors.EVENT_WRITE)
+            looked = since
+            while b"\n" not in self._pending:
+                for key, _ in selector.select(LOOK):
+                    if key.fileobj is outgoing:
+                        if self._send():
+                            selector.unregister(outgoing)
+                    else:
+                        self._receive(what)
+                if time.monotonic() - looked >= LOOK:
+                    looked = time.monotonic()
+                    self._look(before, seconds, looked - since, what)
+        self._spent = max(self._spent, self._seconds())
+        line, _, self._pending = self._pending.partition(b"\n")
+        try:
+            return wire.loads(line)
+        except wire.Unreadable as error:
+            raise self._lost(str(error)) from error
+
+    def _send(self) -> bool:
+        """Write what the pipe takes; return whether that was all, or nobody reads any more."""
+        try:
+            written = os.write(self._process.stdin.fileno(), self._unsent)
+        except BlockingIOError:
+            return False
+        except BrokenPipeError:
+            written = len(self._unsent)
+        self._unsent = self._unsent[written:]
+        return not self._unsent
+
+    def _receive(self, what: str) -> None:
+        piece = os.read(self._process.stdout.fileno(), 2**20)
+        if not piece:
+            raise self._lost(f"{what} ended the process")
+        self._pending += piece
+        if len(self._pending) > LONGEST:
+            raise self._lost(f"{what} answered with more than {LONGEST // 2**20} MB")
+
+    def _look(self, before: float, seconds: float, waited: float, what: str) -> None:
+        """See whether the tree uses more than it may."""
+        used, tree = self._seconds(), self._tree()
+        self._spent = max(self._spent, used)
+        if used - before > seconds:
+            raise self._lost(f"{what} took more than {seconds:g} s of processor time")
+        if self.exhausted:
+            raise self._lost(f"the whole took more than {SECONDS_IN_ALL:g} s of processor time")
+        if waited > PATIENCE * seconds:
+            raise self._lost(f"{what} was not done after {PATIENCE * seconds:g} s of waiting")
+        if len(tree) > PROCESSES:
+            raise self._lost(f"{what} started more than {PROCESSES} processes")
+        if sum(_of(process, lambda p: p.memory_info().rss) for process in tree) > MEMORY:
+            raise self._lost(f"{what} took more than {MEMORY // 2**30} GB of memory")
+
+    def _lost(self, why: str) -> Lost:
+        self.close()
+        return Lost(why)
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            top = psutil.Process(self._process.pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def _seconds(self) -> float:
+        """Processor time of the tree, with its dead."""
+        return sum(_of(process, lambda p: sum(p.cpu_times()[:4])) for process in self._tree())
+
+
+def _of(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> float:
+    """A number of a process; 0 if it has just ended."""
+    try:
+        return measure(process)
+    except psutil.Error:
+        return 0.0
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it still does anything; the dead may wait for their burial."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+class Answer:
+    """A student's function, to be called here."""
+
+    def __init__(self, student: "Student", name: str):
+        self.student, self.name = student, name
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.student.call(self.name, arguments, named)
+
+
+class Student:
+    """The answers of one submission: its cells, run in a box, again and again without those that kill it.
+
+    Attributes:
+        stopped: cell number -> what the student is told about it, of the first run.
+        lost: why the process was lost last, "" if it was not; who reads it may empty it.
+        discreet: whether exceptions come without their words, as while hidden inputs are about.
+    """
+
+    def __init__(self, box: Box, cells: list[str], name: str):
+        self.box, self.cells, self.name = box, list(cells), name
+        self.stopped: dict[int, str] = {}
+        self.discreet, self.lost = False, ""
+        self._ready, self._alive, self._starts = False, False, 0
+
+    def get(self, name: str) -> Any:
+        """Return the value with this name; for a function, a function that asks the student's.
+
+        Raises:
+            Missing, Lost: there is no answer.
+            Exception: what the student's code raised, as one of Python's own kinds.
+        """
+        reply = self._ask({"get": name}, what=f"reading `{name}`", functions=[])
+        if "callable" in reply:
+            return Answer(self, name)
+        return wire.decode(reply.get("value"))
+
+    def call(self, name: str, arguments: tuple = (), named: dict[str, Any] | None = None) -> Any:
+        """Return what the student's function returns. Functions among the arguments run here.
+
+        Raises:
+            Missing, Lost: there is no answer.
+            Exception: what the student's code raised, as one of Python's own kinds.
+        """
+        functions: list[Callable] = []
+        message = {"call": name, "with": wire.encode(list(arguments), functions)}
+        message["named"] = wire.encode(named or {}, functions)
+        return wire.decode(self._ask(message, what=f"`{name}`", functions=functions).get("value"))
+
+    def _ask(self, message: dict[str, Any], *, what: str, functions: list[Callable]) -> dict[str, Any]:
+        try:
+            return self._asked(message, what, functions)
+        except Lost as error:
+            self._ready, self.lost = False, str(error)
+            raise
+
+    def _asked(self, message: dict[str, Any], what: str, functions: list[Callable]) -> dict[str, Any]:
+        self._run()
+        number = secrets.token_hex(8)  # what does not carry it answers something else, or was forged
+        try:
+            self.box.say(message | {"number": number})
+            while True:
+                reply = self.box.hear(SECONDS_A_CALL, what=what)
+                if "died" in reply or reply.get("number") == number:
+                    break
+                if reply.get("to") == number:
+                    self.box.say({"value": wire.encode(functions[reply["ask"]](*wire.decode(reply["with"])))})
+        except (wire.Unreadable, KeyError, TypeError, IndexError) as error:
+            self.box.close()
+            raise Lost(f"{what} did not answer in a form that can be read") from error
+        if "died" in reply:
+            self._alive = False
+            raise Lost(f"{what} ended the process")
+        if "missing" in reply:
+            raise Missing(message.get("get") or message["call"])
+        if "raised" in reply:
+            raise _exception(reply["raised"], tell=not self.discreet)
+        return reply
+
+    def _run(self) -> None:
+        """See to it that the cells have run; a cell that kills the process is left out of the next run."""
+        first = self._starts == 0
+        while not self._ready:
+            if self._starts >= STARTS:
+                raise Lost("the process was lost too often")
+            self._starts += 1
+            try:
+                if not self.box.running or (self._alive and not self.box.end_run()):
+                    self.box.start()
+                self._attempt(tell=first)
+            except Lost:
+                if self.box.exhausted:
+                    self._starts = STARTS
+
+    def _attempt(self, *, tell: bool) -> None:
+        self.box.say({"run": self.cells, "student": self.name})
+        self._alive, number = True, None
+        try:
+            while True:
+                message = self.box.hear(SECONDS_A_CELL, what="this cell")
+                if "ready" in message:
+                    self._ready = True
+                    return
+                if "died" in message:
+                    self._alive = False
+                    raise Lost("this cell ended the process")
+                if type(message.get("cell")) is int:
+                    number = message["cell"]
+                elif message.get("error") and tell and number is not None:
+                    error = _exception(message["error"], tell=True)
+                    if not isinstance(error, NotImplementedError):  # a stub that waits for its answer
+                        self.stopped.setdefault(number, f"{type(error).__name__}: {error}")
+        except Lost as error:
+            if number in range(len(self.cells)):
+                self.cells[number] = None
+                self.stopped[number] = str(error)
+            raise
+
+
+def _exception(told: Any, *, tell: bool) -> Exception:
+    """An exception of the student's, as one of Python's own kinds.
+
+    Args:
+        tell: whether with its words: they are the student's, and could carry hidden inputs out.
+    """
+    told = told if isinstance(told, dict) else {}
+    kind = getattr(builtins, str(told.get("kind")), None)
+    usual = (
+        isinstance(kind, type)
+        and issubclass(kind, Exception)
+        and not issubclass(kind, UnicodeError | StopIteration)
+    )
+    line = str(told.get("line", ""))[:200]
+    words = str(told.get("words", ""))[:500] + (f", in the line `{line}`" if line else "")
+    return (kind if usual else Exception)(*([words] if tell else []))

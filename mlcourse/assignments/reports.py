@@ -1,0 +1,223 @@
+"""What comes of reports: feedback as HTML, tables as CSV, and the worksheets of Moodle and Canvas, filled in.
+
+out/points.csv            a line a student: every item, and the sum
+out/feedback/ID.html      for the student: points, what is wrong and why; no hidden value
+out/to_mark.csv           the answers that a person marks; fill in `points` and `comment`, and give it back
+out/for_the_lecturer.txt  what was odd
+out/reports.json          all of it, for `assignment export`
+"""
+
+import csv
+import dataclasses
+import html
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+
+from mlcourse.assignments.grade import Report, Result
+
+MARKS = ("student", "item", "most", "points", "comment", "answer")
+PAGE = jinja2.Environment(autoescape=True).from_string("""\
+<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{{ report.problem_set }} · {{ report.student }}</title>
+<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 45em; margin: 2em auto; padding: 0 1em }
+section { border-left: .4em solid #808080; margin: 1em 0; padding: 0 .8em }
+.passed { border-color: #009e73 } .wrong { border-color: #d55e00 } h2 { font-size: 1em; margin: 0 }
+p { margin: .3em 0; overflow-wrap: anywhere }</style>
+<h1>{{ report.problem_set }}: {{ "%g" % report.points }} of {{ "%g" % most }} points</h1>
+<p>{{ report.student }}{% if waiting %} · {{ "%g" % waiting }} points wait to be marked by a person{% endif %}</p>
+{% for result in report.results %}<section class="{{ result.status }}">
+<h2>{{ signs[result.status] }} {{ result.name }}:
+{{ "–" if result.points is none else "%g" % result.points }} of {{ "%g" % result.most }}</h2>
+{% if result.message %}<p>{{ result.message }}</p>{% endif %}</section>
+{% endfor %}{% for line in report.stopped %}<p>{{ line }}</p>
+{% endfor %}</html>
+""")
+SIGNS = {"passed": "✓", "wrong": "✗", "not attempted": "…", "to be marked": "✎", "marked": "✎"}
+
+
+def write(reports: list[Report], out: Path) -> None:
+    """Write everything but the worksheets into a folder."""
+    (out / "feedback").mkdir(parents=True, exist_ok=True)
+    stored = json.dumps([dataclasses.asdict(report) for report in reports], indent=1, ensure_ascii=False)
+    (out / "reports.json").write_text(stored + "\n", encoding="utf-8")
+    for report in reports:
+        (out / "feedback" / f"{report.student}.html").write_text(feedback(report), encoding="utf-8")
+    names = [result.name for result in reports[0].results] if reports else []
+    _table(out / "points.csv", ("student", *names, "sum"), (_line(report) for report in reports))
+    waiting = [(report.student, r.name, r.most, "", "", r.text) for report in reports for r in report.results
+               if r.status == "to be marked"]  # fmt: skip
+    _table(out / "to_mark.csv", MARKS, waiting)
+    notes = [f"{report.student}: {note}" for report in reports for note in report.notes]
+    (out / "for_the_lecturer.txt").write_text("\n".join(notes or ["Nothing odd."]) + "\n", encoding="utf-8")
+
+
+def read(out: Path) -> list[Report]:
+    """Read what `write` has stored.
+
+    Raises:
+        ValueError: there is nothing.
+    """
+    try:
+        stored = json.loads((out / "reports.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"{out} holds no reports.json; grade into it first: assignment grade --out {out}"
+        ) from error
+    return [_report(told) for told in stored]
+
+
+def _report(told: dict) -> Report:
+    results = tuple(Result(**result) for result in told["results"])
+    return Report(**told | {"results": results, "stopped": tuple(told["stopped"]), "notes": tuple(told["notes"])})
+
+
+def feedback(report: Report) -> str:
+    """The page that a student gets."""
+    most = sum(result.most for result in report.results)
+    waiting = sum(result.most for result in report.results if result.points is None)
+    return PAGE.render(report=report, most=most, waiting=waiting, signs=SIGNS)
+
+
+def marked(reports: list[Report], path: Path) -> list[Report]:
+    """Return the reports with the points that a person gave, from a filled-in to_mark.csv.
+
+    Raises:
+        ValueError: a line with points for nothing that waits, or points that are no number from 0 to the most.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        marks = {
+            (row["student"], row["item"]): row for row in csv.DictReader(file) if (row["points"] or "").strip()
+        }
+    waiting = {
+        (report.student, r.name): r for report in reports for r in report.results if r.status.endswith("marked")
+    }
+    for (student, item), row in marks.items():
+        if (student, item) not in waiting:
+            raise ValueError(f"{path.name}: {item} of {student} waits for no mark")
+        _points(row["points"], waiting[student, item].most, f"{path.name}: {item} of {student}")
+
+    def after(report: Report, result: Result) -> Result:
+        mark = marks.get((report.student, result.name))
+        if mark is None:
+            return result
+        points = float(mark["points"].replace(",", "."))
+        return dataclasses.replace(result, points=points, status="marked", message=mark["comment"] or "")
+
+    return [
+        dataclasses.replace(report, results=tuple(after(report, result) for result in report.results))
+        for report in reports
+    ]
+
+
+def _points(text: str, most: float, where: str) -> None:
+    try:
+        right = 0 <= float(text.replace(",", ".")) <= most
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"{where}: the points are {text!r}; give a number from 0 to {most:g}")
+
+
+def fill_moodle(
+    reports: list[Report], worksheet: Path, out: Path, students: dict[str, dict[str, str]]
+) -> list[str]:
+    """Fill in a grading worksheet as Moodle gave it: Grade and Feedback comments; all else stays as it is.
+
+    Returns:
+        the students for whom it has no line.
+
+    Raises:
+        ValueError: it is no such worksheet.
+    """
+    rows, columns = _worksheet(worksheet, ("Identifier", "Grade"))
+
+    def fill(row: dict[str, str], report: Report) -> None:
+        row["Grade"] = f"{report.points:g}"
+        if "Feedback comments" in columns:
+            row["Feedback comments"] = "<br>".join(html.escape(line) for line in _comments(report))
+
+    return _fill(rows, columns, reports, students, fill, out)
+
+
+def fill_canvas(
+    reports: list[Report], gradebook: Path, out: Path, students: dict[str, dict[str, str]], title: str
+) -> list[str]:
+    """Fill in a gradebook as Canvas exported it: the one column whose name begins with `title`.
+
+    Returns:
+        the students for whom it has no line.
+
+    Raises:
+        ValueError: it is no such gradebook, or not one column has that title.
+    """
+    rows, columns = _worksheet(gradebook, ("Student", "ID"))
+    fit = [column for column in columns if column == title or column.startswith(f"{title} (")]
+    if len(fit) != 1:
+        raise ValueError(
+            f"{gradebook.name} has {len(fit)} columns named {title!r}; make the assignment in Canvas first"
+        )
+
+    def fill(row: dict[str, str], report: Report) -> None:
+        row[fit[0]] = f"{report.points:g}"
+
+    return _fill(rows, columns, reports, students, fill, out)
+
+
+def _worksheet(path: Path, needed: Iterable[str]) -> tuple[list[dict[str, str]], list[str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), list(reader.fieldnames or [])
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise ValueError(f"{path.name} has no column {missing[0]!r}: download it anew, and give it as it is")
+    return rows, columns
+
+
+def _fill(rows, columns, reports, students, fill, out: Path) -> list[str]:  # noqa: ANN001
+    """Fill the line of each student: the one that holds the id, or what the roster says beside it."""
+    lost = []
+    for report in reports:
+        known = {
+            report.student.lower(),
+            *(value.lower() for value in students.get(report.student, {}).values() if value),
+        }
+        fit = [row for row in rows if known & {(value or "").strip().lower() for value in row.values()}]
+        if len(fit) == 1:
+            fill(fit[0], report)
+        else:
+            lost.append(report.student)
+    _table(out, columns, ([row[column] for column in columns] for row in rows), guard=False)
+    return lost
+
+
+def _comments(report: Report) -> list[str]:
+    def line(result: Result) -> str:
+        points = "–" if result.points is None else f"{result.points:g}"
+        return f"{result.name} {points}/{result.most:g}: {result.message}".rstrip(": ")
+
+    return [line(result) for result in report.results]
+
+
+def _line(report: Report) -> list[object]:
+    return [
+        report.student,
+        *("" if r.points is None else f"{r.points:g}" for r in report.results),
+        f"{report.points:g}",
+    ]
+
+
+def _table(path: Path, columns: Iterable[str], lines: Iterable[Iterable[object]], *, guard: bool = True) -> None:
+    """Write a CSV. A text that a spreadsheet would take for a formula gets an apostrophe: students wrote some."""
+
+    def safe(value: object) -> object:
+        return (
+            f"'{value}" if guard and isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+        )
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(list(columns))
+        writer.writerows([safe(value) for value in line] for line in lines)

@@ -1,0 +1,124 @@
+"""The walls around a student's process, and whether they stand on this machine.
+
+The walls are bubblewrap's (https://github.com/containers/bubblewrap): Linux namespaces, without root and without a
+service. Inside there is no network, no process but its own, and no file but Python, this package, the course's
+data and an empty /tmp; only /tmp can be written to, 64 MB of it. In a container that is thrown away afterwards, as
+Gradescope's is, and where bubblewrap may not work, another user's name is the wall.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Literal
+
+from mlcourse import paths
+
+Wall = Literal["bubblewrap", "other user", "none"]
+ROOM = 64 * 2**20  # bytes of /tmp
+NOBODY = "65534"
+INSTALL = "Debian, Ubuntu: sudo apt install bubblewrap"
+
+
+class NoWalls(ValueError):
+    """There is nothing here that could keep a student's code in."""
+
+
+def choose(*, trust: bool = False, container: bool = False) -> Wall:
+    """Return the best wall that stands.
+
+    Args:
+        trust: whether the submissions may run without any, with all rights of who grades.
+        container: whether this machine is a container that holds nothing else and is thrown away.
+
+    Raises:
+        NoWalls: none stands, and none of the two was said.
+    """
+    problem = bubblewrap_problem()
+    if not problem:
+        return "bubblewrap"
+    if container and os.geteuid() == 0 and shutil.which("setpriv"):
+        return "other user"
+    if trust:
+        return "none"
+    raise NoWalls(
+        f"submissions run only inside walls, and bubblewrap does not stand: {problem}. {INSTALL}. Or grade in "
+        "a container or virtual machine that holds nothing else; there --trust-submissions runs them without walls"
+    )
+
+
+@functools.cache
+def bubblewrap_problem() -> str:
+    """Try bubblewrap: say why a process inside it cannot run this course, or return ""."""
+    if not shutil.which("bwrap"):
+        return "it is not installed"
+    command = [*around("bubblewrap"), sys.executable, "-c", "import mlcourse.assignments.worker"]
+    try:
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (
+        "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    )
+
+
+def around(wall: Wall) -> list[str]:
+    """The beginning of a command line that runs the rest of it inside a wall."""
+    if wall == "none":
+        return []
+    if wall == "other user":
+        return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+    command = [
+        "bwrap",
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--die-with-parent",
+        "--new-session",
+    ]
+    command += [
+        "--as-pid-1",
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "student",
+    ]  # process 1 cannot be killed from inside
+    for folder in _readable():
+        command += ["--ro-bind-try", folder, folder]
+    command += ["--proc", "/proc", "--dev", "/dev", "--size", str(ROOM // 8), "--tmpfs", "/dev/shm"]
+    command += ["--size", str(ROOM), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    for fonts in _font_lists():
+        command += ["--ro-bind", fonts, f"/tmp/.cache/matplotlib/{Path(fonts).name}"]
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+
+
+def environment() -> dict[str, str]:
+    """The variables of a student's process: none of the grader's own."""
+    given = {
+        "HOME": "/tmp",
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+    }
+    return given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(paths.REPOSITORY)}
+
+
+@functools.cache
+def _font_lists() -> list[str]:
+    """matplotlib's lists of this machine's fonts: without one, each process that plots looks for them for long."""
+    import matplotlib
+    import matplotlib.font_manager  # writes the list, if there is none yet
+
+    return [str(path) for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")]
+
+
+def _readable() -> list[str]:
+    """What a student's process reads: the system's libraries, Python, this package, the course's data."""
+    system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
+    python = [sys.base_prefix, sys.prefix, *sysconfig.get_paths().values()]
+    course = [str(Path(__file__).parents[1]), str(paths.REPOSITORY / "data")]
+    return list(dict.fromkeys([*system, *python, *course]))

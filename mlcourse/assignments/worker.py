@@ -1,0 +1,159 @@
+"""The process that runs a student's cells and answers the grader's calls. It runs inside walls and holds no test.
+
+    python -m mlcourse.assignments.worker       messages come on stdin, go out on stdout
+
+It imports what sets need, and then forks for each run: the copy runs the cells and answers, so that the next
+run begins clean without importing anything again, and what kills a copy does not kill this process.
+
+Messages to it: {"run": [source, …], "student": id}, then {"get": name} and {"call": name, "with": arguments};
+{"end": true} ends a copy. Messages from it: {"hello": true}; {"cell": n} before a cell and {"ran": n, "error": …}
+after it; {"ready": true}; {"value": …}, {"callable": true}, {"missing": true} or {"raised": …} for an answer;
+{"ask": place, "with": arguments}, where an argument was a function of the grader's; {"died": status}. A question
+has a number, which its answer carries.
+"""
+
+import contextlib
+import io
+import os
+import resource
+import traceback
+from typing import Any, BinaryIO
+
+from mlcourse.assignments import wire
+from mlcourse.assignments.variants import VARIABLE
+
+GIGABYTE = 2**30
+# What a copy may use at most, whatever it does. What decides is the grader, which watches the whole tree.
+LIMITS = {
+    resource.RLIMIT_AS: 3 * GIGABYTE,
+    resource.RLIMIT_CPU: 600,
+    resource.RLIMIT_FSIZE: GIGABYTE // 16,
+    resource.RLIMIT_NOFILE: 256,
+    resource.RLIMIT_NPROC: 64,
+    resource.RLIMIT_CORE: 0,
+}
+
+
+def main() -> None:
+    """Hear and fork until the grader hangs up."""
+    hear, say = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # a student's prints go nowhere: a flood costs nothing
+        os.dup2(nothing, stream)
+    import IPython.core.interactiveshell  # noqa: F401  (before the forks)
+
+    _say(say, {"hello": True})
+    while line := hear.readline():
+        message = wire.loads(line)
+        if "run" not in message:
+            continue  # meant for a copy that is gone
+        copy = os.fork()
+        if copy == 0:
+            try:
+                _confine()
+                os.environ[VARIABLE] = message["student"]
+                _serve(_run(message["run"], say), hear, say)
+            finally:
+                os._exit(0)
+        ended = (0, 0)
+        while ended[0] != copy:  # as process 1 it buries whatever a copy has left behind, too
+            ended = os.waitpid(-1, 0)
+        _say(say, {"died": ended[1]})
+
+
+def _say(stream: BinaryIO, message: dict[str, Any]) -> None:
+    stream.write(wire.dumps(message))
+    stream.flush()
+
+
+def _confine() -> None:
+    for what, most in LIMITS.items():
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+
+
+def _run(cells: list[str], say: BinaryIO) -> dict[str, Any]:
+    """Run the cells in IPython, each whatever became of the others; return what they have defined."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    from mlcourse.assignments.item import judged_by
+
+    class Shell(InteractiveShell):
+        def enable_gui(self, gui: str | None = None) -> None:
+            """There is no window to open: `%matplotlib inline` has nothing to do."""
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = Shell.instance(config=config)
+    with judged_by(lambda *_: None):  # a notebook's own tests decide nothing here
+        for number, source in enumerate(cells):
+            if source is None:
+                continue
+            _say(say, {"cell": number})
+            with contextlib.redirect_stdout(io.TextIOWrapper(open(os.devnull, "wb"))):
+                result = shell.run_cell(source)
+            error = result.error_before_exec or result.error_in_exec
+            _say(say, {"ran": number, "error": _words(error) if error else None})
+    _say(say, {"ready": True})
+    return shell.user_ns
+
+
+def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
+    """Answer until the grader says that it is the end."""
+
+    def callback(place: int) -> Any:
+        def function(*arguments: Any) -> Any:
+            _say(say, {"to": message["number"], "ask": place, "with": wire.encode(list(arguments))})
+            return wire.decode(wire.loads(hear.readline())["value"])
+
+        return function
+
+    while line := hear.readline():
+        message = wire.loads(line)
+        if "end" in message:
+            return
+        try:
+            found = _find(namespace, message.get("get") or message["call"])
+            if "call" in message:
+                value = found(*wire.decode(message["with"], callback), **wire.decode(message["named"], callback))
+                reply = {"value": wire.encode(value)}
+            else:
+                reply = {"callable": True} if callable(found) else {"value": wire.encode(found)}
+        except _Missing:
+            reply = {"missing": True}
+        except BaseException as error:  # SystemExit too: a call that exits has only not answered
+            reply = {"raised": _words(error)}
+        _say(say, reply | {"number": message["number"]})
+
+
+class _Missing(Exception):
+    pass
+
+
+def _find(namespace: dict[str, Any], name: str) -> Any:
+    """The object with this name, or with this path, such as `family.sample`."""
+    first, *path = name.split(".")
+    if first not in namespace:
+        raise _Missing
+    found = namespace[first]
+    for part in path:
+        found = getattr(found, part)
+    return found
+
+
+def _words(error: BaseException) -> dict[str, Any]:
+    """What the grader hears of an exception: kind, words, and the line of the student's code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ipykernel" in frame.filename
+              or frame.filename.startswith("<ipython-input")]  # fmt: skip
+    try:
+        words = str(error)[:500]
+    except Exception:
+        words = ""
+    line = frames[-1].line if frames else getattr(error, "text", None)
+    return {"kind": type(error).__name__[:80], "words": words, "line": str(line or "").strip()[:200]}
+
+
+if __name__ == "__main__":
+    main()
