@@ -34,6 +34,7 @@ help:  ## list the targets
 # notebooks at a time sets OMP_NUM_THREADS, which the kernels inherit: OMP_NUM_THREADS=1 make lab.
 ifneq ($(TEACH),)
 lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/$(VENV)/etc/teach$(if $(JUPYTER_CONFIG_PATH),:$(JUPYTER_CONFIG_PATH))
+lab: export PATH := $(CURDIR)/$(BIN):$(PATH)  # nbgrader's pages call its command, and alembic, by their names
 endif
 lab: $(VENV)/ready$(if $(TEACH),-to-author)  ## set the course up if need be, and open it in JupyterLab
 	@$(trust_unchanged)

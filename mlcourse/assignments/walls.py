@@ -86,10 +86,10 @@ def around(wall: Wall) -> list[str]:
         "--hostname",
         "student",
     ]  # process 1 cannot be killed from inside
+    command += ["--size", str(ROOM), "--tmpfs", "/tmp", "--chdir", "/tmp"]  # first: the course may lie in /tmp
     for folder in _readable():
         command += ["--ro-bind-try", folder, folder]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(ROOM // 8), "--tmpfs", "/dev/shm"]
-    command += ["--size", str(ROOM), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     for fonts in _font_lists():
         command += ["--ro-bind", fonts, f"/tmp/.cache/matplotlib/{Path(fonts).name}"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]

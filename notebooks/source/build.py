@@ -1,5 +1,7 @@
 """Make notebooks/NN_name.ipynb from notebooks/source/NN_name.py (py:percent), with real outputs stored.
 
+The students' problem sets, notebooks/assignments/, are written each time: nothing in them is run.
+
     python notebooks/source/build.py                     run those whose code has changed, store outputs
     python notebooks/source/build.py 05_maml_from_zero   the same for the named ones
     python notebooks/source/build.py --all               run them in any case (mlcourse/ may have changed)
@@ -28,6 +30,7 @@ import nbclient
 import nbformat
 from nbformat import NotebookNode
 
+from mlcourse.assignments import sets
 from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 
 SOURCE = pathlib.Path(__file__).resolve().parent
@@ -204,6 +207,14 @@ def build(source: pathlib.Path, target: pathlib.Path, *, run_anyway: bool = Fals
     return seconds
 
 
+def write_problem_sets() -> None:
+    """Write what students get of each problem set; the rest is made by `python -m mlcourse assignment build`."""
+    for name in sets.names():
+        path = NOTEBOOKS / "assignments" / name / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(sets.student(sets.instructor(sets.source(name)))) + "\n", encoding="utf-8")
+
+
 def chosen_sources(names: list[str]) -> list[pathlib.Path]:
     """The sources named on the command line (with or without folder and ending); all if none is named."""
     sources = {path.stem: path for path in sorted(SOURCE.glob("[0-9]*.py"))}
@@ -237,6 +248,8 @@ def main() -> int:
         else:
             what = "not run again" if seconds is None else f"run in {seconds:.1f} s"
             print(f"{target.name}: {what}", flush=True)
+    if not arguments.check:
+        write_problem_sets()
     return int(failed)
 
 

@@ -1,6 +1,21 @@
-"""What a planted mistake of a problem set is."""
+"""Plant mistakes in a set's reference solution, and hear what its checks say; in one process, since we trust ourselves."""
 
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+from itertools import count
 from typing import NamedTuple
+
+import numpy as np
+from nbformat import NotebookNode
+
+from mlcourse.assignments.item import NotYet, judged_by, verdict_of
+from mlcourse.assignments.variants import graded_as
+from mlcourse.lessons.checks import Verdict
+
+numbers = count(1)
 
 
 class Mistake(NamedTuple):
@@ -10,3 +25,47 @@ class Mistake(NamedTuple):
     old: str
     new: str
     says: str
+
+
+def answers(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that a student fills in."""
+    return [cell for cell in notebook.cells if "answer" in cell.metadata.get("tags", [])]
+
+
+def planted(notebook: NotebookNode, substitutions: list[tuple[str, str]]) -> NotebookNode:
+    """A copy of the notebook with substitutions in its answers; each must fit one cell."""
+    notebook = NotebookNode({**notebook, "cells": [NotebookNode(cell) for cell in notebook.cells]})
+    for old, new in substitutions:
+        fit = [cell for cell in answers(notebook) if old in cell.source]
+        assert len(fit) == 1, f"{old!r} stands in {len(fit)} answers"
+        fit[0].source = fit[0].source.replace(old, new)
+    return notebook
+
+
+def verdicts(notebook: NotebookNode, *, seed: int, student: str = "u0001") -> dict[str, Verdict]:
+    """Run a notebook, and judge each automatic item with hidden inputs of this seed."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, Verdict] = {}
+
+    def court(check, question, names, hidden, namespace):  # noqa: ANN001
+        verdict = verdict_of(
+            check, question, names, namespace, hidden=hidden, rng=np.random.default_rng(rng.integers(2**63))
+        )
+        found[question] = verdict
+        if verdict.status != "passed":
+            raise NotYet
+
+    namespace: dict = {"__name__": "__set__"}
+    with graded_as(student), judged_by(court), contextlib.redirect_stdout(io.StringIO()):
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                with contextlib.suppress(Exception):
+                    _run(cell.source, namespace)
+    return found
+
+
+def _run(source: str, namespace: dict) -> None:
+    """Run a cell so that a check finds the lines of its functions."""
+    name = f"<cell {next(numbers)}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec"), namespace)

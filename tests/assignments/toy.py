@@ -1,7 +1,6 @@
-# A problem set as small as one can be: what the tests of the grader grade.
-
 # %% [markdown]
 # # Toy set
+# A problem set as small as one can be: what the tests of the grader grade.
 
 # %% tags=["yours"]
 STUDENT = ""

@@ -1,0 +1,92 @@
+"""What travels: every value comes back as it was, and nothing else is read."""
+
+import json
+
+import hypothesis
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from mlcourse.assignments import wire
+from mlcourse.tasks import Examples, Task
+
+plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text()
+arrays = hnp.arrays(
+    st.sampled_from([np.float64, np.float32, np.int64, np.bool_, ">f8", np.uint8]),
+    hnp.array_shapes(min_dims=0, max_side=4),
+)
+values = st.recursive(
+    plain | arrays,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def same(one, other) -> bool:
+    if isinstance(one, np.ndarray):
+        return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if isinstance(one, float):
+        return one == other or (one != one and other != other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+@hypothesis.given(values)
+def test_a_value_comes_back_as_it_was(value):
+    line = wire.dumps({"value": wire.encode(value)})
+    assert line.count(b"\n") == 1
+    assert same(value, wire.decode(wire.loads(line)["value"]))
+
+
+@hypothesis.given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.sampled_from(["array", "type", "shape", "tuple", "dict", "record", "of", "function"]), inner),
+))  # fmt: skip
+def test_whatever_comes_is_read_or_refused(data):
+    try:
+        wire.decode(data)
+    except wire.Unreadable:
+        pass
+
+
+def test_tasks_numbers_and_generators_travel():
+    task = Task(Examples(np.ones((2, 1)), np.zeros(2)), Examples(np.ones((3, 1)), np.zeros(3)))
+    back = wire.decode(json.loads(json.dumps(wire.encode(task))))
+    assert type(back) is Task and type(back.support) is Examples and same(tuple(task.query), tuple(back.query))
+    assert wire.decode(wire.encode(np.float64(0.5))) == 0.5
+    rng = np.random.default_rng(3)
+    rng.normal(size=5)
+    over_there = wire.decode(json.loads(json.dumps(wire.encode(rng))), lambda place: None)
+    assert over_there.normal() == rng.normal()
+
+
+def test_functions_go_one_way():
+    functions: list = []
+    data = wire.encode([abs], functions)
+    assert functions == [abs]
+    assert wire.decode(data, lambda place: functions[place]) == [abs]
+    with pytest.raises(wire.Unreadable):
+        wire.decode(data)
+    with pytest.raises(wire.Unreadable, match="cannot be handed to the grader"):
+        wire.encode(abs)
+
+
+@pytest.mark.parametrize(
+    "value", [b"x", {1, 2}, object(), np.array([object()]), np.array(["a"]), np.array([1j]), 1j]
+)
+def test_what_cannot_travel_is_named(value):
+    with pytest.raises(wire.Unreadable, match="cannot be handed to the grader"):
+        wire.encode(value)
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 10**5])
+def test_a_line_that_is_no_message(line):
+    with pytest.raises(wire.Unreadable):
+        wire.loads(line)
