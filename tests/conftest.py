@@ -28,6 +28,7 @@ import hypothesis
 import pytest
 
 from mlcourse import doctor
+from mlcourse.assignments import walls
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BROWSER_FLAGS = [
@@ -61,6 +62,16 @@ hypothesis.settings.load_profile("course")
 def root() -> pathlib.Path:
     """The folder that holds pyproject.toml."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def wall() -> str:
+    """The walls for students' code; where they do not stand the test is skipped, or fails when CI=true."""
+    problem = walls.bubblewrap_problem()
+    if problem:
+        reason = f"bubblewrap does not stand here ({problem}). {walls.INSTALL}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    return "bubblewrap"
 
 
 class Clock:
@@ -267,30 +278,39 @@ class LabServer:
     folder: pathlib.Path
 
 
-@pytest.fixture(scope="module")
-def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    """JupyterLab as on a new machine: a copy of the notebooks, nothing trusted, no settings of the user's.
+@contextlib.contextmanager
+def running_lab(home: pathlib.Path, folder: pathlib.Path, **more: str) -> Iterator[LabServer]:
+    """JupyterLab as on a new machine: nothing trusted, no settings of the user's; all it keeps is in `home`.
 
-    Its page lets tests give commands (`jupyterapp`), such as to open a notebook.
+    Its page lets tests give commands (`jupyterapp`), such as to open a notebook. `more` are variables for it.
     """
-    home = tmp_path_factory.mktemp("lab")
-    ignore = shutil.ignore_patterns(".ipynb_checkpoints")
-    shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=ignore)
     plain_settings(home / "settings")
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
     port, log = free_port(), home / "log"
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    command += [f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
     with log.open("w") as output:
-        process = subprocess.Popen(command, env={**os.environ, **own}, cwd=home, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, env={**os.environ, **own, **more}, cwd=home, stdout=output, stderr=output
+        )
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/api", process, log)
-        yield LabServer(f"http://127.0.0.1:{port}/lab", home / "notebooks")
+        yield LabServer(f"http://127.0.0.1:{port}/lab", folder)
     finally:
         process.terminate()
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:  # a kernel that is just starting can hold it back
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """JupyterLab with a copy of the notebooks."""
+    home = tmp_path_factory.mktemp("lab")
+    ignore = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=ignore)
+    with running_lab(home, home / "notebooks") as server:
+        yield server

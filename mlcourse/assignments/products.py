@@ -2,7 +2,7 @@
 
 course/nbgrader_config.py           nbgrader, with the course's walls
 course/source/ps1/ps1.ipynb         the lecturer's: solutions, hidden tests, mark schemes
-course/release/ps1/ps1.ipynb        the students'
+course/students/ps1/ps1.ipynb       the students'
 course/gradescope/ps1.zip           Gradescope's autograder; holds the tests, so it is the lecturer's, too
 """
 
@@ -68,7 +68,7 @@ def build(names: list[str], out: Path) -> list[Path]:
     written = [config]
     for name in names:
         notebook = sets.instructor(sets.source(name))
-        for folder, version in (("source", notebook), ("release", sets.student(notebook))):
+        for folder, version in (("source", notebook), ("students", sets.student(notebook))):
             written.append(_stored(version, out / folder / name / f"{name}.ipynb"))
         written.append(_gradescope(name, written[-2], out / "gradescope" / f"{name}.zip"))
     return written

@@ -1,27 +1,14 @@
-"""What tests of grading share: the walls of this machine, a toy set, and submissions to it.
+"""What tests of grading share: a toy set, and submissions to it."""
 
-Where bubblewrap does not stand the tests that need it are skipped by name; with CI=true that is a failure.
-"""
-
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from mlcourse.assignments import sets, walls
+from mlcourse.assignments import sets
 
 TOY = Path(__file__).with_name("toy.py")
-
-
-@pytest.fixture(scope="session")
-def wall() -> walls.Wall:
-    problem = walls.bubblewrap_problem()
-    if problem:
-        what = f"bubblewrap does not stand here ({problem}). {walls.INSTALL}"
-        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
-    return "bubblewrap"
 
 
 @pytest.fixture(scope="session")

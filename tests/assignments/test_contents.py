@@ -1,4 +1,4 @@
-"""Renamed, extra, duplicated, split, re-kernelled or stripped notebooks are graded by their contents, and it is said."""
+"""Renamed, duplicated, split, re-kernelled or stripped notebooks are graded by their contents, and it is said."""
 
 import nbformat
 import pytest

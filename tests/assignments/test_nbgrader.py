@@ -57,7 +57,7 @@ def course(tmp_path_factory):
         path = course / "submitted" / name / "ps1" / "ps1.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(nbformat.writes(version), encoding="utf-8")
-    nbgrader(course, "generate_assignment", "ps1", "--force")
+    nbgrader(course, "generate_assignment", "ps1")
     return course
 
 

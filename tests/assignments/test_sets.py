@@ -1,6 +1,6 @@
 """Every problem set: the reference gets all points, the stub none, each planted mistake costs exactly its item.
 
-Also that students get no solution, no hidden test and no mark scheme, and that no two of 200 students share an answer.
+Students get no solution, no hidden test and no mark scheme, and no two of 200 share their data.
 """
 
 import functools
