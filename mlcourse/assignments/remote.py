@@ -23,7 +23,7 @@ SECONDS_A_CELL, SECONDS_A_CALL, SECONDS_IN_ALL = 20.0, 10.0, 120.0  # of process
 PATIENCE = 4.0  # wall time at most, in units of the processor time that was allowed
 MEMORY = 3 * 2**30  # bytes that the whole tree may hold
 PROCESSES = 48
-LONGEST = 64 * 2**20  # bytes of one answer
+LONGEST = 32 * 2**20  # bytes of one answer
 STARTS = 8  # how often a submission may lose its process
 LOOK = 0.25  # seconds between two looks at the tree
 
@@ -64,7 +64,7 @@ class Box:
             cwd="/",
             start_new_session=True,
         )
-        self._pending = self._unsent = b""
+        self._pending, self._unsent, self._complete = bytearray(), b"", False
         self._keepers = self._tree()
         for pipe in (self._process.stdin, self._process.stdout):
             os.set_blocking(pipe.fileno(), False)
@@ -128,14 +128,14 @@ class Box:
         Raises:
             Lost: it used more time, memory or processes than it may, or died, or said what is no message.
         """
-        before, since = self._seconds(), time.monotonic()
+        before, since = None, time.monotonic()  # what was used before is seen at the first look: looks cost time
         outgoing, incoming = self._process.stdin, self._process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(incoming, selectors.EVENT_READ)
             if self._unsent:
                 selector.register(outgoing, selectors.EVENT_WRITE)
             looked = since
-            while b"\n" not in self._pending:
+            while not self._complete:
                 for key, _ in selector.select(LOOK):
                     if key.fileobj is outgoing:
                         if self._send():
@@ -144,11 +144,14 @@ class Box:
                         self._receive(what)
                 if time.monotonic() - looked >= LOOK:
                     looked = time.monotonic()
-                    self._look(before, seconds, looked - since, what)
-        self._spent = max(self._spent, self._seconds())
+                    used = self._look(looked - since, seconds, what)
+                    before = used if before is None else before
+                    if used - before > seconds:
+                        raise self._lost(f"{what} took more than {seconds:g} s of processor time")
         line, _, self._pending = self._pending.partition(b"\n")
+        self._complete = b"\n" in self._pending
         try:
-            return wire.loads(line)
+            return wire.loads(bytes(line))
         except wire.Unreadable as error:
             raise self._lost(str(error)) from error
 
@@ -168,15 +171,15 @@ class Box:
         if not piece:
             raise self._lost(f"{what} ended the process")
         self._pending += piece
+        self._complete = self._complete or b"\n" in piece
         if len(self._pending) > LONGEST:
             raise self._lost(f"{what} answered with more than {LONGEST // 2**20} MB")
 
-    def _look(self, before: float, seconds: float, waited: float, what: str) -> None:
-        """See whether the tree uses more than it may."""
-        used, tree = self._seconds(), self._tree()
+    def _look(self, waited: float, seconds: float, what: str) -> float:
+        """See whether the tree uses more than it may; return its processor time, with that of its dead."""
+        tree = self._tree()
+        used = sum(_of(process, lambda p: sum(p.cpu_times()[:4])) for process in tree)
         self._spent = max(self._spent, used)
-        if used - before > seconds:
-            raise self._lost(f"{what} took more than {seconds:g} s of processor time")
         if self.exhausted:
             raise self._lost(f"the whole took more than {SECONDS_IN_ALL:g} s of processor time")
         if waited > PATIENCE * seconds:
@@ -185,6 +188,7 @@ class Box:
             raise self._lost(f"{what} started more than {PROCESSES} processes")
         if sum(_of(process, lambda p: p.memory_info().rss) for process in tree) > MEMORY:
             raise self._lost(f"{what} took more than {MEMORY // 2**30} GB of memory")
+        return used
 
     def _lost(self, why: str) -> Lost:
         self.close()
@@ -196,10 +200,6 @@ class Box:
             return [top, *top.children(recursive=True)]
         except psutil.Error:
             return []
-
-    def _seconds(self) -> float:
-        """Processor time of the tree, with its dead."""
-        return sum(_of(process, lambda p: sum(p.cpu_times()[:4])) for process in self._tree())
 
 
 def _of(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> float:

@@ -92,6 +92,8 @@ def around(wall: Wall) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(ROOM // 8), "--tmpfs", "/dev/shm"]
     for fonts in _font_lists():
         command += ["--ro-bind", fonts, f"/tmp/.cache/matplotlib/{Path(fonts).name}"]
+    drawn = paths.cache_folder() / "glyphs"  # the letters: drawing them anew takes over a second
+    command += ["--ro-bind-try", str(drawn), "/tmp/.cache/mlcourse/glyphs"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 

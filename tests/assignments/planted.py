@@ -1,4 +1,4 @@
-"""Plant mistakes in a set's reference solution, and hear what its checks say; in one process: it is our own code."""
+"""Plant mistakes in a set's reference solution, and hear what its checks say; in one process: the code is ours."""
 
 from __future__ import annotations
 

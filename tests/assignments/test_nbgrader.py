@@ -19,8 +19,8 @@ from tests.assignments.planted import planted
 
 PLAIN = 'c = get_config()\nc.CourseDirectory.course_id = "meta-learning"\n'
 THEFT = (
-    "import sys\nimport mlcourse.assignments\n"
-    "sys.modules['mlcourse.assignments.item'].verdict_of = lambda *a, **k: __import__('types').SimpleNamespace(status='passed')\n"
+    "import sys, types\nimport mlcourse.assignments\npassed = types.SimpleNamespace(status='passed')\n"
+    "sys.modules['mlcourse.assignments.item'].verdict_of = lambda *a, **k: passed\n"
 )
 
 

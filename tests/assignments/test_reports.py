@@ -60,9 +60,12 @@ def test_marks_are_taken_in(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "why"),
-    [("u0001,b,15,16,,", "0 to 15"), ("u0001,b,15,-1,,", "0 to 15"), ("u0001,b,15,nan,,", "0 to 15"), ("u0001,b,15,ten,,", "0 to 15"),
-     ("u0001,a,10,3,,", "waits for no mark"), ("u0009,b,15,3,,", "waits for no mark")],
-)  # fmt: skip
+    [
+        *((f"u0001,b,15,{points},,", "0 to 15") for points in ("16", "-1", "nan", "ten")),
+        ("u0001,a,10,3,,", "waits for no mark"),
+        ("u0009,b,15,3,,", "waits for no mark"),
+    ],
+)
 def test_marks_that_cannot_be_are_refused(line, why, tmp_path):
     marks = tmp_path / "to_mark.csv"
     marks.write_text(f"student,item,most,points,comment,answer\n{line}\n")

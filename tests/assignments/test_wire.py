@@ -11,6 +11,7 @@ import pytest
 from mlcourse.assignments import wire
 from mlcourse.tasks import Examples, Task
 
+KEYS = ["array", "type", "shape", "tuple", "dict", "record", "of", "function"]
 plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text()
 arrays = hnp.arrays(
     st.sampled_from([np.float64, np.float32, np.int64, np.bool_, ">f8", np.uint8]),
@@ -46,8 +47,7 @@ def test_a_value_comes_back_as_it_was(value):
 
 @hypothesis.given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["array", "type", "shape", "tuple", "dict", "record", "of", "function"]), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner),
 ))  # fmt: skip
 def test_whatever_comes_is_read_or_refused(data):
     try:

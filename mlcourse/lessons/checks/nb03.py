@@ -4,7 +4,7 @@ import numpy as np
 
 from mlcourse.lessons.checks.compare import compare
 from mlcourse.lessons.checks.verdict import exercise
-from mlcourse.tasks import Examples
+from mlcourse.tasks import Examples, Task, each
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -119,3 +119,83 @@ def leaks(answer):
         "e": "one is missing: look for classes that the learner has met in meta-training",
     }
     yield next((message for letter, message in leak.items() if letter not in named), None)
+
+
+def _ten_at_once(learner, family, n_tasks, seed, new_seed=lambda batch: 0):
+    """Give a learner n_tasks tasks in batches of ten; the batch's number decides its seed."""
+    for batch in range(n_tasks // 10):
+        for task in each(family.sample(10, np.random.default_rng([seed, new_seed(batch)]))):
+            predictions = learner(task.support, task.query.x)
+            if np.shape(predictions) != (len(task.query.x),):
+                raise ValueError(f"your learner returned {np.shape(predictions)}: give one label for each query")
+
+
+class _FewPictures:
+    """Two-way tasks of 12 pictures: many different tasks share a picture, and all share their labels."""
+
+    def sample(self, n_tasks, rng):
+        pictures = np.random.default_rng(7).normal(size=(12, 1, 2, 2))
+        chosen = np.stack([rng.choice(12, size=6, replace=False) for _ in range(n_tasks)])
+        support = Examples(pictures[chosen[:, :2]], np.tile([0, 1], (n_tasks, 1)))
+        return Task(support, Examples(pictures[chosen[:, 2:]], np.tile([0, 0, 1, 1], (n_tasks, 1))))
+
+
+def _met(program, family, n_tasks, what):
+    """How many different ones a program gives to a learner, as `what(support)` tells them apart."""
+    seen = []
+
+    def spy(support, query_x):
+        seen.append(what(support))
+        return np.zeros(len(query_x), dtype=int)
+
+    program(spy, family, n_tasks, 0)
+    return len(set(seen))
+
+
+@exercise(
+    "3.5",
+    "What does the learner get?",
+    passed="It works for any program, however long: you looked inside nothing.",
+)
+def different_tasks(answer):
+    family = _FewPictures()
+
+    def anew(learner, family, n_tasks, seed):
+        _ten_at_once(learner, family, n_tasks, seed)
+
+    def every_other(learner, family, n_tasks, seed):
+        _ten_at_once(learner, family, n_tasks, seed, new_seed=lambda batch: batch % 2)
+
+    def sound(learner, family, n_tasks, seed):
+        _ten_at_once(learner, family, n_tasks, seed, new_seed=lambda batch: batch)
+
+    for program, what, n_tasks in (
+        (anew, "one that starts its random numbers anew for each batch", 60),
+        (every_other, "one that has two batches and takes turns", 60),
+        (sound, "a sound one", 30),
+    ):
+        want = _met(program, family, n_tasks, lambda support: support.x.tobytes())
+        first = _met(program, family, n_tasks, lambda support: support.x[0].tobytes())
+        got = answer(program, family, n_tasks)
+        if isinstance(got, bool | np.bool_):
+            yield "this says whether all tasks differ: return how many different ones there are, a number"
+        yield compare(
+            got,
+            want,
+            name=f"the number for a program, {what},",
+            diagnoses=[
+                (
+                    n_tasks,
+                    f"this counts the calls: {what[0].upper()}{what[1:]} repeats tasks, so keep each only once",
+                ),
+                (
+                    1,
+                    "1 for every program: you keep something that all tasks share, such as their labels or shapes",
+                ),
+                (0, "your learner wrote nothing down: does the program get *your* learner?"),
+                (
+                    first,
+                    "you look at the first image alone, and different tasks may share it: take all of `support.x`",
+                ),
+            ],
+        )

@@ -334,3 +334,58 @@ def reptile_rests_at(answer):
     yield compare(
         answer(np.array([1.0, 3.0]), np.array([2.0, 7.0]), 0.2, 2), want, name="the answer for two tasks"
     )
+
+
+# Invented errors, by method, rate and part: MAML is best at 0.03 on val, and at 0.01 on test
+_ERRORS = {
+    ("MAML", 0.001): (3.0, 3.1),
+    ("MAML", 0.01): (2.2, 1.4),
+    ("MAML", 0.03): (1.5, 1.9),
+    ("Reptile", 0.001): (3.5, 3.7),
+    ("Reptile", 0.01): (2.6, 2.0),
+    ("Reptile", 0.03): (2.0, 2.3),
+}
+
+
+@exercise("6.7", "The same for both", passed="Such a number belongs next to every table in which one row wins.")
+def lead_when_tuned(answer):
+    rates = (0.001, 0.01, 0.03)
+
+    def lead(errors, maml=0.03, reptile=0.03, part=1):
+        return errors["MAML", maml][part] - errors["Reptile", reptile][part]
+
+    def found(errors):
+        def error(theta, tasks):
+            return errors[theta][tasks == "test"]
+
+        return answer(lambda method, rate: (method, rate), error, rates, "val", "test")
+
+    tested = {method: min(_ERRORS[method, rate][1] for rate in rates) for method in ("MAML", "Reptile")}
+    means = {method: np.mean([_ERRORS[method, rate][1] for rate in rates]) for method in ("MAML", "Reptile")}
+    yield compare(
+        found(_ERRORS),
+        lead(_ERRORS),
+        name="the lead",
+        diagnoses=[
+            (-lead(_ERRORS), "a sign: it should be MAML's error minus Reptile's"),
+            (lead(_ERRORS, maml=0.001), "MAML still has the first rate: search for its best one as well"),
+            (lead(_ERRORS, reptile=0.001), "now Reptile has the first rate: both methods get the search"),
+            (
+                tested["MAML"] - tested["Reptile"],
+                "you chose the rates on `test`: choose on `val`, judge on `test`",
+            ),
+            (lead(_ERRORS, part=0), "right rates, but these are the errors on `val`: judge on `test`"),
+            (
+                lead(_ERRORS, 0.001, 0.001),
+                "these are the *worst* rates, or the first ones: errors should be small",
+            ),
+            (means["MAML"] - means["Reptile"], "this is a mean over the rates: take the best rate of each method"),
+        ],
+    )
+    alone = {**_ERRORS, ("MAML", 0.01): (1.2, 2.6)}  # the methods differ in their best rate, and Reptile does lead
+    yield compare(
+        found(alone),
+        lead(alone, maml=0.01),
+        name="the lead in a report whose winner deserves it",
+        diagnoses=[(lead(alone), "MAML got Reptile's best rate: each method has a best rate of its own")],
+    )

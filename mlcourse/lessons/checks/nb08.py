@@ -4,6 +4,7 @@ import numpy as np
 
 from mlcourse.lessons.checks.compare import compare, same
 from mlcourse.lessons.checks.verdict import exercise
+from mlcourse.tasks import Examples, Task
 
 
 @exercise(
@@ -328,3 +329,68 @@ def fair_logits(answer):
     squares = ((queries[:, None] - centres) ** 2).sum(axis=-1)
     want = scatter / 2 / counts - squares
     yield compare(answer(queries, support, labels, 2), want, name="the array of corrected logits of two classes")
+
+
+def _drawn(n_tasks: int, common: int) -> list[Task]:
+    """Tasks of four classes around centres far apart; half of the queries belong to class `common`."""
+    rng, tasks = np.random.default_rng(4), []
+    for _ in range(n_tasks):
+        centres, counts = 10 * rng.normal(size=(4, 3)), np.full(4, 2)
+        counts[common] = 6
+        y = rng.permutation(np.repeat(np.arange(4), counts))
+        order = rng.permutation(4)
+        support = Examples(centres[order] + 0.1 * rng.normal(size=(4, 3)), order)
+        tasks.append(Task(support, Examples(centres[y] + 0.1 * rng.normal(size=(12, 3)), y)))
+    return tasks
+
+
+def _nearest(support: Examples, query_x: np.ndarray) -> np.ndarray:
+    return support.y[((query_x[:, None] - support.x) ** 2).sum(axis=-1).argmin(axis=1)]
+
+
+@exercise("8.6", "Other names", passed="A sound learner loses exactly nothing, so the test needs no ±.")
+def lost_by_renaming(answer):
+    tasks = _drawn(200, common=0)
+
+    def always(name):
+        return lambda support, query_x: np.full(len(query_x), name)
+
+    def lost(learner, tasks=tasks):
+        return answer(learner, tasks, np.random.default_rng(0))
+
+    sound = lost(_nearest)
+    yield compare(
+        sound,
+        0.0,
+        name="what nearest neighbour loses",
+        diagnoses=[
+            (lambda got: np.ndim(got) == 1, "this is one number for each task: return their mean"),
+            (lambda got: got > 0.5, "nearest neighbour is sound, and loses most of its score: do support and query "
+             "labels both get the new names, and the same ones?"),
+            (lambda got: got < -0.5, "this is the accuracy after renaming: subtract it from the one as given"),
+        ],
+    )  # fmt: skip
+    got, share = lost(always(0)), 0.5
+    by_chance = share - 0.25  # after renaming, 0 is the name of any of four classes
+    yield compare(
+        got,
+        by_chance,
+        name="what a learner loses that always says 0, where half of the queries are of class 0,",
+        rtol=0,
+        atol=0.07,
+        diagnoses=[
+            (0.0, "a learner that always says 0 loses nothing: the new names are the old ones, or only the *order* of "
+             "the images has changed"),
+            (lambda got: abs(got + by_chance) < 0.07, "a sign: the accuracy as given, minus the one after renaming"),
+            (lambda got: got > 1, "this is in points or a sum: give a mean of parts of 1"),
+            (lambda got: abs(got - share) < 0.07 or abs(got - share + 1 / 6) < 0.02,
+             "class 0 never keeps its name, or always gets the same one: draw new names for each task"),
+        ],
+    )  # fmt: skip
+    yield compare(
+        lost(always(3), _drawn(200, common=3)),
+        by_chance,
+        name="what a learner loses that always says 3, where half of the queries are of class 3,",
+        rtol=0,
+        atol=0.07,
+    )

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -340,3 +341,57 @@ def look_inside(answer):
         (50.0, 2 * 270 * 1e6 / 0.05 / 1e12, 2.0),
         name="the result for other numbers",
     )
+
+
+@exercise(
+    "9.6", "Does it follow its inputs?", passed="Run it once for every step that you record, compile or cache."
+)
+def largest_difference(answer):
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return {"w": torch.randn(3, generator=generator), "b": torch.randn(1, generator=generator)}, torch.randn(
+            4, generator=generator
+        )
+
+    def plain(theta, tasks):
+        return {"w": 1e-9 * theta["w"] * tasks.sum(), "b": 1e-9 * (theta["b"] + tasks.mean())}
+
+    old_theta, old_tasks = draw(0)
+
+    def below(theta, tasks):  # too small in one parameter, by as much as the largest entry of all
+        want = plain(theta, tasks)
+        return {**want, "b": want["b"] - max(part.abs().max() for part in want.values())}
+
+    for recorded, missed in (
+        (plain, ""),
+        (lambda theta, tasks: plain(old_theta, old_tasks),
+         "a recording that gives the old gradient for all inputs passes: you compare on the inputs of the recording"),
+        (lambda theta, tasks: plain(theta, old_tasks),
+         "a recording that holds the *tasks* of seed 0 passes: take new tasks as well"),
+        (lambda theta, tasks: plain(old_theta, tasks),
+         "a recording that holds the *parameters* of seed 0 passes: take new parameters as well"),
+    ):  # fmt: skip
+        got = answer(recorded, plain, draw)
+        want = _largest_difference(recorded, plain, draw)
+        nothing = (lambda got: np.ndim(got) == 0 and abs(float(got)) < 1e-12, missed)
+        too_small = (lambda got, want=want: 0 < float(got) < 1e-6 * want, "this is the difference itself: a gradient "
+                     "may be tiny, so divide by its largest entry")  # fmt: skip
+        yield compare(got, want, name="the largest difference", diagnoses=[nothing, too_small] if missed else ())
+    yield compare(
+        answer(below, plain, draw),
+        1.0,
+        name="the largest difference",
+        diagnoses=[
+            (0.0, "a recording that is too *small* in one parameter passes: take absolute differences, and the largest "
+             "of all the names"),
+        ],
+    )  # fmt: skip
+
+
+def _largest_difference(recorded: Any, plain: Any, draw: Any) -> float:
+    def off(seed: int) -> float:
+        got, want = recorded(*draw(seed)), plain(*draw(seed))
+        size = max(float(part.abs().max()) for part in want.values())
+        return max(float((got[name] - want[name]).abs().max()) for name in want) / size
+
+    return max(map(off, (1, 2, 3)))

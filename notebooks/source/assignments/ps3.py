@@ -22,7 +22,7 @@ import numpy as np
 from mlcourse.assignments import item, own
 from mlcourse.lessons.checks.compare import compare
 from mlcourse.reference import protonet
-from mlcourse.tasks import Episodes, Examples, Task, glyphs
+from mlcourse.tasks import Examples, Task, glyphs
 
 LETTERS = glyphs.splits().test.images         # uint8 (671 letters, 20 drawings, 28, 28): 255 is ink, 0 is paper
 

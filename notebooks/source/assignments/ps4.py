@@ -20,7 +20,6 @@ STUDENT = ""  # the id that your course knows you by
 import numpy as np
 
 from mlcourse.assignments import item
-from mlcourse.lessons.checks.compare import compare
 from mlcourse.tasks import Examples, Task
 
 # %% [markdown]
