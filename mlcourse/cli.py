@@ -111,6 +111,22 @@ def passport(as_json: Json = False) -> None:
     typer.echo(repr(found))
 
 
+@app.command()
+def student(out: Annotated[Path, typer.Option(help="A new folder.")] = Path("student")) -> None:
+    """Write the students' edition: lessons without solutions, and the problem sets."""
+    from mlcourse.assignments import editions
+
+    typer.echo(f"{len(editions.students(out))} notebooks, in {out}")
+
+
+@app.command()
+def instructor(out: Annotated[Path, typer.Option(help="A new folder.")] = Path("instructor")) -> None:
+    """Write the instructor's edition: solutions, notes for teaching, what students get wrong, keys."""
+    from mlcourse.assignments import editions
+
+    typer.echo(f"{len(editions.instructors(out))} notebooks, in {out}")
+
+
 # --- data --------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +302,20 @@ def bench_widgets(
     if out:
         require_place(out)
     table = widgets.making(repeats=repeats)
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
+@bench_app.command("classroom")
+def bench_classroom(out: Out = None, as_json: Json = False) -> None:
+    """The memory and the processor time that one student takes: for who sizes a shared machine."""
+    from mlcourse.experiments import results
+    from mlcourse.experiments.bench import classroom
+
+    if out:
+        require_place(out)
+    table = classroom.students()
     if out:
         results.save(table, out)
     print_table(table, as_json)

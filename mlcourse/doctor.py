@@ -32,6 +32,7 @@ TABLES = (
     "bench_meta_gradient_conv4",
     "bench_meta_gradient_conv4_cuda",
     "bench_meta_gradient_sinusoid",
+    "classroom",
     "exact",
     "kin",
     "drawing",
