@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -84,7 +85,7 @@ def without_solutions(notebook: NotebookNode) -> NotebookNode:
 
 
 def for_teaching(notebook: NotebookNode, notes: str, mistakes: dict[str, list[tuple[str, str]]]) -> NotebookNode:
-    """A copy of a lesson with notes for the lecturer on top, its solutions open, and students' mistakes after them.
+    """A copy of a lesson with notes for the lecturer on top, solutions open, students' mistakes after them.
 
     Args:
         notes: Markdown; "" for none.
@@ -116,11 +117,9 @@ def said_of_mistakes(name: str) -> dict[str, list[tuple[str, str]]]:
     from tests.notebooks import exercises
 
     source = SOURCE / f"{name}.py"
-    with (
-        tempfile.TemporaryDirectory() as work,
-        mock.patch.dict(os.environ, MLCOURSE_WORK=work),
-    ):  # nobody's own work
-        outcomes, planted = exercises.outcomes(source), exercises.mistakes(source)
+    with tempfile.TemporaryDirectory() as work, mock.patch.dict(os.environ, MLCOURSE_WORK=work):
+        with warnings.catch_warnings(action="ignore"):  # mistakes divide by zero, too
+            outcomes, planted = exercises.outcomes(source), exercises.mistakes(source)
 
     def said(number: str) -> list[tuple[str, str]]:
         made = zip(planted.get(number, []), outcomes[number].mistakes, strict=True)
