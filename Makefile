@@ -15,12 +15,14 @@ TEST_OPTIONS ?=
 NOTEBOOKS ?=
 # The folder of wheels that torch's small CPU build comes from: see README.md. Empty: what pip takes by itself.
 TORCH_INDEX ?=
+# A folder of wheels that `make wheelhouse` filled, for a room without internet: nothing is then asked of the network.
+WHEELHOUSE ?=
 
 LEARNER := .
 AUTHOR := .[test,authoring,oracles]
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks book update clean clean-all
+.PHONY: help lab test notebooks book slides wheelhouse update clean clean-all
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
@@ -28,6 +30,7 @@ help:  ## list the targets
 	@echo "Options: PORT=9999  LAB_OPTIONS=\"--no-browser\"  PYTHON=/path/to/python3.12"
 	@echo "         TEACH=1 (lab with what teachers need: nbgrader's menu, jupytext)"
 	@echo "         TORCH_INDEX=https://download.pytorch.org/whl/cpu (the small build of torch, without CUDA)"
+	@echo "         WHEELHOUSE=/path/to/wheelhouse (set up from that folder, without internet)"
 	@echo "         TEST_OPTIONS=\"-k maml\"  NOTEBOOKS=\"05_maml_from_zero --all\""
 
 # Threads are left alone: `train` takes one for small work by itself, and whoever shares the machine or opens many
@@ -52,6 +55,13 @@ notebooks: $(VENV)/ready-to-author  ## make notebooks/*.ipynb from notebooks/sou
 book: $(VENV)/ready-to-author  ## build the published course in book/_build/html
 	$(BIN)/python book/build.py
 	$(BIN)/jupyter-book build . --config book/_config.yml --toc book/_toc.yml --path-output book -W --keep-going -n
+
+slides: $(VENV)/ready-to-author  ## make a deck of slides from each lesson in book/_build/slides
+	$(BIN)/python book/slides.py
+
+wheelhouse: $(VENV)/ready-to-author  ## fill the folder wheelhouse/ for rooms without internet: make lab WHEELHOUSE=...
+	$(BIN)/python -I -m pip download --quiet -c constraints.txt -d wheelhouse \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "setuptools>=77" wheel "$(AUTHOR)"
 
 update: export UPDATE = $(update)
 update:  ## get a newer course; notebooks that you have changed are kept in answers/
@@ -108,7 +118,8 @@ pwd -P > $(VENV)/unfinished
 rm -f $(STAMPS)
 case "$$1" in *author) course='$(AUTHOR)' ;; *) course='$(LEARNER)' ;; esac
 echo "Installing the course and what it needs into $(VENV): about a minute, longer the first time."
-$$pip install --quiet --no-user -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e "$$course"
+$$pip install --quiet --no-user -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	$(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) -e "$$course"
 mkdir -p $(VENV)/etc/jupyter/labconfig $(VENV)/etc/jupyter/jupyter_server_config.d $(VENV)/etc/teach/labconfig
 echo '{"ServerApp": {"jpserver_extensions": {"mlcourse.lessons.widgets.saving": true}}}' \
 	> $(VENV)/etc/jupyter/jupyter_server_config.d/mlcourse.json

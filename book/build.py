@@ -6,8 +6,10 @@ cover.html           the widget on the cover page, as it also stands in a notebo
 training.html        the second one there, further down
 exercises.md         every exercise, from the notebooks
 notebooks.md         the table of notebooks
-evening.md, …        the learning paths
+evening.md, …        the learning paths, and the courses of the instructor guide
+classroom.md         what one student takes of a machine
 results.md           the tables of data/results
+slides.md            the table of decks, with a plan for each session
 package/NAME.md      the reference of the package, a page each
 static/colours.css   the course's palette, as the theme's variables
 static/social.png    the picture that a link to the book shows elsewhere
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import api
 import looks
+import slides
 import yaml
 from covers import Notebook, capital, notebooks
 from docutils.nodes import make_id
@@ -59,13 +62,34 @@ PATHS = {
         ("Week 1", ["00", "01"], "The environment works on every machine; what a task is."),
         ("Week 2", ["02"], ""),
         ("Week 3", ["03"], "What a ± means, before the first number is believed."),
-        ("Weeks 4 and 5", ["04"], "The engine by hand first, the second order a week later."),
+        ("Weeks 4 and 5", ["04"], "The engine by hand first, the second order a week later. Then problem set 1."),
         ("Week 6", ["05"], "With Finn et al. (2017), sections 2 and 5.1."),
-        ("Week 7", ["06"], "With Nichol et al. (2018)."),
+        ("Week 7", ["06"], "With Nichol et al. (2018). Then problem set 2."),
         ("Week 8", ["07"], ""),
-        ("Week 9", ["08"], "With Snell et al. (2017)."),
+        ("Week 9", ["08"], "With Snell et al. (2017). Then problem set 3."),
         ("Week 10", ["09"], "A GPU helps, and is not needed."),
-        ("Weeks 11 and 12", [], "Projects: a group's own images, by the last part of 08, measured as in 03."),
+        ("Weeks 11 and 12", [], "Projects: problem set 4, a task family of one's own, measured as in 03."),
+    ],
+    "two_weeks": [
+        (
+            "Sessions 1 and 2",
+            ["00", "01", "02"],
+            "The environment works on every machine; why pooled training fails.",
+        ),
+        ("Session 3", ["03"], "With the clinic after it."),
+        ("Session 4", ["04"], "The engine is given; students write exercises 4.2 and 4.4."),
+        ("Session 5", ["05"], "Problem set 1 in the evening."),
+        ("Session 6", ["06"], "The first sitting; the second is for fast students."),
+        ("Session 7", ["08"], "07 is read at home, up to *The same adapt*."),
+        ("Session 8", [], "Problem set 2 in groups: five programs, five flaws."),
+    ],
+    "six_weeks": [
+        ("Week 1", ["00", "01"], ""),
+        ("Week 2", ["02", "03"], ""),
+        ("Week 3", ["04"], "Problem set 1 goes out."),
+        ("Week 4", ["05"], ""),
+        ("Week 5", ["06"], "Problem set 2 goes out."),
+        ("Week 6", ["07", "08"], "Set 3 or set 4 for those who want a grade on a project."),
     ],
 }
 
@@ -189,6 +213,8 @@ def main() -> None:
         "notebooks.md": notebook_table(known),
         "exercises.md": exercise_tables(known),
         "results.md": results_page(),
+        "slides.md": slides.plan_table(),
+        "classroom.md": results.table(results.load("classroom")),
         "static/colours.css": looks.colours(),
         **{f"{path}.md": path_table(path, known) for path in PATHS},
         **{f"package/{name}.md": page for name, page in api.pages().items()},

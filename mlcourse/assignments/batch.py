@@ -45,7 +45,8 @@ def whose(path: Path, problem_set: str, known: dict[str, dict[str, str]]) -> str
     """
     if known:
         words = f" {' / '.join(path.parts[-3:])} "
-        fit = [name for name, row in known.items() if any(_names(words, value) for value in {name, *row.values()})]
+        said = {name: {name, *(value for value in row.values() if len(value) > 2)} for name, row in known.items()}
+        fit = [name for name, values in said.items() if any(_names(words, value) for value in values)]
         if len(fit) != 1:
             what = f"more than one student of the roster ({', '.join(fit)})" if fit else "no student of the roster"
             raise ValueError(f"{path} names {what}: rename it, or put it into a folder with the student's id")
@@ -61,9 +62,7 @@ def whose(path: Path, problem_set: str, known: dict[str, dict[str, str]]) -> str
 
 def _names(words: str, value: str) -> bool:
     """Whether a value stands in the words, with no letter or digit at its ends."""
-    return (
-        len(value) > 2 and re.search(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", words, re.IGNORECASE) is not None
-    )
+    return re.search(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", words, re.IGNORECASE) is not None
 
 
 def grade_all(
