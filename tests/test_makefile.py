@@ -253,6 +253,16 @@ def test_versions_and_the_torch_index_reach_pip_in_one_command(project: pathlib.
     assert log(project)[1].endswith("-c constraints.txt --extra-index-url https://example.org/cpu -e .")
 
 
+def test_with_a_wheelhouse_pip_asks_nobody_else(project: pathlib.Path, make: Make) -> None:
+    make(".venv/ready", "WHEELHOUSE=/share/wheels")
+    assert log(project)[1].endswith("-c constraints.txt --no-index --find-links /share/wheels -e .")
+
+
+def test_a_wheelhouse_holds_what_building_needs_too(project: pathlib.Path, make: Make) -> None:
+    make("wheelhouse")
+    assert log(project)[-1].endswith("-d wheelhouse setuptools>=77 wheel .[test,authoring,oracles]")
+
+
 def test_pip_works_in_an_environment_or_not_at_all(project: pathlib.Path, make: Make) -> None:
     make(".venv/ready")
     assert "--require-virtualenv" in log(project)[1] and "--no-user" in log(project)[1]
