@@ -25,14 +25,14 @@ task, wave = five_points()
 x, y = task.support          # the five points, shape (5, 1)
 grid, truth = task.query     # 201 points of the whole wave, shape (201, 1)
 
-# %% [markdown]
+# %% [markdown] slide=["Practise learning", "Not many examples of one task.", "Many small tasks, a few examples each."]
 # ## What meta-learning is
 #
 # After training on one task, a network is no better at learning the next one. It begins again from zero, with thousands of examples. You do not. If you can read three alphabets, you need to see a letter of a fourth only once, because you have practised learning letters.
 #
 # **Meta-learning** gives a machine that practice. It does not train on many examples of one task. It trains on many small tasks, with a few examples each. We judge it by one thing: how well it does on a *new* task after a few examples of it.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Nine waves to practise on, five points of a new one"]
 from mlcourse.lessons import palette
 from mlcourse.tasks import Sinusoids
 
@@ -61,7 +61,7 @@ figures.show(figure, alt="Left: nine small sine waves of different heights and s
 # %% [markdown]
 # All nine curves on the left are sine waves. That is what they have in common, and it can be learned beforehand. They differ in height and shift, and those must come from the five points on the right. This is the whole idea. The rest of the course makes it precise, builds it, and asks when it fails.
 
-# %% [markdown]
+# %% [markdown] slide=["Same five points, same rule, one step each", "Random numbers, or numbers that MAML found on other waves.", "What share of its error does each network lose?"]
 # ## Your first win
 #
 # Now the two networks from the top. They have the same size, get the same five points and take the same gradient step. They differ in one thing: their numbers at the start. The first starts from random numbers. The second starts from numbers that **MAML** found while it practised on other waves. MAML is short for *model-agnostic meta-learning*, the method of notebook 05. This wave was not among them.
@@ -84,7 +84,7 @@ for name, theta in starts.items():    # one step of gradient descent, the same f
     before, after = loss(theta, *task.query), loss(adapted[name], *task.query)
     print(f"{name:8} before {before:.2f}   after {after:.2f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Random start: almost nothing. MAML: nearly all"]
 for name, theta in starts.items():
     curves = {"before": network.apply(theta, grid), "after 1 step": network.apply(adapted[name], grid)}
     figure = figures.fits(curves, grid=grid, support=task.support, truth=truth, title=f"start: {name}")
@@ -116,7 +116,7 @@ assert best > 4.5, best
 #
 # How did MAML practise? Each of its small tasks has two sets of points. The network learns from the first, the **support** set. It is judged on the second, the **query** set. Your five points are the support set of a task.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Learn from the support, be judged on the query"]
 with figures.style():
     figure, (left, right) = figures.canvas(1, 2, height=2.3, sharey=True)
     for panel in (left, right):
@@ -131,7 +131,7 @@ figures.show(figure, alt="The same grey sine wave twice. Left, titled support, l
 # %% [markdown]
 # Practice is then two loops, one inside the other. The **inner loop** learns one task: it starts from $\theta$ (theta), the numbers of the network at the start, and ends with $\varphi$ (phi), its numbers after learning from the support set. The **outer loop** looks at the errors of many $\varphi$ on their query sets, and improves $\theta$. You will meet these two letters on every page.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Two loops, one inside the other"]
 from matplotlib.patches import FancyBboxPatch
 
 def box(axes, x, y, width, height, text, colour=figures.INK):
@@ -158,7 +158,7 @@ with figures.style():
     axes.set_axis_off()
 figures.show(figure, alt="A diagram of two loops. From a box θ, the start, an arrow leads into a frame, the inner loop of one task: learn from the support, θ becomes φ; then judge φ on the query. From there an arrow leads back to θ: the outer loop, improve θ, take other tasks.")
 
-# %% [markdown]
+# %% [markdown] slide=["Two guesses at the wave", "One joins the five dots by straight lines.", "The other says 0 everywhere. Whose error is larger?"]
 # ## How to use this course
 #
 # **Change things.** Put other numbers into a cell and run it again. Nothing can break: *Kernel → Restart Kernel and Run All Cells* brings you back. Some cells are folded. They draw pictures or check the numbers in the text, and you need not open them.
@@ -174,7 +174,7 @@ flat = np.zeros_like(truth)
 print(f"joins the dots {np.mean((joined - truth) ** 2):.1f}")
 print(f"gives up       {np.mean((flat - truth) ** 2):.1f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Joining the dots is worse: 7.7 against 4.4"]
 figure = figures.fits({"joined": joined, "flat": flat}, grid=grid, support=task.support, truth=truth)
 figures.show(figure, alt="Five dots on a grey sine wave. Straight lines join the dots and run flat to the left of them, far from the wave; the other guess is a flat line at zero.")
 
@@ -187,7 +187,7 @@ assert abs(np.mean((joined - truth) ** 2) - 7.7) < 0.05 and abs(np.mean((flat - 
 #
 # **Steppers** walk through an algorithm. This one learns another wave from five support points, one step at a time. You may count only four, because two of them nearly coincide at the far left. If you see a picture without buttons, run the cell. Then press **Inner step**, or move the slider with the mouse or the arrow keys.
 
-# %%
+# %% slide=["A loop, one step at a time"]
 from mlcourse.lessons.widgets import Stepper
 
 Stepper(stage="task")
@@ -205,7 +205,7 @@ assert stepped.query.x.shape == (1, 20, 1)
 #
 # **What passes is kept.** When a function of yours passes its check, it is written as plain Python into `notebooks/my_work`. Later notebooks run your function where they can, and print one line that says whose code runs. Try it with this one.
 
-# %% [markdown]
+# %% [markdown] slide=["Subtract, square, take the mean."]
 # ### Exercise 0.1 ●○○○○ The error of a guess
 # *3 minutes. Why it matters: this error is the loss in notebooks 00 to 06.*
 #
@@ -253,7 +253,7 @@ from mlcourse.tasks.lessons import characters
 unseen = characters().test
 episodes = Episodes(unseen, n_way=5, k_shot=1, n_query=4)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["One drawing of each. Which are the others?"]
 from mlcourse.tasks import one
 
 example = one(episodes.sample(1, np.random.default_rng(8)), 0)
@@ -281,7 +281,7 @@ assert abs(drawn_once["nearest class mean on the pixels"] - 74) < 0.5
 #
 # The first two rows are for the characters above. The last row is for other data: Omniglot, a collection of handwritten characters. What is such a score like in practice? Below is such a network. We trained it on other writing systems, and it runs inside this page. It has one drawing of each of three symbols, and names a fourth drawing. Press **Start with empty cards** and make up symbols of your own.
 
-# %%
+# %% slide=["Drawn once, and recognised"]
 from mlcourse.lessons.widgets import DrawOnce
 
 DrawOnce()

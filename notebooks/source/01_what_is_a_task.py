@@ -28,7 +28,7 @@ import numpy as np
 from mlcourse.lessons import checks, figures
 from mlcourse.tasks import Examples, Sinusoids, Task, each, five_points, one, stack
 
-# %% [markdown]
+# %% [markdown] slide=["A task is two sets of examples", "The **support** set: learn from it.", "The **query** set: be judged on it."]
 # ## One task: learn from a few, be judged on others
 #
 # A **task** is something to be learned from a few examples. It consists of two sets of examples:
@@ -87,7 +87,7 @@ def sine_task(k_shot, n_query, rng):
 rng = np.random.default_rng(3)
 four = stack([sine_task(k_shot=5, n_query=20, rng=rng) for _ in range(4)])
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["One family: all are sines, height and shift differ"]
 figures.show(figures.sine_tasks(four), alt="Four panels, each with five filled support points and twenty hollow query points of one sine wave. The waves differ in height and shift and have the same length.")
 
 # %% [markdown]
@@ -174,7 +174,7 @@ checks.nb01.cut(cut)
 # - The **inner loop** learns *one task*. It starts from $\theta$ (theta): the weights of a network, the same for every task. It uses the support set of task $i$, changes its own copy of the weights and ends with $\varphi_i$ (phi), which belongs to that task alone. We score $\varphi_i$ on the query set and then throw it away.
 # - The **outer loop** learns *how to start*. It uses the query errors of the $\varphi_i$ of several tasks to change $\theta$. Only $\theta$ is kept.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Inner loop: learn a task. Outer loop: where to start"]
 from matplotlib.patches import FancyBboxPatch
 from mlcourse.lessons import palette
 
@@ -209,7 +209,7 @@ with figures.style():
     axes.set_axis_off()
 figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arrows lead from θ into three smaller boxes, the inner loops of tasks 1 to 3: learn from support, φ, judge on query. Their query errors are averaged at the bottom, and an arrow leads from there back to θ: the outer step.")
 
-# %% [markdown]
+# %% [markdown] slide=["Twelve outer steps of MAML", "At θ the mean loss is 4.7, and 3.4 after three inner steps.", "What will both numbers be after twelve outer steps?"]
 # Follow the arrows once around: from $\theta$ down through three inner loops, and back up. One turn is one **outer step**, or *meta-step*. The small steps inside a coloured box are **inner steps**.
 #
 # Methods differ in *how* they move $\theta$. Notebooks 04 to 06 are about that. Today, just watch one of them, MAML. The stepper has three tasks, each a wave with five support points. Here $\theta$ is only two numbers, the height and the shift of a wave, so it is one point in the picture called *parameter space*. Leave the folded panel *What is differentiated* for notebook 05.
@@ -220,7 +220,7 @@ figures.show(figure, alt="A large box, the outer loop. At its top stands θ. Arr
 #
 # **Predict.** The mean loss of the three tasks is 4.7 at $\theta$ itself. Three inner steps from there bring it to 3.4. After twelve outer steps both numbers are smaller. Guess both: at $\theta$ itself, and after three inner steps.
 
-# %%
+# %% slide=["3.1 at θ itself, 0.3 after three inner steps"]
 from mlcourse.lessons.widgets import Stepper
 
 Stepper(methods=["maml"], folded=True)
@@ -285,7 +285,7 @@ mine = episode(images, chosen, k_shot=1, n_query=4, rng=rng)
 print("support", mine.support.x.shape, mine.support.y)
 print("query  ", mine.query.x.shape, mine.query.y)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Five classes, one drawing of each"]
 figures.show(figures.episode_grid(mine, n_query=4), alt="A 5-way 1-shot task: five rows named class 0 to class 4, one framed support drawing and four query drawings in each.")
 
 # %% [markdown]
@@ -314,15 +314,15 @@ assert np.array_equal(mine.query.y, tasks.query.y[0]) and np.array_equal(mine.su
 #
 # Here are 24 tasks to leaf through. Press **Another episode** and find a character that appears again: it has a different label now. Then choose *hide them: I guess*, and be the learner yourself.
 
-# %%
+# %% slide=["Another task, other labels: you are the learner"]
 from mlcourse.lessons.widgets import EpisodeBrowser
 
 EpisodeBrowser(splits.test)
 
-# %% [markdown]
+# %% [markdown] slide=["7-way, 2-shot, 4 queries of each class", "A drawing has one colour channel and 28 × 28 pixels.", "Which shapes have the support set and the query set?"]
 # **Predict.** A 7-way task has `k_shot = 2` and `n_query = 4`. How many axes do its `support.x` and `query.x` have, and how long is each axis? Set the sliders above to these numbers if you like.
 
-# %%
+# %% slide=["Classes and shots share one axis"]
 seven_way = one(Episodes(splits.test, n_way=7, k_shot=2, n_query=4).sample(1, np.random.default_rng(0)), 0)
 
 print("support", seven_way.support.x.shape)
@@ -335,7 +335,7 @@ assert len(EpisodeBrowser(splits.test).deck.classes) == 24
 # %% [markdown]
 # **What you saw.** `(14, 1, 28, 28)` and `(28, 1, 28, 28)`. Classes and shots share *one* axis: seven classes times two, and seven times four. Only the labels say which drawing belongs to which class.
 
-# %% [markdown]
+# %% [markdown] slide=["Find the support drawing whose pixels are closest.", "Answer with its label."]
 # ### Exercise 1.2 ●●○○○ A first learner
 # *10 minutes. Why it matters: this is the baseline that every few-shot method must beat. Without it, no percentage means anything.*
 #
@@ -373,14 +373,14 @@ checks.nb01.nearest_label(nearest_label)
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide=["Comparing pixels, with five drawings", "Guessing gives 20 %, one drawing of each 43 %.", "What do five drawings of each give?"]
 # ## How hard are these tasks?
 #
 # Is your family the same as the course's? Yours and the course's use the random numbers in a different order, so the tasks differ. But the same learner should find them equally hard. Here that learner is the packaged version of exercise 1.2: calling `nearest_neighbour()` makes it.
 #
 # **Predict.** Guessing gives 20 %. With one drawing of each character, comparing pixels got about 43 % in notebook 00. What will it get with five drawings of each? Write down a number.
 
-# %%
+# %% slide=["64 %"]
 from mlcourse.baselines import nearest_neighbour
 
 compare_pixels = nearest_neighbour()    # a learner: (support, query_x) -> labels
@@ -413,7 +413,7 @@ assert not GLYPHS or (all(0.43 < a < 0.445 for a in one_shot) and abs(more_shots
 #
 # A learner is trained on some tasks and tested on others. What must be different about these others? We want to know how it does on characters that are new to it. So we divide the *classes* first, and sample tasks afterwards:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A new task has new classes"]
 parts = {f"meta-{name}": part for name, part in splits._asdict().items()}
 sizes = {name: len(part) for name, part in parts.items()}
 shown = {name: part.images[:: len(part) // 6, 0][:6] / 255 for name, part in parts.items()}
@@ -486,7 +486,7 @@ checks.nb01.split(split)
 #
 # In ordinary learning you keep some *examples* of every class for the test: fifteen drawings of each character to train on, the other five to test with. No test drawing was used in training. In meta-learning you keep whole *classes*. In a table of characters and drawings, these are two different cuts:
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["The same table, cut in two ways"]
 with figures.style():
     figure, panels = figures.canvas(1, 2, height=2.7, sharey=True)
     for panel, title in zip(panels, ("split by drawing", "split by class")):
@@ -520,7 +520,7 @@ def with_memory(kept):                                 # kept: (characters, draw
 
     return nearest_neighbour(describe)                 # a learner that compares descriptions
 
-# %% [markdown]
+# %% [markdown] slide=["A learner that remembers thirty characters", "It meets new drawings of them, or new characters.", "More than pixels, the same, or less?"]
 # We test it on two sets of tasks, 5-way 1-shot. In both, all drawings are new to the learner:
 #
 # - *split by drawing*: other drawings of the thirty characters in its memory;
@@ -546,7 +546,7 @@ score = {
     for name, learner in (("pixels", compare_pixels), ("memory of thirty characters", memory))
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Much more, and nothing: only the split by class shows it"]
 figures.table(
     [[name, *(f"{value:.1%}" for value in values)] for name, values in score.items()],
     columns=["what is compared", "split by drawing", "split by class"],
@@ -596,7 +596,7 @@ def tasks_of(images, shuffled):
         chosen = rng.permutation(chosen) if shuffled else chosen
         yield episode(images[:, 15:], chosen, k_shot=1, n_query=4, rng=rng)
 
-# %% [markdown]
+# %% [markdown] slide=["A learner that ignores the support set", "Known or new characters, fixed or reassigned labels.", "Which of the four scores are well above 20 %?"]
 # **Predict.** It has four scores. The characters are the thirty known ones or thirty new ones. The labels are fixed, or reassigned at random in each task. Guessing gets 20 %. Which of the four scores are well above that?
 
 # %%
@@ -606,7 +606,7 @@ without_support = {
     for name, part in (("known characters", thirty), ("new characters", thirty_new))
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Only one: known characters with fixed labels"]
 figures.table(
     [[name, *(f"{value:.1%}" for value in values)] for name, values in without_support.items()],
     columns=["a learner that ignores the support set", "labels fixed", "labels reassigned"],

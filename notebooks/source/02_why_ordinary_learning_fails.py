@@ -39,7 +39,7 @@ task, wave = five_points()
 #
 # Notebooks 00 to 06 use this task. Its support set is five points. Its query set is the grey wave, on a grid of 201 points.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["If you know that it is a sine, you can finish it"]
 figure = figures.fits({}, grid=task.query.x, support=task.support, truth=task.query.y, title="five points, one wave")
 figures.show(figure, alt="Five dots, from a little left of the middle to the right, and the grey sine wave of height 3 that they were taken from.")
 
@@ -49,7 +49,7 @@ assert -1 < task.support.x.min() < 0 and task.support.x.max() > 4 and wave.ampli
 # %% [markdown]
 # If you know that this is a sine, you can finish the curve. Can a network?
 
-# %% [markdown]
+# %% [markdown] slide=["A model is a function of parameters", "$$\\hat y = f(x;\\ \\theta)$$", "In code: `apply(params, x)`."]
 # ## A model is a function of its parameters
 #
 # In PyTorch you write `model(x)`, and the parameters are hidden inside `model`. In this course you pass them yourself. A model is a function of *two* things, an input $x$ and its parameters $\theta$:
@@ -186,7 +186,7 @@ def train(params, draw, steps, lr):           # draw() returns x and y
         params, moments = adam.update(params, gradient, moments, lr=rate)
     return params
 
-# %% [markdown]
+# %% [markdown] slide=["Train a random network on the five points", "Three starts, 500 steps each. Saying 0 everywhere has an error of 4.4.", "On the whole wave, is theirs below 4.4?"]
 # Compare with predicting 0 everywhere. Its error is 4.4 on this wave, and 4.25 on average over the family.
 #
 # **Predict.** Three networks with different random starts each take 500 steps on the five points. Will their errors on the five points be small? Will those on the whole wave be below 4.4?
@@ -205,7 +205,7 @@ for name, params in scratch.items():
     on_five, on_wave = loss(params, *task.support), loss(params, *task.query)
     print(f"{name}    whole wave {on_wave:4.1f}   five points {on_five:.4f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["All fit the points, and are worse than 0 everywhere"]
 curves = {name: network.apply(params, task.query.x) for name, params in scratch.items()}
 figure = figures.fits(curves, grid=task.query.x, support=task.support, truth=task.query.y, title="from scratch, 500 steps")
 figures.show(figure, alt="Three curves go through all five points and part to the left of them, far below the true wave.")
@@ -276,7 +276,7 @@ def draw_pool():
     y = np.concatenate([support.y, query.y], axis=1).reshape(-1, 1)
     return Examples(x, y)
 
-# %% [markdown]
+# %% [markdown] slide=["One network for all waves at once", "Its only input is x, so it can draw only one curve.", "Flat, or a wave? How high?"]
 # Now train for 2,000 steps, with new waves in each. Their heights are 2.55 on average, and their shifts $p$ lie between 0 and $\pi$.
 #
 # **Predict.** The network's only input is x, so it can draw only one curve. Will that curve be flat, or a wave? If it is a wave, how high?
@@ -286,7 +286,7 @@ pooled = train(network.init(rng), draw_pool, steps=2000, lr=3e-3)
 new_errors = [loss(pooled, *draw_pool()) for _ in range(100)]
 print(f"on points of new waves: {np.mean(new_errors):.2f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A wave, and a low one: its height is 1.6"]
 grid = task.query.x
 some = family.draw(40, default_rng(1))
 with figures.style():
@@ -330,7 +330,7 @@ average = -2.55 * (2 / np.pi) * np.cos(grid)
 off = np.sqrt(np.mean((network.apply(pooled, grid) - average) ** 2))
 print(f"network and formula differ by {off:.2f} (root mean square)")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["At every x it is the mean of the waves"]
 with figures.style():
     figure, axes = figures.canvas()
     axes.plot(grid, average, color=figures.TRUTH, linewidth=5)
@@ -345,7 +345,7 @@ figures.show(figure, alt="The pooled network's curve lies on the grey curve minu
 assert off < 0.15, off
 assert abs(2.55 * 2 / np.pi - 1.62) < 0.005
 
-# %% [markdown]
+# %% [markdown] slide=["`waves(x)` has the values of many waves, `(T, G, 1)`.", "Return the mean curve, and its mean squared error."]
 # ### Exercise 2.3 ●●●○○ The average, and its floor
 # *10 minutes. Why it matters: it is the lowest error that pooled training can reach.*
 #
@@ -384,12 +384,12 @@ checks.nb02.average_and_floor(average_and_floor)
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide=["The average has a mean error of 3", "On how many of 100 waves is it good, below 0.5?", "About half, about a third, or fewer than 20?"]
 # How good is the average for single waves? The folded cell computes its error on each of 5,000 waves. Its code is close to the answer of exercise 2.3.
 #
 # **Predict.** The mean of these errors is about 3. On how many of 100 waves will the average be a good fit, with an error below 0.5: on about half, on about a third, or on fewer than 20?
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["On about 13"]
 waves = family.draw(5000, default_rng(2))
 errors = np.mean((waves(grid) - average) ** 2, axis=(1, 2))     # one a wave
 print(f"mean error {errors.mean():.2f}")
@@ -462,7 +462,7 @@ assert A.size == 40_000 and np.abs(ours - packaged).max() < 1e-3
 assert np.array_equal(packaged, learner(task.support, grid))
 assert np.abs(prior_mean - average).max() < 0.02
 
-# %% [markdown]
+# %% [markdown] slide=["Now condition on the points", "How many exact points leave no error: two, three or five?"]
 # Without any point, the posterior is the prior, and its mean is the curve that pooled training finds.
 #
 # Now we judge the best answer on 600 tasks, with exact and with noisy support labels.
@@ -489,7 +489,7 @@ for noise in (0.0, 0.5, 1.0):
     exact_scores[noise] = [score(k, noise) for k in (1, 2, 3, 5)]
     print(f"noise {noise}", *(f"{error:5.2f}" for error in exact_scores[noise]))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Two. With noise, every further point helps"]
 order = [1, 2, 3, 4, 0]                     # the point at 0.7 first
 draws, after = default_rng(4), {}
 with figures.style():
@@ -658,14 +658,14 @@ assert abs(scores["fine-tuned"].half_width - 0.2) < 0.05, scores
 # %% [markdown]
 # **What you saw.** Larger, for two reasons. The settings were the best *on the meta-validation waves*. And these 100 waves happened to be easier than most. Fine-tuning gets to about 2.6. It helps, but most of the error stays. Tuned training from scratch gets about 4.3, like predicting 0 everywhere: its best setting hardly changes the network.
 
-# %% [markdown]
+# %% [markdown] slide=["Ten steps on the five points, from two starts", "Whose error on the *whole* wave falls by more than half?", "The random start's, the pooled one's, both, or neither?"]
 # ## With your own hands
 #
 # Below, two networks take gradient steps on five points: one from a random start, one from a pooled start that was trained longer than ours. Each uses the rate that did best after ten steps on other waves. You can drag the points.
 #
 # **Predict.** These are the five points of this page. After ten steps, whose error on the *whole* wave has fallen by more than half: that of the random start, of the pooled one, of both, or of neither? Tick *show the wave behind them*, then press **Play**.
 
-# %%
+# %% slide=["Only the pooled one's, and that is luck"]
 from mlcourse.lessons.widgets import OwnWave
 
 OwnWave(methods=("scratch", "pooled"))
@@ -690,7 +690,7 @@ assert np.median(kept[:, 0]) < 0.3 and np.median(kept[:, 1]) > 0.45, np.median(k
 #
 # Press **A new wave** a few times and play each.
 
-# %% [markdown]
+# %% [markdown] slide=["Pull the curve up by 1 at x = 3", "In the family it then moves up by 1 at x = −3.5, too.", "How far does it move there from each start?"]
 # ## Why so little?
 #
 # Pooled training asked for *one curve that is as good as possible for all tasks together*. At its minimum the gradients of the tasks cancel. Nothing in the loss asked that one task's gradient step should help that task.
@@ -715,7 +715,7 @@ values = values - values.mean(axis=0)
 at_3 = values[:, 160]
 in_the_family = at_3 @ values / (at_3 @ at_3)   # slope of each x against x = 3
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Pooled: not at all. MAML's: by about half"]
 with figures.style():
     figure, axes = figures.canvas()
     axes.plot(grid, in_the_family, color=figures.TRUTH, linewidth=4)
@@ -752,7 +752,7 @@ learner = GradientLearner(network, loss, starts["MAML"], inner_lr=0.01, inner_st
 maml_score = evaluate(learner, five_shot, n_tasks=600, rng=default_rng(42))
 print(f"MAML    600 tasks, one step: {maml_score.mean:.2f} ± {maml_score.half_width:.2f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["One step on the five points: only the start differs"]
 figure = figures.fits(curves, grid=grid, support=task.support, truth=task.query.y, title="one step on five points, from two starts")
 figures.show(figure, alt="After one step from the pooled start the curve is still far from the wave on the left; from the MAML start it follows the wave on both sides.")
 

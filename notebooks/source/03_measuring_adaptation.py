@@ -33,7 +33,7 @@ from mlcourse.reference.autograd import grad
 from mlcourse.tasks import Examples, Sinusoids, Task, each, glyphs, one
 from mlcourse.tasks.images import Episodes
 
-# %% [markdown]
+# %% [markdown] slide=["A learner is a function", "From a support set and query inputs to predictions.", "It does not get the query labels."]
 # ## A learner is a function
 #
 # You know this from notebook 01. MAML, fine-tuning and comparing pixels have the same interface. A learner takes a support set and the query inputs, and returns predictions.
@@ -64,7 +64,7 @@ print("predicted", predictions)
 print("right    ", task.query.y)
 print(f"{np.mean(predictions == task.query.y):.0%} right")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A task: one example each, five queries each"]
 figures.show(figures.episode_grid(task, n_query=5), alt="A five-way one-shot task: five characters in five rows, one support image at the left and five query images at the right of each.")
 
 # %% [markdown]
@@ -107,7 +107,7 @@ checks.nb03.nearest_class_mean(nearest_class_mean)
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide=["One learner, five tasks", "How many points lie between its best and its worst score?"]
 # ## One task, five tasks, 600 tasks
 #
 # **Predict.** We draw five tasks and score the same learner on each of them. How many percentage points lie between the best and the worst score?
@@ -129,7 +129,7 @@ print("five tasks:", five_scores)
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 0.2 < np.ptp(five_scores) < 0.3, five_scores
 
-# %% [markdown]
+# %% [markdown] slide=["More than 20 points", "All this luck is in the score of a single task.", "So draw 600 tasks, the same ones for every learner."]
 # **What you saw.** More than 20 points. Some characters look more alike than others. The one example of a class may be a poor one. And one query of 25 is worth 4 percentage points. All this luck is in the score of a single task.
 #
 # So draw many tasks. The course's tables use 600, always with a given seed, so that **every learner meets the same tasks**. The result is a mean with its ±, and behind it a distribution:
@@ -140,7 +140,7 @@ from mlcourse.evaluation import evaluate
 nearest = evaluate(nearest_neighbour, five_way, n_tasks=600, rng=default_rng(0))
 print(f"{nearest.mean:.1%} ± {nearest.half_width:.1%} over {len(nearest.scores)} tasks")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["How different are tasks? How sure is the mean?"]
 figures.show(
     figures.distribution(100 * nearest.scores, xlabel="accuracy on one task (%)", title="nearest neighbour, 600 tasks"),
     alt="Histogram of 600 task accuracies from about 12 to 80 %. Above it a long bar, one standard deviation of 10.6 to each side of the mean, and a very short one, the 95 % interval of the mean, 0.9 to each side.",
@@ -173,7 +173,7 @@ assert 10 < 100 * nearest.scores.min() < 20 and 75 < 100 * nearest.scores.max() 
 #
 # **How well do we know the mean?** Another sample of tasks gives another mean. How far do these means lie apart? For independent scores, the variance of the sum is the sum of the variances. $\bar a$ is the sum of the $n$ scores, divided by $n$. The means of many samples follow the normal distribution closely, and 95 % of a normal distribution lie within 1.96 standard deviations of its middle.
 
-# %% [markdown]
+# %% [markdown] slide=["The variance of a sum is the sum of the variances.", "95 % of a normal distribution lie within 1.96 standard deviations."]
 # ### Exercise 3.2 ●●○○○ The interval
 # *8 minutes. Why it matters: many tables print something else after the ±, and do not say so.*
 #
@@ -219,7 +219,7 @@ def half_width_of(scores):
     """Half of the 95 % interval of the mean of scores (..., n_tasks), over the last axis."""
     return 1.96 * scores.std(axis=-1, ddof=1) / np.sqrt(scores.shape[-1])
 
-# %% [markdown]
+# %% [markdown] slide=["Does the interval keep its promise?", "One laboratory draws 20 tasks, another draws 100.", "Do fewer intervals of 100 tasks miss the true mean?"]
 # Does the interval keep its promise? We can simulate laboratories. Each draws 100 tasks of its own and prints its mean and its interval. The mean over all 10,000 tasks stands for the true mean. Then we regroup the same scores into 500 laboratories with only 20 tasks each.
 #
 # **Predict.** With 100 tasks in place of 20, does a smaller share of the intervals miss the true mean?
@@ -235,7 +235,7 @@ for size in (100, 20):                                  # tasks in a laboratory
     print(f"{size:3} tasks each, about ± {half_widths.mean():.1%}:", end=" ")
     print(f"{missed.sum()} of {len(missed)} miss it ({missed.mean():.1%})")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Hardly: about 5 in 100 miss it, as 95 % promises"]
 with figures.style():
     figure, axes = figures.canvas(height=2.7)
     for lab, (middle, half) in enumerate(zip(100 * means[:100], 100 * half_widths[:100], strict=True)):
@@ -286,7 +286,7 @@ assert 0.05 < across_seeds(runs).spread < 0.3
 # %% [markdown]
 # Here the interval over tasks is several times as wide as the spread over seeds. For another method the spread over seeds can be the larger one. You cannot compute one from the other, so a table should print both, separately.
 
-# %% [markdown]
+# %% [markdown] slide=["Nearest neighbour, or nearest class mean?", "Which is better with one example of each class?", "And with five?"]
 # ## Few-shot accuracy
 #
 # Now compare two learners with one and with five examples of each class. The packaged class mean returns a *score* for each class instead of a label, and `evaluate` takes the class with the highest score.
@@ -304,7 +304,7 @@ for k_shot in (1, 5):
         found = evaluate(learner, family, n_tasks=600, rng=default_rng(0))
         results[f"{name}, {k_shot}-shot"] = found
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["With one example no difference. With five, 8 points"]
 rows = [(name, 100 * result.mean, 100 * result.half_width) for name, result in results.items()]
 figure = figures.intervals(rows, xlabel="accuracy (%), 5-way, 600 tasks", digits=1, reference={"chance": 20})
 figures.show(figure, alt="Four dots with 95 % intervals: with one shot both learners at 43 %, with five shots nearest neighbour at 65 and nearest class mean at 73 %. Chance is 20 %.")
@@ -368,7 +368,7 @@ mine = my_adaptation_curve(starts["MAML"][0], sines.sample(20, default_rng(1)), 
 theirs = adaptation_curve(learners["MAML"], sines, n_tasks=20, rng=default_rng(1))
 print(f"largest difference from the page's: {np.abs(mine - theirs.scores).max():.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["The adaptation curve: a height and a drop"]
 exactly = {"exact answer": np.zeros((300, 11))}
 figure = figures.adaptation_curves({name: curve.scores for name, curve in curves.items()} | exactly, target=1.0)
 figures.show(figure, alt="Query error after 0 to 10 inner steps with 95 % bands. Scratch stays above 4, pooled sinks from 3 to about 2.2, MAML drops from 3 below 1 in the first step and goes on to less than 0.5. A line marks the target 1, a dashed one at 0 the exact answer.")
@@ -425,7 +425,7 @@ checks.nb03.steps_to(steps_to)
 #
 # </details>
 
-# %% [markdown]
+# %% [markdown] slide=["The same wave, but five other points each time", "How large is the variance before the first step?", "Does MAML's rise or fall from step 1 to step 10?"]
 # ## Bias and variance of adaptation
 #
 # Where does the remaining error come from? Keep one wave and draw its five support points again and again. Each support set gives another prediction. The mean error is a sum of two parts (Geman, Bienenstock and Doursat, 1992):
@@ -453,7 +453,7 @@ for name in ("pooled", "MAML"):
         print(f"{name:6} {step:2} steps: bias² {bias[step]:.2f}, variance {variance[step]:.2f}")
     parts[name] = bias, variance
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["It is zero. MAML's rises in the first step, then falls"]
 with figures.style():
     figure, axes = figures.canvas(columns=2, height=2.6, sharey=True)
     for panel, (name, (bias, variance)) in zip(axes, parts.items(), strict=True):
@@ -566,7 +566,7 @@ for n_waves in (10, 30, 300):
     params = arrays.arrays(trained.params)
     practised[n_waves] = family, GradientLearner(network, loss, params, 0.01, inner_steps=1)
 
-# %% [markdown]
+# %% [markdown] slide=["Trained on 10, 30 or 300 waves", "On new waves, is 30 nearer to 10 or to 300?", "Which start is the best on its *own* waves?"]
 # **Predict.** On new waves, does the start from 30 waves come closer to the start from 10 or to the start from 300? And which start has the smallest error on its *own* waves?
 
 # %%
@@ -579,7 +579,7 @@ for n_waves, (family, learner) in practised.items():
     print(f"{n_waves:3} waves: gap {gap.mean:+.2f} ± {gap.half_width:.2f}")
     gaps[n_waves] = gap
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["30 is nearer to 300; 10 waves are learned by heart"]
 rows = [
     (f"{n_waves} waves, {where}", part.mean, part.half_width)
     for where, side in (("meta-train", "train"), ("meta-test", "test"))
@@ -664,7 +664,7 @@ print(f"overlapping {leaked.mean:.1%} ± {leaked.half_width:.1%}")
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 9 < 100 * (leaked.mean - nearest.mean) < 10.5
 
-# %% [markdown]
+# %% [markdown] slide=["The best of 60 equal settings", "It was chosen on 20 meta-test tasks.", "How large is its lead there, and on 600 fresh tasks?"]
 # More than nine points too many: 5 of the 30 scored images are always right. Nothing looks suspicious.
 #
 # **Leak 2: choosing on the meta-test tasks.** Let 60 "settings" compete. Each is nearest class mean on its own random third of the pixels, so no setting is really better.
@@ -697,7 +697,7 @@ assert np.mean(tried) > np.mean(blind) + 0.01, (np.mean(tried), np.mean(blind))
 assert np.ptp(blind) < 0.04 and np.std(blind) < 0.8 * np.std(tried[:12]), blind
 assert abs(100 * (max(tried) - np.mean(tried)) - 4) < 1
 
-# %% [markdown]
+# %% [markdown] slide=["About 4 points, and nothing of it is left", "Choose on meta-validation tasks.", "Look at the meta-test tasks once."]
 # **What you saw.** A lead of about 4 points, and nothing of it is left on fresh tasks. The lead was luck, picked out of 60 tries. Choose on meta-validation tasks, and look at the meta-test tasks once.
 #
 # **Leak 3: looking at the queries together.** A learner may look at the whole query set at once. That is called **transductive**. It is allowed, but it is another problem: in use, queries often come one by one. Here is the extreme case. Our queries are sorted by class, five of each. A learner can use their order and ignore the pictures:
@@ -823,7 +823,7 @@ checks.nb03.leaks(leaks)
 #
 # ## What comes next
 #
-# You know how to measure. [Notebook 04](04_gradients_through_gradients.ipynb) opens the black box `grad`, because the MAML start above is found by differentiating *through* a gradient step.
+# You know how to measure. In [clinic 03c](03c_clinic.ipynb) you find the one flaw of an invented report. [Notebook 04](04_gradients_through_gradients.ipynb) opens the black box `grad`, because the MAML start above is found by differentiating *through* a gradient step.
 #
 # ## References
 #

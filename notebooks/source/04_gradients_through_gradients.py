@@ -48,7 +48,7 @@ task, wave = five_points()
 #
 # To find a better start you need the slope $M'(\theta)$, the **meta-gradient**. The inner loop makes the step, and the outer loop moves the start:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["How does the loss after the step depend on θ?"]
 def draw_boxes(axes, places):
     """A box of words at each place: name -> (x, y, words). Returns the boxes by name."""
     look = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": figures.QUIET}
@@ -102,7 +102,7 @@ print(f"curvature on the query   {query.curvature:.4f}")
 #
 # In a picture, two paths lead from $\theta$ to $\varphi$. Along each path the factors are multiplied, and the two products are added.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Two paths lead from θ to φ"]
 with figures.style():
     figure, axes = figures.canvas(height=2.0)
     axes.set(xlim=(-0.4, 3.6), ylim=(-1.15, 0.75))
@@ -154,7 +154,7 @@ assert round(support.slope(0.5), 3) == -2.519 and round(landed, 3) == 1.256 and 
 assert round(1 - 0.3 * support.curvature, 3) == 0.698 and round(by_hand, 3) == -1.201
 assert abs((right - left) / (2 * h) - by_hand) < 1e-8 and round(query.slope(landed) / by_hand, 1) == 1.4
 
-# %% [markdown]
+# %% [markdown] slide=["Without the lower path: wrong by a factor of 1.4", "Now make the inner step five times as long.", "By which factor is the short formula wrong?"]
 # Without the lower path you would take $L_q'(\varphi)$ alone, $-1.721$ in place of $-1.201$: too steep by a factor of 1.4.
 #
 # **Predict.** Now make the inner step five times as long, $\alpha = 1.5$. By which factor is the short formula wrong now?
@@ -166,7 +166,7 @@ for inner_lr in (0.3, 1.5):
     print(f"α = {inner_lr}: the step leads to φ = {landed:.3f}, dφ/dθ = {factor:.3f}")
     print(f"  short formula {query.slope(landed):+.3f}, whole formula {factor * query.slope(landed):+.3f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["By −2: it points the wrong way"]
 with figures.style():
     figure, axes = figures.canvas(columns=2, height=2.7, sharey=True)
     starts = np.linspace(-1.0, 5.0, 121)
@@ -195,7 +195,7 @@ assert round(1 - 1.5 * support.curvature, 3) == -0.512 and round(1 / (1 - 1.5 * 
 #
 # The short formula is called *first-order MAML*. Notebook 06 asks when it is good enough. For a network we need a program that computes the whole one.
 
-# %% [markdown]
+# %% [markdown] slide=["For each step: how fast does its end change with its beginning?", "Write `meta_gradient` for any number of inner steps."]
 # ### Exercise 4.1 ●●○○○ More than one step
 # *10 minutes. Why it matters: this is the whole of MAML, without a network in the way.*
 #
@@ -273,7 +273,7 @@ error = plus(prediction, minus_y)
 squared = times(error, error)
 print(f"squared error {squared.value:.3f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Remember how every number was made"]
 def draw_graph(gradients=None):
     nodes = {"θ": amplitude, "sine": sine, "prediction": prediction, "−y": minus_y, "error": error, "squared": squared}
     places = {"θ": (0, 1), "sine": (0, 0), "prediction": (1, 1), "−y": (1, 0), "error": (2, 1), "squared": (3, 1)}
@@ -330,7 +330,7 @@ def gradients_of(output):
 gradients = gradients_of(squared)
 print(f"gradient of error {gradients[error]:.3f}, of θ {gradients[amplitude]:.3f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Walk back, and add what arrives"]
 figures.show(draw_graph(gradients), alt="The same graph with a gradient g at each box: 1 at squared, −4.207 at error, prediction and −y, −2.104 at the sine and −3.540 at θ.")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
@@ -392,7 +392,7 @@ checks.nb04.matmul_pull_backs(matmul_pull_backs)
 #
 # After the product a layer adds a bias: `(5, 40) + (40,)`. NumPy repeats the bias for each of the five examples. This is broadcasting, and it happens silently.
 
-# %% [markdown]
+# %% [markdown] slide=["Five examples share one bias", "The pull-back of `+` passes `g` on as it is.", "Does the update raise an error? Does the next forward pass?"]
 # **Predict.** Suppose that the pull-back of `+` passes `g` on as it is. Does the update of the bias raise an error? And does the next forward pass, with the same five examples?
 
 # %%
@@ -405,12 +405,12 @@ print("the next forward pass gives", (np.ones((5, 40)) + updated).shape)
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert updated.shape == (5, 40)
 
-# %% [markdown]
+# %% [markdown] slide=["Neither does", "The bias is now a (5, 40) array, and nobody complains."]
 # **What you saw.** Neither does. The "bias" is now a (5, 40) array, and as long as five examples go in, no layer complains.
 #
 # Repeating is *using several times*, and a node that is used several times adds its contributions. So the pull-back of repeating is summing:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["The pull-back of repeating is summing"]
 with figures.style():
     figure, axes = figures.canvas(columns=2, height=2.5)
     row, parts = np.array([1, 2, 3]), np.array([[5, 0, 2], [1, 4, 2], [3, 1, 2]])
@@ -478,7 +478,7 @@ checks.nb04.undo_broadcasting(undo_broadcasting)
 #
 # Our engine gives $-3.540$ for the slope at $\theta$. MAML needs to know how that slope changes with $\theta$. By hand, the second derivative of $(\theta s - y)^2$ is $2 s^2 = 1.416$.
 
-# %% [markdown]
+# %% [markdown] slide=["The slope of the slope", "By hand, the second derivative is 1.416.", "What does the engine say: 1.416, zero, or an error?"]
 # **Predict.** We make a `Number` of the slope that the engine computed, and ask for its gradient with respect to $\theta$. What comes out: 1.416, zero, or an error?
 
 # %%
@@ -490,7 +490,7 @@ print(f"its derivative, by the engine {second:.3f}, by hand {2 * sine.value**2:.
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert second == 0.0 and round(2 * sine.value**2, 3) == round(2 * 0.84147**2, 3) == 1.416
 
-# %% [markdown]
+# %% [markdown] slide=["Zero, and no complaint", "The slope is right as a number, but has no history.", "So write pull-backs in the engine's own operations."]
 # **What you saw.** Zero, and no complaint. The slope is right as a *number*, but it has no edges. Look at the pull-back of `times`: `g * b.value` multiplies plain numbers, so nothing is added to the graph. The cure is one idea, and it is the heart of this notebook: **write the pull-backs in the engine's own operations.** With `g * b`, where both are nodes, the gradient becomes part of the graph. So it can be differentiated again, as often as you like.
 #
 # Here is the whole engine, with pull-backs in its own operations. First the node. An operand may also be a plain array: data, or a constant. It needs no gradient, so it gets no edge.
@@ -683,7 +683,7 @@ def off_by(f, gradient, h):
     """The relative difference between gradient and central difference, median of 20 directions."""
     return np.median([abs(central_difference(f, theta, v, h) / along(gradient, v) - 1) for v in directions])
 
-# %% [markdown]
+# %% [markdown] slide=["Check it by a finite difference", "Which step $h$ between $10^{-13}$ and 1 is the best?", "How many digits are right at $h = 10^{-12}$?"]
 # **Predict.** The derivative is the limit as $h$ goes to 0, and the computer has 16 digits. Which $h$ between $10^{-13}$ and 1 gives the best central difference? And how many of its digits are right at $h = 10^{-12}$?
 
 # %%
@@ -693,7 +693,7 @@ curve = [off_by(meta_loss, by_engine, h) for h in steps]
 for h in (1e-2, 1e-5, 1e-12):
     print(f"h = {h:.0e}: off by {off_by(meta_loss, by_engine, h):.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Near 3 · 10⁻⁵. At 10⁻¹² about three digits"]
 def draw_v(curves):
     with figures.style():
         figure, axes = figures.canvas(height=3.0)
@@ -721,7 +721,7 @@ assert 3e-4 < off_by(meta_loss, by_engine, 1e-12) < 1e-2 and off_by(meta_loss, b
 #
 # **Check gradients in float64**, whatever you train in. [Appendix 04b](04b_digits_memory_and_time.ipynb) says where the best $h$ comes from, and shows that float32 allows no such check.
 
-# %% [markdown]
+# %% [markdown] slide=["A Hessian that nobody stores", "$$\\nabla M(\\theta) = u - \\alpha H u$$", "$Hv$ is the gradient of $\\nabla f \\cdot v$: two walks back."]
 # ## A Hessian that nobody stores
 #
 # For one parameter, $L''$ was one number. For $n$ parameters it is a matrix, the **Hessian** $H$: entry $(i, j)$ says how fast slope $i$ changes with parameter $j$. Our network's has 3.1 million entries, or 25 megabytes. With a million parameters it would be 8 *terabytes*.
@@ -963,7 +963,7 @@ whole_late, cut_late = (arrays.arrays(older_way(current, keep)[1]) for keep in (
 cosine_late = along(whole_late, cut_late) / np.sqrt(along(whole_late, whole_late) * along(cut_late, cut_late))
 assert abs(cosine_late - 0.8) < 0.1, cosine_late
 
-# %% [markdown]
+# %% [markdown] slide=["Three bugs", "**A** cuts the inner gradient. **B** takes the inner step on the query set. **C** forgets a history in `mul`.", "Which of them does the finite difference catch?"]
 # At the start the lengths differ by a few per cent and the directions almost agree. You do not notice that by looking. After the 300 steps without the keyword the cosine is about 0.8. But you have a test. Here are three bugs:
 #
 # - **A.** The inner gradient is cut, with `.value`.
@@ -995,7 +995,7 @@ found = {name: off_by(f, gradient, h=1e-5) for name, (f, gradient) in gradients_
 for name, difference in found.items():
     print(f"{name:16} off by {difference:.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A and C, not B. A V means right, a floor means wrong"]
 cut_curve = [off_by(meta_loss, cut, h) for h in steps]
 figures.show(draw_v({"right": curve, "A, cut": cut_curve}), alt="The V of the right gradient, and the curve of the cut gradient, bug A: a floor at about one fifth that no step h gets below.")
 

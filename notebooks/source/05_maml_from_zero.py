@@ -42,7 +42,7 @@ def one_step(theta, support, inner_lr=0.01):
     gradient = grad(loss)(theta, *support)
     return {name: theta[name] - inner_lr * gradient[name] for name in theta}
 
-# %% [markdown]
+# %% [markdown] slide=["Two starts, each with an error near 3", "Each takes one step on five points of a new sine.", "What part is lost: a twentieth, a sixth, a half, four fifths?"]
 # ## What counts is the loss after the step
 #
 # Give a network five points of a sine that is new to it, and let it take one gradient step. Then measure its loss on new points of that sine. We use this loss to judge the *start*: how good were the parameters as a place to begin?
@@ -73,7 +73,7 @@ no_points = task.query.x[:, 0] < task.support.x.min()
 missed = {name: network.apply(one_step(start, task.support), task.query.x) - task.query.y for name, start in starts.items()}
 assert np.mean(missed["MAML"][no_points] ** 2) < 0.2 and np.mean(missed["pooled"][no_points] ** 2) > 2
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Pooled: about a sixth. MAML: about four fifths"]
 for name, start in starts.items():
     curves = {
         "before": network.apply(start, task.query.x),
@@ -87,7 +87,7 @@ for name, start in starts.items():
 # %% [markdown]
 # **What you saw.** The pooled start loses about a sixth of its error, and MAML's start about four fifths. Both have the same loss before the step, but one step helps one of them much more. What counts is where one step takes you. The pictures show it on our five points. Before the step both curves are waves with the wrong height, in the wrong place. After the step, MAML's curve follows the true sine, even on the left, where there are no points.
 
-# %% [markdown]
+# %% [markdown] slide=["Five points on a straight line", "MAML's start was trained on nothing but waves.", "Ten steps: is *scratch*, *pooled* or *MAML* nearest?"]
 # ### With points of your own
 #
 # In the widget below three networks adapt in your browser: the two from above, and one with random numbers, called *scratch*. **Step** takes one gradient step with each. You can drag the points. When you have answered the question:
@@ -98,7 +98,7 @@ for name, start in starts.items():
 #
 # **Predict.** MAML's start was trained on nothing but waves. After ten steps of 0.01, which of the three is nearest to the five points of the straight line?
 
-# %%
+# %% slide=["*Scratch* is nearest, MAML is last: try it"]
 from mlcourse.lessons.widgets import OwnWave
 
 OwnWave()
@@ -120,7 +120,7 @@ assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"sc
 #
 # How do you find such a start? You go downhill on the loss *after* the step. That sentence is MAML.
 
-# %% [markdown]
+# %% [markdown] slide=["The inner loop: adapt to one task", "$$\\varphi_i = \\theta - \\alpha \\, \\nabla_\\theta L(\\theta, \\text{support}_i)$$", "$\\varphi_i$ is *computed from* $\\theta$."]
 # ## The inner loop: adapt to one task
 #
 # You have a task $i$ with a support set. Starting from $\theta$, you take a few ordinary gradient steps on the support loss. Where you end is called $\varphi_i$, the *adapted* parameters. One step is
@@ -129,7 +129,7 @@ assert {name: round(value, 2) for name, value in own.losses(10).items()} == {"sc
 #
 # with the loss $L$, here the mean squared error, and the inner learning rate $\alpha$, in code `inner_lr`. The next step begins where the last one ended. Keep one thing in mind: $\varphi_i$ is *computed from* $\theta$.
 
-# %% [markdown]
+# %% [markdown] slide=["Take `inner_steps` gradient steps on the support set.", "Return new dicts, and leave `theta` as it is."]
 # ### Exercise 5.1 ●●○○○ The inner loop
 # *10 minutes. Why it matters: everything else in MAML happens around these lines.*
 #
@@ -180,7 +180,7 @@ def my_adapt(loss, theta, support, inner_lr, inner_steps):
         phi = {name: phi[name] - inner_lr * gradient[name] for name in phi}
     return phi
 
-# %% [markdown]
+# %% [markdown] slide=["The outer loop: where to start?", "$$M(\\theta) = \\frac{1}{T} \\sum_{i=1}^{T} L(\\varphi_i, \\text{query}_i)$$", "Go downhill on the loss *after* the step."]
 # ## The outer loop: where should one start?
 #
 # Now judge the adapted parameters on the query set, that is, on points they were not fitted to. This loss depends on the *start*. We want it small, on average over the tasks:
@@ -193,7 +193,7 @@ def my_adapt(loss, theta, support, inner_lr, inner_steps):
 #
 # The outer rate $\beta$ is `meta_lr`. The paper writes a sum over the tasks. We use the mean, so that `meta_lr` does not depend on how many tasks a step has. In the picture, follow the arrows of one task from left to right:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Support sets inside, query sets outside"]
 with figures.style():
     figure, axes = figures.canvas(height=2.5)
     axes.set(xlim=(-0.35, 4.55), ylim=(-1.4, 1.65))
@@ -338,7 +338,7 @@ for step in range(6000):
     theta, moments = adam.update(theta, gradient, moments, lr=3e-3)
 print(f"6,000 meta-steps in {time.process_time() - started:.0f} s of processor time")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Watch the loss after the step, not the one before"]
 steps = 20 * np.arange(len(history["after"]))
 figure = figures.learning_curves(
     {"before the step": (steps, history["before"]), "after one step": (steps, history["after"])}, smooth=15
@@ -351,7 +351,7 @@ assert abs(history["after"][0] / history["before"][0] - 1) < 0.3
 assert abs(np.mean(history["before"][late]) - 3) < 0.6
 assert np.mean(history["after"][late]) < 0.8
 
-# %% [markdown]
+# %% [markdown] slide=["Trained for exactly one inner step", "Six hundred new sines, ten steps each.", "Do steps 2 to 10 make the error smaller, equal or larger?"]
 # Only the loss after the step goes on falling, to below 1. The loss before it stays near 3. Notebook 02 showed that no model without a support set gets lower. If you had watched only the loss *before* the step, you would have stopped a good run.
 #
 # Now we take six hundred new sines, with five points each. We print the mean error and its 95 % interval, as in notebook 03, before any step and after 1, 5 and 10 steps.
@@ -368,7 +368,7 @@ live = adaptation_curve(learner, test_family, n_tasks=600, rng=np.random.default
 for step in (0, 1, 5, 10):
     print(f"after {step:2} steps: {live.at(step)}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Smaller. Most of the gain comes from the first step"]
 batch = Examples(task.support.x[None], task.support.y[None])     # a batch of one task
 predictions = learner.along(batch, task.query.x[None])[0]
 curves = {"before": predictions[0], "1 step": predictions[1], "10 steps": predictions[10]}
@@ -416,14 +416,14 @@ assert found == [0.1, 0.42, 3.02], found
 # %% [markdown]
 # **What you saw.** One step of 0.01 leaves an error of 0.10 on the whole wave, and ten steps of 0.001 leave 0.42. One step of 0.03 goes too far: 3.02. This start works best with steps of the length that it was trained for. Without a kernel the sliders do not move.
 
-# %% [markdown]
+# %% [markdown] slide=["Train both from one random start", "Pooled: down the loss before the step. MAML: after it.", "At the end, how far is pooled ahead *before* the step?"]
 # ## Train it in the page
 #
 # What does pooled training do with the same waves? Here your browser trains both methods from one random start: 20,000 meta-steps of five tasks each. It needs no kernel, and takes about 15 seconds on a laptop. When you have answered, press **Meta-train**. Both methods are judged on 200 other waves, with five support points each.
 #
 # **Predict.** Pooled training goes down the loss *before* the step. MAML goes down the loss *after* it. At the end, how far is pooled training ahead in the loss before the step: by a half, by a tenth, or by nothing? And when does MAML's loss after one step fall below 1.2: after a twelfth, a third, or two thirds of its training?
 
-# %%
+# %% slide=["By nothing: both end at about 3.0"]
 from mlcourse.lessons.widgets import MetaTrain
 
 MetaTrain()
@@ -446,7 +446,7 @@ assert abs(1600 / 20_000 - 1 / 12) < 0.01
 #
 # Take a model with only two parameters, an amplitude $a$ and a phase $p$. Then the picture on the right is the real loss, not a sketch. Press **Inner step**: each task moves its own copy of $\theta$ to its $\varphi_i$. Press **Outer step**: $\theta$ itself moves. Go on to the end. Then choose *Joint training*, another name for pooled training, and compare their losses at $\theta$ and after adapting. The numbers differ from those in notebook 01, because there each task took three inner steps.
 
-# %%
+# %% slide=["Both loops, on a model of two numbers"]
 from mlcourse.lessons.widgets import Stepper
 
 Stepper(method="maml", inner_steps=1)
@@ -615,7 +615,7 @@ def version_b(theta, one_task, inner_lr=0.01):
 for version in (version_a, version_b):
     print(np.mean([version(random_start, one_task) for one_task in each(five_tasks)]))
 
-# %% [markdown]
+# %% [markdown] slide=["One word, and the gradient is wrong", "Two versions have the same loss, to the last digit.", "How far are their gradients apart: 0.1 %, 5 % or 45 %?"]
 # The two losses agree to the last digit.
 #
 # **Predict.** Which version has the wrong gradient? And how large is the difference of the two gradients, compared with the length of the right one: 0.1 %, 5 %, or 45 %? Decide for the random start. Then decide whether it is more or less at MAML's trained start.
@@ -647,7 +647,7 @@ assert round(off["random"], 2) == 0.45 and round(off["MAML"], 2) == 0.94, off
 assert np.allclose(mean_gradient(version_a, random_start), in_one_row(meta_gradient), rtol=1e-9, atol=1e-12)
 assert round((up - down) / (2 * h), 3) == round(meta_gradient["w1"][3, 7], 3) == -0.37 and round(np.mean(cut), 3) == -0.437
 
-# %% [markdown]
+# %% [markdown] slide=["45 %, and 94 % at MAML's start", "You cannot find this mistake in the loss.", "Test a meta-gradient by finite differences first."]
 # **What you saw.** Version b is wrong: by 45 % at the random start, and by 94 % at MAML's start. The finite difference gives −0.370 for one weight. Version a gives the same, version b −0.437. You cannot find this mistake in the values of the loss.
 #
 # In PyTorch `.detach()`, `.data` or a forgotten `create_graph=True` turn the inner gradient into plain numbers in the same way. Does such a version still train? The appendix [05b](05b_the_broken_gradient.ipynb) tries it.

@@ -39,7 +39,7 @@ network = networks.mlp((1, 40, 40, 1))
 loss = losses.squared_error(network)
 task, wave = five_points()
 
-# %% [markdown]
+# %% [markdown] slide=["One factor is dropped", "MAML: $\\;(I - \\alpha H_i) \\, \\nabla L(\\varphi_i, \\text{query}_i)$", "First order: $\\;\\nabla L(\\varphi_i, \\text{query}_i)$"]
 # ## One factor is dropped
 #
 # Move $\theta$ a little. The loss after the inner step changes for two reasons:
@@ -141,7 +141,7 @@ assert all(np.allclose(mine[name], packaged[name], rtol=1e-10, atol=1e-13) for n
 # %% [markdown]
 # They agree. `first_order=True` in the package is the line of exercise 6.1.
 
-# %% [markdown]
+# %% [markdown] slide=["How far off is the first-order gradient?", "At a random network: about 10°, 45° or 80°?", "Where MAML has trained: smaller or larger?"]
 # ## How far off is it?
 #
 # Adam removes most of the effect of a gradient's length, so we compare directions. At 0° the two agree. Below 90° a small step along the first-order gradient still lowers the meta-loss. Beyond 90° it raises it.
@@ -166,7 +166,7 @@ for name, place in {"random network": theta, "trained by MAML": trained}.items()
     angle, length = against_the_full_one(place, inner_lr=0.01)
     print(f"{name}: angle {angle:.0f}°, {length:.2f} times as long")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["About 10°, and 44° where MAML has trained"]
 rates = np.array([0.0005, 0.001, 0.002, 0.005, 0.01])
 with figures.style():
     figure, axes = figures.canvas(height=3.2)
@@ -202,7 +202,7 @@ assert all(against_the_full_one(trained, rate)[0] > by_rate[5][i] for i, rate in
 # %% [markdown]
 # **What you saw.** About 10° at the random network, and about 44° at the trained one. MAML looks for a $\theta$ where one step changes a lot. There $\alpha H$ is large, so the dropped factor matters. The angle grows with the rate and with the number of steps.
 #
-# In return, first order needs less time and memory. MAML must store every inner step for the backward pass.
+# In return, first order needs less time and memory: MAML stores every inner step.
 #
 # **Predict.** One meta-gradient of one task, with 20 inner steps. How many times as much memory does MAML need as the short form above: 2, 10 or 45 times?
 
@@ -243,16 +243,16 @@ assert abs(cost[20][2] / cost[20][3] - 45) < 8 and abs(cost[1][2] / cost[1][3] -
 assert cost[20][2] > 10 * cost[1][2] and cost[20][3] < 1.5 * cost[1][3], cost
 
 # %% [markdown]
-# **What you saw.** About 45 times with twenty steps, and 3 times with one. The short form forgets each step when it is done, so its memory hardly grows.
+# **What you saw.** About 45 times with twenty steps, and 3 times with one. The short form forgets each step, so its memory hardly grows.
 
-# %% [markdown]
+# %% [markdown] slide=["70,000 steps in a wrong direction", "How many times MAML's loss does first order end at?", "Ten times, twice, or less?"]
 # ## Does it matter on sines?
 #
 # Both methods were trained in full, three seeds each, by the command under the table of notebook 05.
 #
 # **Predict.** In each of 70,000 meta-steps first order followed a wrong direction. At MAML's own $\theta$ it is 44° off. How many times MAML's loss does it end at: ten times, twice, or less than that?
 
-# %%
+# %% slide=["Less: a quarter more after one step"]
 table = results.load("sinusoid")
 by_method = {row["method"]: row["values"] for row in table["rows"]}
 rows = []
@@ -310,7 +310,7 @@ two_tasks = stack([line(scale=1, slope=1), line(scale=3, slope=2)])
 #
 # With `inner_lr` $\alpha = 0.05$ that share is 0.9 in the flat task and 0.1 in the steep one:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A flat task and a steep one, one step in each"]
 def draw_one_step(inner_lr, start=3.0):
     """Both tasks' losses, and one inner step from the same start."""
     with figures.style():
@@ -337,7 +337,7 @@ figures.show(draw_one_step(0.05), alt="Two parabolas, a flat one with its bottom
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert np.allclose(1 - 0.05 * np.array([2.0, 18.0]), [0.9, 0.1]) and np.allclose(1 - 0.1 * np.array([2.0, 18.0]), [0.8, -0.8])
 
-# %% [markdown]
+# %% [markdown] slide=["Where do they come to rest?", "Joint training stops at 1.9, near the steep task's 2.", "And MAML? And first order?"]
 # In the steep task one step removes 90 % of the distance, in the flat task 10 %.
 #
 # Joint training takes its gradient at $w$, without an inner step. It stops where the mean gradient is zero:
@@ -366,7 +366,7 @@ for name, how in methods.items():
     rest = outer_loop(w=0.0, inner_lr=0.05, meta_lr=0.1, meta_steps=200, **how)[-1]
     print(f"{name:12} rests at {rest:.3f}, loss after a step {loss_after_one_step(rest):.4f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["MAML at 1.1, first order at 1.5"]
 with figures.style():
     figure, axes = figures.canvas(height=2.9)
     grid = np.linspace(0.85, 2.1, 120)
@@ -393,7 +393,7 @@ assert round(loss_after_one_step(1.9) / loss_after_one_step(1.1), 1) == 8.1
 # %% [markdown]
 # **What you saw.** MAML stops at 1.1, first order at 1.5, with 2.8 times MAML's loss. One step repairs little in the flat task, so a good start stands close to its slope, 1. Longer training or another optimiser would not help: at 1.5 the first-order gradient *is* zero.
 
-# %% [markdown]
+# %% [markdown] slide=["Write each gradient as a weight times $w - m_i$.", "Where does each method come to rest?"]
 # ### Exercise 6.2 ●●●○○ Where does it come to rest?
 # *15 minutes. Why it matters: with this function you can tell before a run whether first order is safe.*
 #
@@ -452,10 +452,10 @@ assert np.allclose((1 - 0.05 * np.array([2.0, 18.0])) ** 2, [0.81, 0.01])
 #
 # Now double the inner rate: $\alpha = 0.1$. In the steep task $1 - \alpha c = 1 - 1.8 = -0.8$. The step jumps across the bottom and lands on the other side, a bit nearer. The inner loop still converges.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Twice the rate: the steep step jumps across"]
 figures.show(draw_one_step(0.1), alt="The same two parabolas with an inner step twice as long: in the flat task φ moves a fifth of the way, in the steep task it jumps across the bottom and lands on the other side.")
 
-# %% [markdown]
+# %% [markdown] slide=["Do both still come to rest?", "The inner loop still converges.", "MAML, and first order?"]
 # **Predict.** Do MAML and first order still come to rest?
 
 # %%
@@ -468,7 +468,7 @@ assert abs(outer_loop(1.0, 0.1, 0.05, 100)[-1] - 1.9) < 1e-3
 assert outer_loop(1.0, 0.1, 0.05, 15, first_order=True)[-1] < -50
 assert np.allclose(curvature * (1 - 0.1 * curvature), [1.6, -14.4]) and (curvature * (1 - 0.1 * curvature) ** 2).min() > 0
 
-# %% [markdown]
+# %% [markdown] slide=["MAML does. First order walks away", "Beyond the bottom the gradient points the wrong way."]
 # **What you saw.** MAML does, and first order walks away from the tasks, faster and faster. Its weights hold the share itself: they are 1.6 and −14.4, and their sum is negative. At $\varphi$, on the far side of the bottom, the gradient points the wrong way for $w$. In MAML the factor $-0.8$ turns it round. First order assumes that $\varphi$ moves in the same direction as $w$.
 #
 # With two parameters first order can lose as well. The next figure takes the sine $a \sin(x - p)$ from the stepper of notebook 05, three tasks and one inner step. It shows the real loss after that step, and the paths of three methods over sixty outer steps. Each name carries the loss at its end.
@@ -525,7 +525,7 @@ assert np.degrees(np.arccos(one_way @ other_way / np.linalg.norm(one_way) / np.l
 #
 # The share $\varepsilon$ is `meta_lr` again, but its meaning is new. With 0, $\theta$ does not move. With 1, it becomes the mean of the $\varphi_i$. Here is one outer step with $\varepsilon = 0.5$, on the three sines of two parameters:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Reptile: go part of the way to the mean"]
 from mlcourse.lessons.widgets.stepper import loops
 
 sketch_tasks, at_start = loops.draw_tasks(seed=2), {"a": np.float64(0.6), "p": np.float64(0.6)}
@@ -662,7 +662,7 @@ assert missed == sorted(missed, reverse=True) and missed[0] > 1 and np.abs(at_th
 #
 # The equation on the right is the product rule. So Reptile goes down the loss, and at the same time **up the inner product of the gradients of different batches**. A step along $-g_1$ lowers the loss of batch 2 by about $\alpha \, g_1 \cdot g_2$:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A step on one batch helps the other, or harms it"]
 with figures.style():
     figure, both = figures.canvas(1, 2, height=1.9)
     for axes, title, second in zip(both, ("g₁ · g₂ > 0", "g₁ · g₂ < 0"), ((0.95, -0.15), (-0.75, -0.55)), strict=True):
@@ -681,7 +681,7 @@ figures.show(figure, alt="Two sketches of the steps −g1 and −g2 from one poi
 #
 # **And the run above?** `reptile.meta_step` gives the whole support set to every inner step. So both batches are the same, and the second term becomes $-\alpha H g$, with $Hg = \tfrac12 \nabla |g|^2$. Now Reptile moves to places where a step helps *the same points* much. Ten points show most of a sine, so such a step mostly helps the rest of the wave, too. With few points it need not (quiz 3). So take large support sets in training, or mini-batches.
 
-# %% [markdown]
+# %% [markdown] slide=["Two narrow valleys cross", "Before any step the loss is lowest at the crossing. M rests far from it.", "Where does M go when `inner_lr` is very small?"]
 # ## Move it yourself: where the arrows lead
 #
 # Give the model of the two lines one more weight: $f(x) = w_1 x_1 + w_2 x_2$. Now $\theta$ is a point of a plane, and a task's loss is an exact bowl around its true weights, the star. Here each bowl is a narrow valley. One inner step removes nine tenths of the distance *across* the valley, and one tenth of the distance *along* it.
@@ -690,7 +690,7 @@ figures.show(figure, alt="Two sketches of the steps −g1 and −g2 from one poi
 #
 # **Predict.** The two valleys cross at the top. There the loss before any step is lowest, but M lies far from it. Where does M go when you make `inner_lr` very small, 0.005?
 
-# %%
+# %% slide=["To the crossing: small steps change almost nothing"]
 from mlcourse.lessons.widgets import Landscape
 
 Landscape("crossed")
@@ -766,7 +766,7 @@ for _ in range(200):
     place = reptile.meta_step(line_loss, place, two_tasks, inner_lr=0.05, inner_steps=5, meta_lr=0.5)
 assert abs(float(place["w"]) - way @ wanted / way.sum()) < 1e-9
 
-# %% [markdown]
+# %% [markdown] slide=["The first inner step on new sines", "By how much does it lower the loss of joint training?", "By how much that of the other three?"]
 # ## All four, side by side
 #
 # Now the real network. For a fair race each method gives a *direction* to the same Adam. Reptile's is $\theta$ minus the mean of the $\varphi_i$. First order and joint training get twice as many meta-steps, because theirs are cheaper.
@@ -800,7 +800,7 @@ for name, (direction, meta_steps) in directions.items():
     live[name] = theta_now
     print(f"{name:12} {meta_steps} meta-steps, {time.process_time() - started:.1f} s")
 
-# %% tags=["hide-input", "nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"] slide=["Joint: less than 1/4. The others: more than 1/3"]
 from mlcourse.evaluation import adaptation_curve
 from mlcourse.reference.learners import GradientLearner
 
@@ -824,7 +824,7 @@ assert one["joint"] > 0.75 * curves["joint"][0][0], one
 assert all(one[name] < 0.65 * curves[name][0][0] for name in ("MAML", "first-order", "Reptile")), one
 
 # %% [markdown]
-# **What you saw.** By less than a quarter for joint training, and by more than a third for the other three. Before the step joint training is about as good as the best. Each run has one seed, so do not trust the order of the other three: the band shows variation over tasks, not over seeds (notebook 03).
+# **What you saw.** By less than a quarter for joint training, and by more than a third for the other three. Before the step joint training is about as good as the best. Each run has one seed, so do not trust the order of the other three: the band is over tasks, not seeds (notebook 03).
 #
 # For a verdict take the long runs of three seeds, with tuned baselines.
 
@@ -962,7 +962,7 @@ assert judged["joint"][1] > 1.3 * judged["Reptile"][1], judged
 #
 # ## What comes next
 #
-# [07, few-shot images](07_few_shot_images.ipynb), takes the unchanged `adapt` to written characters and a convolutional network.
+# [Clinic 06c](06c_clinic.ipynb) is an invented report with one flaw. [07, few-shot images](07_few_shot_images.ipynb), takes the unchanged `adapt` to written characters and a convolutional network.
 #
 # ## References
 #

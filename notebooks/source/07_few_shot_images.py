@@ -52,7 +52,7 @@ splits = glyphs.splits()                     # 2,166 letters to train on, 671 of
 # 2. **which drawings** of each letter: `k_shot` for the support set and `n_query` *others* for the query set;
 # 3. **which labels**: 0, 1, …, given anew in each task, in the random order in which the letters came.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Which letters, which drawings, which labels"]
 def square(axes, x, y, colour, filled, side=0.84):
     axes.add_patch(Rectangle((x, y), side, side, facecolor=colour if filled else "white", edgecolor=colour, linewidth=1.6))
 
@@ -146,7 +146,7 @@ print("query  ", tasks.query.x.shape, tasks.query.y.shape)
 # %% [markdown]
 # ## Look before you model
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Look before you model"]
 task = one(tasks, 0)
 figures.show(figures.episode_grid(task, n_query=5), alt="A 5-way 1-shot task of letters from scripts that are rarely seen: five rows, one framed support drawing at the left and five query drawings at the right of each. Drawings of one letter differ in slant, size, place and thickness.")
 
@@ -174,14 +174,14 @@ assert len({drawing.tobytes() for letter in pixels for drawing in letter}) == 13
 #
 # The network that this page loads below was also trained on each training letter turned by 90°, 180° and 270°, as three further classes. [Appendix 07b](07b_near_copies.ipynb) shows them.
 
-# %% [markdown]
+# %% [markdown] slide=["You are a few-shot learner", "One drawing of each letter, then 15 to name.", "How many will you get? And the pixels?"]
 # ## You are a few-shot learner
 #
 # Below you get one drawing of each letter, and then 15 others to name. At the end the page shows your score, and that of the nearest class mean on pixels, on the same drawings.
 #
 # **Predict.** How many of the 15 will you get right, and how many will the pixels get right?
 
-# %%
+# %% slide=["The pixels get about seven of fifteen"]
 from mlcourse.lessons.widgets import EpisodeBrowser
 
 EpisodeBrowser(splits.test, seed=7, hidden=True)
@@ -226,7 +226,7 @@ descriptions = {
     "ink": ink, "pixels": flat, "blurred": blurred, "centred, blurred": lambda x: blurred(centred(x))
 }
 
-# %% [markdown]
+# %% [markdown] slide=["What can pixels do?", "Guessing gives 20 %. What does the amount of *ink* give?", "Centred and blurred: above or below 60 %?"]
 # **Predict.** Guessing gives 20 %. What will *ink* alone give? And is *centred and blurred* above or below 60 %?
 
 # %%
@@ -235,7 +235,7 @@ for name, describe in descriptions.items():
     learner = baselines.nearest_class_mean(describe)
     by_hand[name] = evaluate(learner, five_way, n_tasks=600, rng=default_rng(0))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Ink alone: 35 %. Centred and blurred: 79 %"]
 rows = [(name, 100 * found.mean, 100 * found.half_width) for name, found in by_hand.items()]
 figure = figures.intervals(rows, xlabel="accuracy (%), 5-way 1-shot, 600 tasks", digits=1, reference={"chance": 20})
 figures.show(figure, alt="Four dots with short 95 % intervals, from ink at 35 % over pixels at 43 and blurred at 64 to centred and blurred at 79 %. Chance is 20 %.")
@@ -246,7 +246,7 @@ assert abs(percent["ink"] - 35) < 0.5 and abs(percent["pixels"] - 43.3) < 0.5, p
 assert percent["ink"] - 20 > 0.55 * (percent["pixels"] - 20), percent
 assert abs(percent["blurred"] - 64) < 0.5 and abs(percent["centred, blurred"] - 79) < 1, percent
 
-# %% [markdown]
+# %% [markdown] slide=["What is nearest to a drawing?", "Itself moved by 3 pixels, another of the same letter, another letter, or an empty page?"]
 # **What you saw.** One number, the ink, already gives 35 %. All 784 pixels give only 43 %. So comparing pixels is mostly comparing how much ink there is. Centring and blurring, without any learning, give 79 %.
 #
 # ### Why not 95?
@@ -255,7 +255,7 @@ assert abs(percent["blurred"] - 64) < 0.5 and abs(percent["centred, blurred"] - 
 #
 # **Predict.** On average over the test letters, which of the four is nearest, and which is second?
 
-# %%
+# %% slide=["The empty page"]
 letters = pixels[:, 0] / 255
 def distance(a, b):
     return np.mean(((a - b) ** 2).sum(axis=(1, 2)))
@@ -295,7 +295,7 @@ assert abs(np.mean(thinnest) - 0.51) < 0.02, np.mean(thinnest)
 #
 # The usual network for such tasks is **Conv4**, from the paper on Matching Networks (2016): one block, four times, and then one linear layer. On Omniglot, the usual set of letters, MAML and Reptile used convolutions of stride 2 instead of pooling.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Conv4: one block, four times"]
 with figures.style():
     figure, axes = figures.canvas(height=1.55)
     left = 0.0
@@ -329,7 +329,7 @@ figures.show(figure, alt="Conv4 as a chain. A picture of 28 by 28 pixels with 1 
 #
 # Outside the picture $h$ counts as 0, so step 1 keeps height and width. In step 2, $\mu_c$ and $\sigma_c^2$ are the mean and variance of channel $c$ over *all places of all pictures in the batch*. This is **batch normalisation**.
 
-# %% [markdown]
+# %% [markdown] slide=["Convolve, normalise, ReLU, pool.", "Mean and variance are those of the whole batch."]
 # ### Exercise 7.2 ●●●○○ One block
 # *12 minutes. Why it matters: all networks on this page are made of it, and one of its lines has consequences.*
 #
@@ -416,7 +416,7 @@ assert difference < 1e-4 and sum(p.numel() for p in shipped.values()) == 28_485
 # %% [markdown]
 # They agree. [Appendix 07b](07b_near_copies.ipynb) shows what the first block makes of a letter.
 
-# %% [markdown]
+# %% [markdown] slide=["The same `adapt`, now on letters", "Before any step it can only guess the 25 queries.", "How many are right after one step?"]
 # ## The same `adapt`
 #
 # Here is the inner loop of notebook 05, as the package has it for torch:
@@ -452,7 +452,7 @@ print(f"after one step: loss {loss(phi, *task.query):.2f}, {accuracy(phi, task.q
 assert accuracy(shipped, task.query) < 0.3 and accuracy(phi, task.query) > 0.95
 assert loss(shipped, *task.query) > 1.5 and loss(phi, *task.query) < 0.1
 
-# %% [markdown]
+# %% [markdown] slide=["All 25", "You changed no line of `adapt`."]
 # **What you saw.** After one step all 25 are right. The weights were trained for this inner learning rate, 0.4.
 #
 # ### Meta-train it while you watch
@@ -480,7 +480,7 @@ axes.axhline(np.log(5), color=figures.QUIET, linewidth=0.9, linestyle=(0, (2, 2)
 axes.annotate("guessing: ln 5", (0, np.log(5)), xytext=(0, 3), textcoords="offset points", fontsize=8.5, color=figures.QUIET)
 figures.show(figure, alt="The query loss after one inner step during 200 meta-steps: noisy, its running mean falls from about 1.6, the loss of guessing, to below 1.")
 
-# %% [markdown]
+# %% [markdown] slide=["400 tasks of practice against 79 % by hand", "Does your own start beat it after one step? After five?"]
 # Now compare three starts on unseen scripts, after 0 to 5 inner steps. A random start and your own have 16 channels; yours has met 400 tasks. The shipped one has 32 channels and has met 24,000.
 #
 # We must pass `transductive=True`, and the laboratory below explains why.
@@ -495,7 +495,7 @@ for name, (network, start) in starts.items():
     curves[name] = adaptation_curve(learner, five_way, n_tasks=50, rng=default_rng(0), transductive=True)
     print(f"{name:13} {curves[name].at(1)}")
 
-# %% tags=["hide-input", "nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"] slide=["It comes near, and needs five steps"]
 figure = figures.adaptation_curves({name: 100 * curve.scores for name, curve in curves.items()}, ylabel="query accuracy (%)", target=None)
 axes = figure.axes[0]
 axes.axhline(100 * by_hand["centred, blurred"].mean, color=figures.QUIET, linewidth=0.9, linestyle=(0, (2, 2)))
@@ -595,7 +595,7 @@ assert my_shared(at_random.train, at_random.test)[0] == 0 and my_shared(at_rando
 #
 # The third test misses something. A picture that was moved by one pixel or saved again has other bytes. [Appendix 07b](07b_near_copies.ipynb) searches for such **near-copies**, also called near-duplicates.
 
-# %% [markdown]
+# %% [markdown] slide=["One query, in other company", "Among all 25 queries, its letter has a probability near 1.", "Take the others away: what happens?"]
 # ## The laboratory: one query in other company
 #
 # Take one network, one adapted $\varphi$ and one query. We change only *which other queries are in the batch*.
@@ -619,7 +619,7 @@ for name, batch in batches.items():
     company[name] = torch.softmax(conv4.apply(phi, batch), dim=1)[place].numpy()
     print(f"{name:20} {np.round(company[name], 2)}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["It falls by more than half"]
 with figures.style():
     figure, axes = figures.canvas(height=2.5)
     for row, probabilities in enumerate(company.values()):
@@ -668,7 +668,7 @@ except ValueError as error:
 # %% [markdown]
 # The message has `trained.learner(…)`. Here it is `replace(one_step, …)`. There are three honest ways out:
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"] jupyter={"source_hidden": true} slide=["Three honest ways out"]
 QUERY, SUPPORT = palette.TASKS[1], palette.TASKS[0]
 
 def shared_by(axes, left, row, letters):               # a frame around what shares one mean and variance
@@ -758,7 +758,7 @@ assert (mine - theirs).abs().max() < 1e-3 and torch.softmax(mine[0], dim=0)[0] >
 # %% [markdown]
 # The two agree, and our query is back at letter 0.
 
-# %% [markdown]
+# %% [markdown] slide=["Same weights, same tasks, same step", "Judged together, or one by one.", "How much more does *together* give: half a point, two, ten?"]
 # ## Two protocols, two numbers
 #
 # Take the same weights, the same tasks and the same step. Judge the queries together, or one by one. We draw one query of each class, as MAML's code does for one shot.
@@ -779,7 +779,7 @@ assert abs(100 * together.mean - 98) < 1.2 and abs(100 * one_by_one.mean - 96) <
 assert 0.7 < 100 * difference.mean() < 3.2 and difference.mean() > 1.96 * difference.std(ddof=1) / 200**0.5
 assert 1 - one_by_one.mean > 1.5 * (1 - together.mean) and abs(100 * difference.mean() - 2) < 1
 
-# %% [markdown]
+# %% [markdown] slide=["About two points", "One by one there are about twice as many errors."]
 # **What you saw.** About two points. That sounds small, but one by one there are about twice as many errors.
 #
 # Omniglot, 5-way 1-shot, shows the same. Here are the published numbers, and ours from a GPU (notebook 09):
@@ -820,7 +820,7 @@ assert [run["details"]["recipe"]["inner_steps_test"] for run in runs.values()] =
 # %% [markdown]
 # Put MAML's published 98.7 next to Reptile's 95.39, and you see 3.3 points between two methods. But Reptile alone differs by 2.3 points between its two protocols. In our own runs the protocols are 1.4 and 1.7 points apart, the methods less than one. [Appendix 07b](07b_near_copies.ipynb) has a case of ten points.
 
-# %% [markdown]
+# %% [markdown] slide=["All ten queries show one letter", "Judged together: easier, or harder?"]
 # ## What can go wrong
 #
 # **The queries of a user are not balanced.** A benchmark has the same number of each class; a user may have a scanned page that shows one letter ten times. We judge ten queries of a task, five times: two of each letter, then four of letter 0, then six, eight and ten. $\theta$, the support set and the step stay the same.
@@ -844,7 +844,7 @@ for n in (2, 4, 6, 8, 10):                             # so many of the ten are 
     mixed["one by one"].append(right_singly[:, [*range(n), *range(10, 20 - n)]].mean(axis=1))
     print(n, "of 10:", *(f"{name} {scores[-1].mean():.0%}" for name, scores in mixed.items()))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Harder: judged together, about half are right"]
 with figures.style():
     figure, axes = figures.canvas(height=2.8)
     ends, counts = [], np.array([2, 4, 6, 8, 10])

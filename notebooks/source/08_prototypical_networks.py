@@ -42,7 +42,7 @@ letters = glyphs.splits()                     # train, val, test: other scripts
 #
 # Draw a few symbols of your own, one drawing of each. Then draw one of them again.
 
-# %%
+# %% slide=["Draw it once"]
 from mlcourse.lessons.widgets import DrawOnce
 
 DrawOnce()
@@ -76,7 +76,7 @@ to_other = ((pixels[letter, drawer] - pixels[other, second]) ** 2).sum(axis=1)
 print(f"mean squared distance to the same letter {to_same.mean():.0f}, to another one {to_other.mean():.0f}")
 print(f"the same letter is farther away in {np.mean(to_same > to_other):.0%} of the cases")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["As pixels, another letter can be nearer"]
 i = int(np.argmax(to_same - to_other))
 trio = [(pixels[letter[i], drawer[i]], "a letter"),
         (pixels[letter[i], second[i]], f"the same: {to_same[i]:.0f}"),
@@ -98,7 +98,7 @@ assert 55 < to_same.mean() < 60 and 63 < to_other.mean() < 69
 #
 # So let a network $f_\theta$ send each image $x$ to a point $z = f_\theta(x)$, its **embedding**, and measure there. If all drawings of a letter land close together, and different letters land far apart, one example is enough. The network may learn this on some scripts and be used on others.
 
-# %% [markdown]
+# %% [markdown] slide=["A class is a mean", "$$c_k = \\frac{1}{K} \\sum_{i\\,:\\,y_i = k} f_\\theta(x_i)$$", "The nearest mean names the query."]
 # ## A class is a mean
 #
 # Take a task and embed its support examples. The **prototype** of class $k$ is the mean of its $K$ embedded examples:
@@ -151,7 +151,7 @@ checks.nb08.prototypes(prototypes)
 #
 # A computer rounds $\exp(-1000)$ to zero. So first subtract the largest logit from all logits of the row: the probabilities stay the same, and at least one exponential is 1. A far class still gets probability 0, and $\log 0 = -\infty$. So use the second formula, not the logarithm of a finished probability.
 
-# %% [markdown]
+# %% [markdown] slide=["Squared distances to the prototypes are logits, with a minus.", "They have to be right for far queries, too."]
 # ### Exercise 8.2 ●●○○○ From distances to log-probabilities
 # *10 minutes. Why it matters: a wrong sign here still runs, and you meet it below.*
 #
@@ -191,20 +191,20 @@ checks.nb08.log_probabilities(log_probabilities)
 # %% [markdown]
 # The **loss** of a task is the cross-entropy: the mean over its queries of $-\log p(\text{right class})$. It is near zero if the network is sure and right, $\log 5 \approx 1.6$ if all five classes get the same probability, and large if the network is sure and wrong.
 
-# %% [markdown]
+# %% [markdown] slide=["From *squared distance* to *distance*", "What changes: the borders, the probabilities, or both?", "And what does the *cosine* do?"]
 # ## The rule in your hands
 #
 # First without a network: let the plane itself be the space of embeddings. Drag the points, add examples and classes, and drag the query, the dot with the question mark. The stars are the prototypes.
 #
 # **Predict.** You change *squared distance* to *distance*. What changes: the borders, the probabilities, or both? And what does the *cosine* do, which compares directions as seen from the origin?
 
-# %%
+# %% slide=["Only the probabilities: try it"]
 from mlcourse.lessons.widgets import PrototypeExplorer
 
 plane = PrototypeExplorer()
 plane
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["The cosine makes wedges around the origin"]
 from matplotlib.colors import to_rgb
 
 from mlcourse.lessons.widgets.prototypes import prototypes as explorer
@@ -254,7 +254,7 @@ def rings(n_tasks, rng, k_shot=1, n_query=5, n_way=3, band=(0, 0.6)):
 network = networks.mlp((2, 32, 32, 2))                   # from the plane to another plane
 start = network.init(default_rng(0))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A class is a ring: the direction is noise"]
 DOTS = [figures.readable(colour) for colour in palette.TASKS[:3]]
 
 def dots(axes, task, place=lambda x: x):
@@ -310,10 +310,10 @@ mine = plain_log_probabilities(queries, np.stack([z[task.support.y == k].mean(ax
 packaged = protonet.classify(queries, z, task.support.y, 3)
 print("largest difference", np.abs(mine - packaged).max())
 
-# %% [markdown]
+# %% [markdown] slide=["Three points of a new task divide the plane", "What do the parts look like before training?", "And after it?"]
 # **Predict.** Now a new task: three points, one of each class, in different directions. The network divides the plane among the three classes. What do the three parts look like before training, and what after it?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Wedges before, rings after"]
 from matplotlib.colors import ListedColormap
 
 SHADES = ListedColormap(["#BFD9EC", "#FBE0B8", "#BFE3D4"])
@@ -457,7 +457,7 @@ trained = train(method, conv4.init(default_rng(0)), family, meta_steps=1500, met
                 seed=0, device="cpu", progress=False,
                 capture="eager")                         # no compiling: the same numbers in every run
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Train it on letters: 20 classes a task"]
 figure = figures.learning_curves({"protonet": (trained.curve["step"], trained.curve["loss"])}, ylabel="query loss, 20 classes")
 figures.show(figure, alt="The query loss of the training tasks falls steeply at first, then slowly.")
 
@@ -479,7 +479,7 @@ for k, test_family in shots.items():
 for name, result in scores.items():
     print(f"{name:16} {result}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["The same rule in another space: from 43 to 97 %"]
 rows = [(name, 100 * result.mean, 100 * result.half_width) for name, result in scores.items()]
 figure = figures.intervals(rows, xlabel="accuracy (%), 5-way, 600 tasks of unseen scripts", digits=1, reference={"chance": 20})
 figures.show(figure, alt="Four dots with 95 % intervals: nearest class mean on pixels at 43 and 73 %, in the learned space at 97 and 99 %.")
@@ -491,9 +491,9 @@ assert 1 - five_shot.mean < 0.5 * (1 - one_shot.mean) and not one_shot.transduct
 assert abs(scores["pixels, 1-shot"].mean - 0.43) < 0.006 and abs(scores["pixels, 5-shot"].mean - 0.725) < 0.008
 
 # %% [markdown]
-# The rule and the tasks are the same as on pixels. Only the space has changed, and with it 43 has become 97. Five examples bring it to 99: more than half of the remaining errors are gone.
+# Rule and tasks are the same as on pixels. Only the space has changed, and with it 43 has become 97. Five examples bring it to 99: more than half of the errors are gone.
 #
-# Back to the first question. The same pairs of drawings, measured in the learned space:
+# The same pairs of drawings, measured in the learned space:
 
 # %%
 def embedded(images):
@@ -508,7 +508,7 @@ near = ((points[letter, drawer] - points[letter, second]) ** 2).sum(axis=1)
 far = ((points[letter, drawer] - points[other, second]) ** 2).sum(axis=1)
 print(f"pixels {np.mean(to_same > to_other):.0%}, learned space {np.mean(near > far):.1%}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Wrong pairs: first a third, now under 1 in 100"]
 panels = {"pixels": (to_same, to_other, (0.03, 1.1), (1.5, 0.75)), "learned": (near, far, (0.35, 3.2), (1.35, 0.9))}
 with figures.style():
     figure, axes = figures.canvas(1, 2, height=2.5)
@@ -542,7 +542,7 @@ rival = methods.Classifier(conv4, n_classes=naming.n_classes)    # its head is d
 head = rival.network.init(default_rng(0))["head.w"]
 print(f"{naming.n_classes:,} names, so a head of {head.numel():,} weights on {sum(part.numel() for part in conv4.init(default_rng(0)).values()):,} parameters")
 
-# %% [markdown]
+# %% [markdown] slide=["The rival names all 1,916 letters", "The same network, the same images, the same seconds.", "On new scripts: better, equal or worse?"]
 # The command `python -m mlcourse reproduce transfer` trains both networks, with three seeds and the same number of images in each step. It uses 1,916 of the 2,166 letters: scripts in Omniglot's test set were left out. Each has the learning rate that did best on the meta-val scripts. "Cosines" means that the head scores each letter by a cosine with a learned scale. "Longer" means four times the steps.
 #
 # **Predict.** The same network, the same images, about the same seconds, but trained to name all 1,916 letters at once. On new scripts, is it better, equal or worse? And with four times the training?
@@ -582,7 +582,7 @@ for length in ("", ", longer"):
         assert behind["Omniglot, 1-shot"] > behind["glyphs, 1-shot"] and behind["Omniglot, 5-shot"] > behind["glyphs, 5-shot"], behind
 assert 2 < 1500 * 60 / (1916 * 20) < 2.5
 
-# %% [markdown]
+# %% [markdown] slide=["Much worse: 73 against 97", "Four times the training closes most of the gap.", "Train this rival long enough before you praise a method."]
 # **What you saw.** Much worse: 73 against 97 with one example, and 84 with cosines. In 1,500 steps each drawing is used about twice, which is little for learning 1,916 names. Episodes train exactly what the test asks for. Four times the training closes most of the gap: 95 and 96. The episodes gain as well and stay ahead. The papers use photographs, train for much longer, and often use larger networks. Before you praise a few-shot method, train this rival long enough.
 
 # %% [markdown]
@@ -685,7 +685,7 @@ assert all(abs(one_shots["cosine, learned scale"] - one_shots[name]) < 1 for nam
 #
 # The [appendix](08b_which_shots.ipynb) has Matching Networks, which do without a mean, and measures which classes and shots to train on.
 
-# %% [markdown]
+# %% [markdown] slide=["One class has one example, four have ten", "With one of each, 43 % of the queries were right.", "Of the small class: more, as many, or fewer than 20 %?"]
 # ## Classes of different size
 #
 # In use, examples arrive one by one: exercise 8.4, in the [appendix](08b_which_shots.ipynb), updates a mean. Soon your classes differ in size. Say that one class has a single example and four have ten. Try this on raw pixels, where nothing is trained. With one example of each class, 43 % of the queries were right.
@@ -714,7 +714,7 @@ print("pixels: one example {:.0%} right, ten examples {:.0%}".format(*by_size(pl
 lonely, many = by_size(plain_logits, pixels)
 assert lonely < 0.12 and 0.78 < many < 0.88
 
-# %% [markdown]
+# %% [markdown] slide=["About 7 %, far below chance", "A mean of one example is noisy: it looks far from all."]
 # **What you saw.** About 7 %, far below chance. A prototype of one example is a noisy guess of the true centre, and noise makes distances longer on average. So the small class looks far from every query, also from its own.
 
 # %% [markdown]
@@ -789,7 +789,7 @@ assert abs(sizes["learned", "corrected"][1] - sizes["learned", "as they are"][1]
 # %% [markdown]
 # On pixels the small class rises from 7 % to above 60 %, and the large classes pay for it. In the learned space letters scatter little, so the error was small from the start. The correction still brings the small class about 2.5 points, and costs the others less than one.
 
-# %% [markdown]
+# %% [markdown] slide=["Trained on rendered letters, tested on handwriting", "Omniglot's unseen alphabets, one example of each class.", "Near 45 %, about 70, or above 85?"]
 # ## Does it work on real handwriting?
 #
 # Our glyphs are rendered by simulated drawers. Omniglot's characters were drawn by people. The same command trains on the glyphs, and for comparison on Omniglot's own background alphabets, and judges each on unseen scripts of both. Twelve scripts are in the test set of one data set and in the training set of the other. They were removed from the training set.
@@ -834,7 +834,7 @@ assert (recipe["channels"], recipe["meta_steps"]) == (32, 3000) and "quarter tur
 assert round(ours["trained on Omniglot"]["glyphs, 1-shot"]) == 92
 assert sum(map(len, overlap.TESTED_ELSEWHERE.values())) == 12
 
-# %% [markdown]
+# %% [markdown] slide=["91 %, where pixels reach 44", "Without a single handwritten image in training.", "A network trained on Omniglot itself is two points better."]
 # **What you saw.** It works. Without a single handwritten image it is right 91 times out of 100 on Omniglot's unseen alphabets, where pixels reach 44. A network trained on Omniglot itself is two points better. In the other direction more is lost: on the glyphs, the network trained on Omniglot is right 92 times out of 100, six points fewer than the one trained on glyphs. A longer stored run with 32 channels reached 96.3 on Omniglot's alphabets, with one seed.
 #
 # The rival does not transfer better: on Omniglot it is even further behind the episodes.
@@ -969,7 +969,7 @@ assert (on_a_gpu["details"]["recipe"]["channels"], on_a_gpu["details"]["recipe"]
 #
 # ## What comes next
 #
-# [Notebook 09, "Where the time goes"](09_the_same_lines_on_a_gpu.ipynb), goes to a GPU. There a network of the paper's size had 99.0 % on Omniglot after half a minute. Its split mixes the alphabets, so its test is easier than the one above.
+# [Clinic 08c](08c_clinic.ipynb) is an invented report with one flaw. [Notebook 09, "Where the time goes"](09_the_same_lines_on_a_gpu.ipynb), goes to a GPU. There a network of the paper's size had 99.0 % on Omniglot after half a minute. Its split mixes the alphabets, so its test is easier than the one above.
 #
 # ## References
 #

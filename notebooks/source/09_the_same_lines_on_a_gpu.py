@@ -22,7 +22,7 @@
 # | **Time** | 45 minutes to read, 40 for the exercises, about 30 seconds to run |
 # | **Skip it if** | you can compute the least time of a meta-step from its FLOP, and you know when a CUDA graph is worth its trouble |
 #
-# No cell needs a GPU, and the cells run unchanged on one. What you see here ran on a CPU. All GPU numbers come from one NVIDIA H100 and are stored in `data/results`: times of one meta-gradient, and training runs with one seed each. On the GPU, compiled steps and several GPUs are not measured yet.
+# No cell needs a GPU, and all run unchanged on one. What you see here ran on a CPU. All GPU numbers come from one NVIDIA H100 and are stored in `data/results`: times of one meta-gradient, and training runs with one seed each. On the GPU, compiled steps and several GPUs are not measured yet.
 
 # %% tags=["setup"]
 import re
@@ -112,10 +112,10 @@ checks.nb09.convolution_flop(convolution_flop)
 def flop_of(n_in, n_out, side):               # exercise 9.1, for a square picture
     return 2 * 9 * n_in * n_out * side * side
 
-# %% [markdown]
+# %% [markdown] slide=["The four convolutions of Conv4", "The first has the largest pictures.", "Which does most of the work: the first, the second, the last?"]
 # **Predict.** Which one does most of the work: the first, whose pictures are the largest, the second, or the last?
 
-# %%
+# %% slide=["The second: three quarters of it"]
 layers = {
     "convolution 1, 28×28": flop_of(1, 64, 28),
     "convolution 2, 14×14": flop_of(64, 64, 14),
@@ -139,7 +139,7 @@ assert 0.73 < layers["convolution 2, 14×14"] / one_pass < 0.75 and layers["conv
 #
 # Call this one **pass**. A meta-gradient needs several passes for each picture. Going back through a product costs twice as much as the product itself: it needs the gradient of both factors, the activations and the weights.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["Query: 3 passes. Support: 9 in each inner step"]
 with figures.style():
     figure, axes = figures.canvas(height=2.0)
     rows = {"query picture,\nonce": (1, 2), "support picture,\neach inner step": (1, 2, 6)}
@@ -155,7 +155,7 @@ with figures.style():
     axes.set(xlim=(0, 9.1), ylim=(1.45, -0.7), xticks=range(0, 10), xlabel="passes")
 figures.show(figure, alt="Two bars of passes. A query picture: 1 forward and 2 back, together 3. A support picture in each inner step: 1 forward, 2 back, and 6 more, with second order only, to go back through both; together 9.")
 
-# %% [markdown]
+# %% [markdown] slide=["What does second order add?", "5 support and 75 query pictures, one inner step.", "A tenth or so, a half, or does it double the work?"]
 # Every query picture is used once, for the loss at $\varphi$: **3 passes**. Every support picture takes part in $k$ inner steps. In each, the inner gradient takes 3 passes. The outer gradient goes back through these 3. Going back costs twice as much as going forward, so that is 6 more: **9 passes** together. First order (notebook 06) leaves out the 6.
 #
 # **Predict.** One task with 5 support and 75 query pictures, one inner step. How much work does second order add: a tenth or so, a half, or does it double the work?
@@ -187,7 +187,7 @@ assert meta_gradient_flop(inner_steps=1, n_tasks=32, n_way=5, k_shot=1, n_query=
 assert round(32 * 270 * one_pass / 1e9) == 170
 assert all(counted[name] < on_paper[name] for name in counted)
 
-# %% [markdown]
+# %% [markdown] slide=["One eighth", "The 75 queries need 3 passes in either case."]
 # **What you saw.** One eighth, because the 75 queries need 3 passes in either case. The counter finds a little less: the first layer sends no gradient back to the pixels.
 #
 # MAML takes 32 tasks in a meta-step. That makes $32 \times 270 \times 19.6$ million, or **170 GFLOP**: 170 thousand million operations. Divide by what the machine can do, and you have the **floor**, the least time. We measure how fast the machine is on two good cases, a large matrix product and a convolution:
@@ -218,7 +218,7 @@ floor_there = 1e3 * 32 * 270 * one_pass / peaks["float32"]
 assert round(peaks["float32"] / 1e12) == 52 and round(floor_there, 1) == 3.3
 assert round(min(ms for name, ms in on_h100.items() if "TF32" not in name) / floor_there) == 10
 
-# %% [markdown]
+# %% [markdown] slide=["Arithmetic, memory, launch", "A convolution, batch normalisation, ReLU, a layer for sines.", "Which cost is the largest for each?"]
 # ## Three costs
 #
 # An operation has three costs:
@@ -248,7 +248,7 @@ copied, nothing = torch.empty_like(outside), torch.ones((), device=device)
 bandwidth = 8 * outside.numel() / milliseconds(lambda: copied.copy_(outside), calls=30) / 1e6  # GB/s
 launch = milliseconds(lambda: [nothing + nothing for _ in range(1000)])         # microseconds each
 
-# %% tags=["hide-input", "nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"] slide=["Arithmetic; memory twice; launch"]
 def in_words(microseconds):
     return f"{microseconds:,.0f}" if microseconds >= 10 else f"{microseconds:.2f}"
 
@@ -309,7 +309,7 @@ small_theta = tensors(small.init(np.random.default_rng(0)), device=device, dtype
 pictures = Episodes(letters.train, n_way=5, k_shot=1, n_query=10, device=device)
 images = pictures.sample(8, pictures.generator(2))
 
-# %% [markdown]
+# %% [markdown] slide=["Put `vmap` around one task", "25 sines, then eight tasks of images, on a CPU.", "How many times as fast does it make each?"]
 # **Predict.** Twenty-five sines, then eight tasks of images with Conv4 (32 channels). How many times as fast does `vmap` make each of the two?
 
 # %% tags=["nbval-ignore-output"]
@@ -329,7 +329,7 @@ assert device.type != "cpu" or times["sines"]["loop"] > 3 * times["sines"]["vmap
 assert device.type != "cpu" or times["images"]["loop"] < times["images"]["vmap"]
 assert round(on_h100["plain loop over tasks"] / on_h100["fast (vmap, eager)"]) == 5
 
-# %% [markdown]
+# %% [markdown] slide=["Sines: much faster. Images: slower", "Launches were the largest cost of the sines.", "On an H100 the images become five times as fast."]
 # **What you saw.** The same `vmap` around the same lines makes the sines much faster, because launch overhead was their largest cost. The images become *slower* on this CPU. On the H100 `vmap` makes Conv4 five times as fast. In `mlcourse.fast`, the fast package of the course, `batching="auto"` loops over tasks on a CPU when there are convolutions, and uses `vmap` otherwise.
 #
 # What happens to the images? After one inner step each task has *its own* weights $\varphi_i$. Under `vmap` the library then runs a **grouped convolution**: the channels of all tasks stand next to each other, in eight groups that do not mix. To see where the time goes, we watch the operations. All of them pass through the dispatcher, the part of PyTorch that starts every operation, also in a backward pass and under `vmap`. A `TorchDispatchMode` observes them there:
@@ -380,7 +380,7 @@ assert device.type != "cpu" or (rest_by > 1.4 and rest_by > convolutions_by), sp
 #
 # Every library has tuned the matrix product to the limit. To turn a convolution into one is called **im2col**:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["A convolution is a matrix product"]
 def grid(axes, left, top, n_rows, n_columns, cell, colour="white", **options):
     for i in range(n_rows):
         for j in range(n_columns):
@@ -418,7 +418,7 @@ figures.show(figure, alt="Above: a picture padded by one pixel; the nine neighbo
 #
 # Pad the picture by one pixel on each side. Then the upper left neighbours of *all* pixels are one slice of the padded picture, `padded[:, 0:H, 0:W]`, and the other eight are slices, too.
 
-# %% [markdown]
+# %% [markdown] slide=["Pad by one, join the nine shifted pictures.", "Multiply by the kernel as a matrix."]
 # ### Exercise 9.2 ●●●○○ One matrix product
 # *15 minutes. Why it matters: it is how libraries made convolutions fast, and the fast package does it on a GPU.*
 #
@@ -497,7 +497,7 @@ assert (round(on_h100["fast (matmul, CUDA graph)"], 1), round(on_h100["fast (vma
 #
 # On the H100 this takes the 32 tasks from 56.3 to **32.9 ms**. Both times are of recorded steps, which the next section explains. On a CPU it is slower, because it writes nine times the bytes. So `networks.convolution_for` gives `"direct"` on a CPU, and `"matmul"` on a GPU when every task has its own weights. The nine neighbours also need memory: [Appendix 09b](09b_roofline_and_memory.ipynb) counts what fits on a GPU.
 
-# %% [markdown]
+# %% [markdown] slide=["How many launches has a meta-step?", "25 sines, in a loop: a hundred, a thousand, or more?", "And under `vmap`?"]
 # ## Record once, play back
 #
 # **Predict.** How many launches does one meta-step of the 25 sines need in a loop over tasks: a hundred, a thousand, or more? And under `vmap`?
@@ -522,10 +522,10 @@ for inner_steps in (1, 5):                                                     #
     by_steps.append(sum(watch.launched.values()))
 assert 3.5 < by_steps[1] / by_steps[0] < 5, by_steps
 
-# %% [markdown]
+# %% [markdown] slide=["Over four thousand. With `vmap` some 250", "They are the same in every step.", "So record them once, and play them back."]
 # **What you saw.** More than four thousand in a loop, some 250 under `vmap`.
 #
-# The launches of every meta-step are the same: same operations, same shapes, same order. So record the list once and play it back. There are three ways:
+# Every meta-step has the same launches: same operations, same shapes, same order. So record the list once and play it back. There are three ways:
 #
 # | `capture=` | what happens | ready in | for |
 # | --- | --- | --- | --- |
@@ -558,7 +558,7 @@ assert 1e3 * first_call > 20 * later and later < 0.8 * times["sines"]["vmap"]
 # %% [markdown]
 # Here are all ways next to `higher`, on one core. Every row computes the same gradient. These times are stored.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["117 times as fast as `higher`, on one CPU core"]
 bench = results.load("bench_meta_gradient_sinusoid")
 bars = [(row["method"], row["values"]["1 step, ms"]) for row in bench["rows"]]
 bars.sort(key=lambda bar: -bar[1])
@@ -608,7 +608,7 @@ except RuntimeError:
 assert refused
 
 # %% [markdown]
-# **What you saw.** The same noise every time. NumPy's draw was no operation of torch, so its result stands in the recording as a constant, `_tensor_constant0`. No error is raised. A training run recorded in this way would get the same tasks in every step.
+# **What you saw.** The same noise every time. NumPy's draw was no operation of torch, so its result stands in the recording as a constant, `_tensor_constant0`. No error is raised. A training recorded in this way would get the same tasks in every step.
 #
 # A recording holds what was launched, and not why. So there are three rules:
 #
@@ -637,7 +637,7 @@ assert family.images.dtype == torch.uint8
 first, again = (family.sample(2, family.generator(7)) for _ in range(2))
 assert torch.equal(first.support.x, again.support.x)
 
-# %% [markdown]
+# %% [markdown] slide=["Who waits for whom?", "Host: 0.5 ms to launch a step. Device: 2 ms to execute it.", "Read the loss at the end only: what do you save?"]
 # **What you saw.** Four. So send all letters once, and let a task be an *index* into them. That is `fast.episodes.Episodes`, which also draws its tasks on the device.
 #
 # ### Who waits for whom
@@ -646,7 +646,7 @@ assert torch.equal(first.support.x, again.support.x)
 #
 # **Predict.** Fifty steps. How much time do you save if you read the loss once, at the end, and not in every step: nothing, a fifth, or a half?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["About a fifth: host and device work at the same time"]
 def clock(read_every_step, steps=50, launching=0.5, executing=2.0):
     """When each step is launched and executed: (steps, 4), starts and ends on the host and on the device."""
     host = gpu = 0.0                                    # when each of the two is free again
@@ -792,7 +792,7 @@ def inside_of(ms, ms_fast, s, peak, one_pass, n_tasks, supports, queries, inner_
     flop = n_tasks * (9 * inner_steps * supports + 3 * queries) * one_pass
     return products, flop / (products / 1e3) / peak, ms / (ms - products)
 
-# %% [markdown]
+# %% [markdown] slide=["All of the 170 GFLOP are products", "Which part of the 32.9 ms do they take?", "Most of it, a half, or less?"]
 # **Predict.** All of the 170 GFLOP are products. Which part of the 32.9 ms do they take: most of it, a half, or less?
 
 # %%
@@ -800,7 +800,7 @@ s = peaks["TF32"] / peaks["float32"]
 products, of_peak, limit = inside_of(32.9, 28.6, s, peaks["float32"], one_pass, 32, 5, 75, 1)
 print(f"s = {s:.1f}: products {products:.1f} of 32.9 ms, at {of_peak:.0%} of the peak; limit {limit:.2f}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide=["About 15 %. The rest is mostly memory traffic"]
 eager, graph, matmul = (on_h100[f"fast ({name})"] for name in ("vmap, eager", "vmap, CUDA graph", "matmul, CUDA graph"))
 parts = {"products": products, "the rest": matmul - products, "grouped convolution": graph - matmul,
          "waiting for Python": eager - graph}
@@ -869,7 +869,7 @@ assert sources == {"Snell et al. 2017, table 1", "Finn et al. 2017, table 1", "N
 # %% [markdown]
 # After 30 to 190 seconds of training, every row is above the published number next to it. The papers do not all split the letters alike, so some tenths say little. Without transduction MAML, first order and Reptile lose 1.4 to 1.7 points. More seeds, other task sizes, and a float32 run for comparison are not measured yet. [Appendix 09b](09b_roofline_and_memory.ipynb) has the full table.
 
-# %% [markdown]
+# %% [markdown] slide=["The slope of the meta-loss, in three ways", "A loop over tasks, `vmap`, and finite differences.", "With the library's batch normalisation: do all three agree?"]
 # ## What can go wrong
 #
 # **A clock that does not wait.** Look at the lower timeline again. The host has launched all 50 steps after 25 ms, but the device needs 100.5 ms. `time.perf_counter()` around a step measures only the launch: 0.5 ms, not 2. Call `torch.cuda.synchronize()` before you start the clock and before you stop it, as our `milliseconds` does.
@@ -920,7 +920,7 @@ assert torch.isclose(by_loop(start["w"]), by_vmap(start["w"]), rtol=1e-13, atol=
 if torch.__version__.startswith("2.13."):
     assert found["vmap"] * differences < 0
 
-# %% [markdown]
+# %% [markdown] slide=["With torch 2.13, `vmap` has even the sign wrong", "The *loss* is the same to more than a dozen digits.", "Compare all three in your first test."]
 # **What you saw.** The loop agrees with the finite differences. With torch 2.13 `vmap` does not: even the sign is wrong. The *loss* is the same to more than a dozen digits, so no curve that you would plot shows it. Under `vmap`, the second derivative treats the mean and variance of the batch as constants. If your output does not say WRONG, your version of torch has fixed this. `networks.batch_norm` avoids it: under `vmap` it uses plain operations. Compare loop, `vmap` and finite differences in your first test, on any device.
 
 # %% [markdown]
@@ -962,7 +962,7 @@ if torch.__version__.startswith("2.13."):
 #
 # ## What comes next
 #
-# You can now run MAML at the size of the papers. What does it learn there? Does the inner loop change the features at all? Which rates should it have? Can you do without second derivatives and still be exact? The next part answers these questions.
+# [Clinic 09c](09c_clinic.ipynb) is an invented report with one flaw. You can now run MAML at the size of the papers. What does it learn there? Does the inner loop change the features? Which rates should it have? Can you do without second derivatives and still be exact? The next part answers.
 #
 # ## References
 #

@@ -61,8 +61,8 @@ class Outcome:
 
 
 def is_appendix(path: Path) -> bool:
-    """Whether a notebook, or its source, holds what a lesson had no room for: NNb_name."""
-    return bool(re.match(r"\d\db_", path.name))
+    """Whether a notebook, or its source, holds what a lesson had no room for, NNb_name, or a clinic, NNc_name."""
+    return bool(re.match(r"\d\d[bc]_", path.name))
 
 
 def sources(folder: Path = SOURCES) -> list[Path]:

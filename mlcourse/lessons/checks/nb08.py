@@ -365,8 +365,9 @@ def lost_by_renaming(answer):
         name="what nearest neighbour loses",
         diagnoses=[
             (lambda got: np.ndim(got) == 1, "this is one number for each task: return their mean"),
-            (lambda got: got > 0.5, "nearest neighbour is sound, and loses most of its score: do support and query "
-             "labels both get the new names, and the same ones?"),
+            (lambda got: got > 0.5,
+             "nearest neighbour is sound, and loses most of its score: do support and query labels both get the "
+             "new names, and the same ones?"),
             (lambda got: got < -0.5, "this is the accuracy after renaming: subtract it from the one as given"),
         ],
     )  # fmt: skip
@@ -379,9 +380,11 @@ def lost_by_renaming(answer):
         rtol=0,
         atol=0.07,
         diagnoses=[
-            (0.0, "a learner that always says 0 loses nothing: the new names are the old ones, or only the *order* of "
+            (0.0,
+             "a learner that always says 0 loses nothing: the new names are the old ones, or only the *order* of "
              "the images has changed"),
-            (lambda got: abs(got + by_chance) < 0.07, "a sign: the accuracy as given, minus the one after renaming"),
+            (lambda got: abs(got + by_chance) < 0.07,
+             "a sign: it should be the accuracy as given, minus the one after renaming"),
             (lambda got: got > 1, "this is in points or a sum: give a mean of parts of 1"),
             (lambda got: abs(got - share) < 0.07 or abs(got - share + 1 / 6) < 0.02,
              "class 0 never keeps its name, or always gets the same one: draw new names for each task"),

@@ -349,9 +349,8 @@ def look_inside(answer):
 def largest_difference(answer):
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return {"w": torch.randn(3, generator=generator), "b": torch.randn(1, generator=generator)}, torch.randn(
-            4, generator=generator
-        )
+        w, b, tasks = (torch.randn(n, generator=generator) for n in (3, 1, 4))
+        return {"w": w, "b": b}, tasks
 
     def plain(theta, tasks):
         return {"w": 1e-9 * theta["w"] * tasks.sum(), "b": 1e-9 * (theta["b"] + tasks.mean())}
@@ -362,30 +361,27 @@ def largest_difference(answer):
         want = plain(theta, tasks)
         return {**want, "b": want["b"] - max(part.abs().max() for part in want.values())}
 
-    for recorded, missed in (
-        (plain, ""),
-        (lambda theta, tasks: plain(old_theta, old_tasks),
-         "a recording that gives the old gradient for all inputs passes: you compare on the inputs of the recording"),
-        (lambda theta, tasks: plain(theta, old_tasks),
-         "a recording that holds the *tasks* of seed 0 passes: take new tasks as well"),
-        (lambda theta, tasks: plain(old_theta, tasks),
-         "a recording that holds the *parameters* of seed 0 passes: take new parameters as well"),
-    ):  # fmt: skip
+    yield compare(answer(plain, plain, draw), 0.0, name="the largest difference of a sound recording", atol=1e-6)
+    stale = [
+        (
+            lambda theta, tasks: plain(old_theta, old_tasks),
+            "of one gradient passes: you compare on its own inputs",
+        ),
+        (
+            lambda theta, tasks: plain(theta, old_tasks),
+            "with the *tasks* of seed 0 passes: take new tasks as well",
+        ),
+        (lambda theta, tasks: plain(old_theta, tasks), "with the *parameters* of seed 0 passes: take new ones"),
+        (below, "that is too *small* in one parameter passes: take absolute differences, and the largest of all"),
+    ]
+    for recorded, words in stale:
         got = answer(recorded, plain, draw)
+        yield f"a recording {words}" if np.ndim(got) == 0 and abs(float(got)) < 1e-12 else None
+    tiny = "this is the difference itself: a gradient may be tiny, so divide by its largest entry"
+    for recorded, _ in stale:
         want = _largest_difference(recorded, plain, draw)
-        nothing = (lambda got: np.ndim(got) == 0 and abs(float(got)) < 1e-12, missed)
-        too_small = (lambda got, want=want: 0 < float(got) < 1e-6 * want, "this is the difference itself: a gradient "
-                     "may be tiny, so divide by its largest entry")  # fmt: skip
-        yield compare(got, want, name="the largest difference", diagnoses=[nothing, too_small] if missed else ())
-    yield compare(
-        answer(below, plain, draw),
-        1.0,
-        name="the largest difference",
-        diagnoses=[
-            (0.0, "a recording that is too *small* in one parameter passes: take absolute differences, and the largest "
-             "of all the names"),
-        ],
-    )  # fmt: skip
+        diagnoses = [(lambda got, want=want: float(got) < 1e-6 * want, tiny)]
+        yield compare(answer(recorded, plain, draw), want, name="the largest difference", diagnoses=diagnoses)
 
 
 def _largest_difference(recorded: Any, plain: Any, draw: Any) -> float:

@@ -37,4 +37,12 @@ MISTAKES = {
         Mistake(old='"ace"', new='"ae"', says="the other queries"),
         Mistake(old='"ace"', new='"ac"', says="met in meta-training"),
     ],
+    "3.5": [
+        Mistake(old="seen.add(support.x.tobytes())", new="seen.add(len(seen))", says="counts the calls"),
+        Mistake(old="support.x.tobytes()", new="support.y.tobytes()", says="all tasks share"),
+        Mistake(old="support.x.tobytes()", new="support.x[0].tobytes()", says="may share it"),
+        Mistake(old="return len(seen)", new="return len(seen) == n_tasks", says="how many different ones"),
+        Mistake(old="seen.add(support.x.tobytes())", new="pass", says="wrote nothing down"),
+        Mistake(old="np.zeros(len(query_x), dtype=int)", new="0", says="one label for each query"),
+    ],
 }

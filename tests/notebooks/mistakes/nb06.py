@@ -66,4 +66,32 @@ MISTAKES = {
         Mistake(old="2 / np.mean(way)", new="2 / np.max(way)", says="does not decide"),
         Mistake(old="rest, 2 / np.mean(way)", new="rest", says="2 things"),
     ],
+    "6.7": [
+        Mistake(
+            old='return tuned("MAML")',
+            new='return error(train("MAML", rates[0]), test)',
+            says="still has the first rate",
+        ),
+        Mistake(
+            old='- tuned("Reptile")',
+            new='- error(train("Reptile", rates[0]), test)',
+            says="Reptile has the first rate",
+        ),
+        Mistake(
+            old='tuned("MAML") - tuned("Reptile")',
+            new='tuned("Reptile") - tuned("MAML")',
+            says="MAML's error minus",
+        ),
+        Mistake(
+            old="train(method, rate), val)", new="train(method, rate), test)", says="chose the rates on `test`"
+        ),
+        Mistake(old="train(method, best), test)", new="train(method, best), val)", says="errors on `val`"),
+        Mistake(old="best = min(", new="best = max(", says="*worst* rates"),
+        Mistake(old="train(method, rate), val)", new='train("Reptile", rate), val)', says="Reptile's best rate"),
+        Mistake(
+            old="return error(train(method, best), test)",
+            new="return sum(error(train(method, r), test) for r in rates) / len(rates)",
+            says="a mean over the rates",
+        ),
+    ],
 }

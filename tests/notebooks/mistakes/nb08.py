@@ -95,4 +95,20 @@ MISTAKES = {
             old="support - centres[labels]", new="support - support.mean(axis=0)", says="around the mean of all"
         ),
     ],
+    "8.6": [
+        Mistake(old="names[task.query.y])", new="task.query.y)", says="support and query"),
+        Mistake(old="lost.append(before - after)", new="lost.append(-after)", says="the accuracy after renaming"),
+        Mistake(old="before - after", new="after - before", says="minus the one after"),
+        Mistake(
+            old="names = rng.permutation(task.support.y.max() + 1)",
+            new="names = np.arange(9)",
+            says="only the *order*",
+        ),
+        Mistake(
+            old="names = rng.permutation(task.support.y.max() + 1)",
+            new="names = np.arange(4)[::-1]",
+            says="draw new names",
+        ),
+        Mistake(old="return np.mean(lost)", new="return lost", says="return their mean"),
+    ],
 }

@@ -92,4 +92,18 @@ MISTAKES = {
         Mistake(old="ms / (ms - products)", new="ms_fast / (ms - products)", says="starts from the faster run"),
         Mistake(old="ms / (ms - products)", new="ms / ms_fast", says="`s` times as fast bring"),
     ],
+    "9.6": [
+        Mistake(old="draw(seed)", new="draw(0)", says="on its own inputs"),
+        Mistake(
+            old="theta, tasks = draw(seed)", new="theta, tasks = draw(seed)[0], draw(0)[1]", says="take new tasks"
+        ),
+        Mistake(
+            old="theta, tasks = draw(seed)",
+            new="theta, tasks = draw(0)[0], draw(seed)[1]",
+            says="take new ones",
+        ),
+        Mistake(old=" / size", new="", says="divide by its largest entry"),
+        Mistake(old="(got[name] - want[name]).abs()", new="(got[name] - want[name])", says="absolute differences"),
+        Mistake(old="return max(found)", new="return found", says="should be one number"),
+    ],
 }
