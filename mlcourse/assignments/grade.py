@@ -130,6 +130,7 @@ class Sitting:
         except NotYet:
             return Result(item.name, 0, item.points, self.verdict.status, self.verdict.message)
         except TimeoutError:
+            self.student.leave()
             return Result(item.name, 0, item.points, "wrong", "Your answer kept the check busy for too long.")
 
     def _run(self, source: str) -> None:

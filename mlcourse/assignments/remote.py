@@ -267,6 +267,11 @@ class Student:
         message["named"] = wire.encode(named or {}, functions)
         return wire.decode(self._ask(message, what=f"`{name}`", functions=functions).get("value"))
 
+    def leave(self) -> None:
+        """End the process, which may be in the middle of an answer; the next question starts another."""
+        self.box.close()
+        self._ready = False
+
     def _ask(self, message: dict[str, Any], *, what: str, functions: list[Callable]) -> dict[str, Any]:
         try:
             return self._asked(message, what, functions)
@@ -286,7 +291,7 @@ class Student:
                 if reply.get("to") == number:
                     self.box.say({"value": wire.encode(functions[reply["ask"]](*wire.decode(reply["with"])))})
         except (wire.Unreadable, KeyError, TypeError, IndexError) as error:
-            self.box.close()
+            self.leave()
             raise Lost(f"{what} did not answer in a form that can be read") from error
         if "died" in reply:
             self._alive = False
