@@ -33,7 +33,7 @@ README = """\
 # Meta-learning: the students' edition
 
 `make lab` sets everything up in this folder and opens the course. It needs Python 3.11 or newer, and make.
-The problem sets are in `notebooks/assignments/`. Hints are there; solutions are not.
+The problem sets are in `notebooks/assignments/`. The lessons have hints, and no solutions.
 """
 WRONG = "**What students get wrong here**, and what the check says:"
 

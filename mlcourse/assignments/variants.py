@@ -39,7 +39,7 @@ def student(typed: str = "") -> str:
     Raises:
         ValueError: there is none.
     """
-    known = _graded.get() or os.environ.get(VARIABLE, "") or _nbgrader_folder() or str(typed).strip()
+    known = _graded.get() or os.environ.get(VARIABLE, "") or _nbgrader_folder() or str(typed or "").strip()
     if not known:
         raise ValueError(
             'STUDENT is empty; write the id that your course knows you by, such as STUDENT = "u1234567"'

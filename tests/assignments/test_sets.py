@@ -5,6 +5,7 @@ Students get no solution, no hidden test and no mark scheme, and no two of 200 s
 
 import functools
 import importlib
+import re
 
 import nbformat
 import numpy as np
@@ -98,6 +99,15 @@ def test_the_stored_students_notebooks_are_those_of_the_sources(root):
     for name in SETS:
         stored = (root / "notebooks" / "assignments" / name / f"{name}.ipynb").read_text(encoding="utf-8")
         assert stored == nbformat.writes(sets.student(notebook(name))) + "\n", f"{name}: make notebooks"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_link_leads_somewhere(name, root):
+    folder = root / "notebooks" / "assignments" / name
+    text = "\n".join(cell.source for cell in notebook(name).cells if cell.cell_type == "markdown")
+    links = [link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
+    assert links
+    assert [link for link in links if not (folder / link).exists()] == []
 
 
 def test_nobody_shares_their_data():

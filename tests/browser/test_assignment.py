@@ -1,4 +1,4 @@
-"""A problem set's whole way in JupyterLab with nbgrader: fetched, solved, validated, submitted, graded, returned."""
+"""A problem set's whole way in JupyterLab with nbgrader: fetched, solved, submitted, graded, returned."""
 
 from __future__ import annotations
 

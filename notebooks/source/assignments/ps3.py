@@ -5,7 +5,7 @@
 #
 # | | |
 # | --- | --- |
-# | **You need** | [01](../01_what_is_a_task.ipynb) and [07](../07_few_shot_images.ipynb) (episodes), [03](../03_measuring_adaptation.ipynb) (intervals, pairs) and [08](../08_prototypical_networks.ipynb) (prototypes, the square, classes of different size). NumPy is enough. |
+# | **You need** | [01](../../01_what_is_a_task.ipynb) and [07](../../07_few_shot_images.ipynb) (episodes), [03](../../03_measuring_adaptation.ipynb) (intervals, pairs) and [08](../../08_prototypical_networks.ipynb) (prototypes, the square, classes of different size). NumPy is enough. |
 # | **Time** | about 4 hours: 50 + 50 + 25 + 65 + 45 minutes for the five questions, 5 for this page |
 # | **Points** | 100: a sampler 20, prototypes and log-probabilities 25, the linear form 15, an unbalanced episode of your own 20, a table with intervals 20 |
 #

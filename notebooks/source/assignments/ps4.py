@@ -5,7 +5,7 @@
 #
 # | | |
 # | --- | --- |
-# | **You need** | [01](../01_what_is_a_task.ipynb) (tasks, families, splits), [02](../02_why_ordinary_learning_fails.ipynb) (the floor, the exact answer) and [03](../03_measuring_adaptation.ipynb) (intervals, pairs, leaks). A method for question 3 is in [05](../05_maml_from_zero.ipynb), [06](../06_first_order_and_reptile.ipynb) or on this page. |
+# | **You need** | [01](../../01_what_is_a_task.ipynb) (tasks, families, splits), [02](../../02_why_ordinary_learning_fails.ipynb) (the floor, the exact answer) and [03](../../03_measuring_adaptation.ipynb) (intervals, pairs, leaks). A method for question 3 is in [05](../../05_maml_from_zero.ipynb), [06](../../06_first_order_and_reptile.ipynb) or on this page. |
 # | **Time** | about 6 hours: 90 + 40 + 75 + 90 + 35 + 25 minutes for the six questions, 5 for this page |
 # | **Points** | 100: the contract 30, what a task is 15, ceiling and floor 15, an experiment 20, a failure 10, a picture 10 |
 #
