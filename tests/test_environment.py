@@ -31,8 +31,8 @@ COMES_WITH = {
 OPTIONAL = {"higher", "jax"}
 # What commands of authors and teachers import when they run: they have the extras
 AUTHORS = {"playwright", "scikit-image", "jinja2", "jupytext", "nbconvert", "nbformat", "nbgrader", "psutil"}
-# Modules of the course; the last three lie beside book/build.py
-OURS = {"mlcourse", "tests", "api", "covers", "looks"}
+# Modules of the course; the last four lie beside book/build.py
+OURS = {"mlcourse", "tests", "api", "covers", "looks", "slides"}
 # Used by people and not by import
 TOOLS = {"jupyterlab"}
 

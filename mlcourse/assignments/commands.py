@@ -8,11 +8,12 @@ import typer
 
 app = typer.Typer(help="Problem sets: build, grade, export points.", no_args_is_help=True)
 
-Roster = Annotated[Path | None, typer.Option(help="CSV of your students: id, and perhaps name, email.")]
+FILE = {"exists": True, "dir_okay": False}
+Roster = Annotated[Path | None, typer.Option(help="CSV of your students: id, and perhaps name, email.", **FILE)]
 Out = Annotated[Path, typer.Option(help="Folder of points, feedback and notes.")]
-Marks = Annotated[Path | None, typer.Option(help="A filled-in to_mark.csv.")]
-Moodle = Annotated[Path | None, typer.Option(help="Moodle's grading worksheet, as downloaded.")]
-Canvas = Annotated[Path | None, typer.Option(help="Canvas's gradebook, as exported.")]
+Marks = Annotated[Path | None, typer.Option(help="A filled-in to_mark.csv.", **FILE)]
+Moodle = Annotated[Path | None, typer.Option(help="Moodle's grading worksheet, as downloaded.", **FILE)]
+Canvas = Annotated[Path | None, typer.Option(help="Canvas's gradebook, as exported.", **FILE)]
 Title = Annotated[str, typer.Option(help="The assignment's name in Canvas; by default the set's.")]
 Course = Annotated[Path, typer.Option(help="The folder that `assignment build` made.")]
 
@@ -33,7 +34,9 @@ def build(
 
 @app.command()
 def grade(
-    submissions: Annotated[list[Path], typer.Argument(help="Notebooks, or folders that hold one each.")],
+    submissions: Annotated[
+        list[Path], typer.Argument(help="Notebooks, or folders that hold one each.", exists=True)
+    ],
     name: Annotated[str, typer.Option("--set", help="The set that is graded, such as ps1.")],
     course: Course = Path("course"),
     out: Out = Path("graded"),

@@ -141,5 +141,11 @@ class ProblemSet:
 
     @classmethod
     def stored(cls, path: Path) -> "ProblemSet":
-        """Read a lecturer's notebook from a file."""
-        return cls.of(path.stem, nbformat.read(path, as_version=4))
+        """Read a lecturer's notebook from a file.
+
+        Raises:
+            ValueError: it is not there, or holds no item.
+        """
+        if not path.is_file():
+            raise ValueError(f"{path} is not there; make it by `assignment build`, or name the folder by --course")
+        return cls.of(path.stem, nbformat.read(str(path), as_version=4))

@@ -67,3 +67,12 @@ def test_an_unknown_set_is_told_so(tmp_path):
     assert f"there are {', '.join(sets.names())}" in run(
         "assignment", "build", "ps9", "--out", tmp_path, fails=True
     )
+
+
+def test_what_is_not_there_is_told_in_a_line(course, wall):
+    nowhere = course / "nowhere"
+    assert "does not exist" in run("assignment", "grade", nowhere, "--set", "ps4", fails=True)
+    handed_in = course / "downloads"
+    said = run("assignment", "grade", handed_in, "--set", "ps4", "--course", nowhere, fails=True)
+    assert "Error: " in said and "assignment build" in said
+    assert "grade into it first" in run("assignment", "export", nowhere, fails=True)

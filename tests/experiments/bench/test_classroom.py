@@ -28,7 +28,7 @@ def test_the_stored_table_covers_the_lessons(root):
 
 
 def test_the_guide_says_what_was_measured(root):
-    """book/classroom.md: 0.8 GB on average with one kernel, 1.5 GB for the largest notebook; 40 students, 32 GB."""
+    """book/classroom.md: 0.8 GB on average with one kernel, 1.5 GB for the largest; 40 students, 32 GB."""
     server, *kernels = [row["values"]["memory, MB"] for row in results.load("classroom")["rows"]]
     assert 0.7 < (server + sum(kernels) / len(kernels)) / 1000 < 0.9
     assert 1.4 < (server + max(kernels)) / 1000 < 1.6
