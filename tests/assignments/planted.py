@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import re
 from itertools import count
 from typing import NamedTuple
 
@@ -62,6 +63,47 @@ def verdicts(notebook: NotebookNode, *, seed: int, student: str = "u0001") -> di
                 with contextlib.suppress(Exception):
                     _run(cell.source, namespace)
     return found
+
+
+def right_for(notebook: NotebookNode, ids: list[str]) -> dict[str, list[tuple[str, str]]]:
+    """For each item on own data: the pairs (student, another) in which the first one's answer passes for the other.
+
+    The notebook runs once; then, for each student, the cells that draw own data and the answers to their items.
+    """
+    checks: dict[str, tuple] = {}
+    namespace: dict = {"__name__": "__set__"}
+
+    def court(check, question, names, hidden, _):  # noqa: ANN001
+        if hidden:
+            checks[question] = (check, question, names)
+
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tests = {
+        cell.metadata.nbgrader.grade_id: cell.source for cell in cells if "test" in cell.metadata.get("tags", [])
+    }
+    items = {item for item, source in tests.items() if re.search(r"own\(\"[^\"]+\"\)", source)}
+    answers_to = {f"{item}-answer" for item in items}
+    again = [cell for cell in cells if "STUDENT)" in cell.source
+             or cell.metadata.get("nbgrader", {}).get("grade_id") in answers_to]  # fmt: skip
+    with judged_by(court), contextlib.redirect_stdout(io.StringIO()), graded_as(ids[0]):
+        for cell in cells:
+            _run(cell.source, namespace)
+    given = {}
+    for name in ids:
+        with graded_as(name):
+            for cell in again:
+                _run(cell.source, namespace)
+        given[name] = {item: {key: namespace[key] for key in checks[item][2]} for item in items}
+
+    def passes(item: str, name: str, other: str) -> bool:
+        with graded_as(other):
+            rng = np.random.default_rng(0)
+            return verdict_of(*checks[item], given[name][item], hidden=True, rng=rng).status == "passed"
+
+    return {
+        item: [(name, other) for name in ids for other in ids if passes(item, name, other)]
+        for item in sorted(items)
+    }
 
 
 def _run(source: str, namespace: dict) -> None:

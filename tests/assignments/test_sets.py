@@ -14,7 +14,7 @@ import pytest
 from mlcourse.assignments import sets
 from mlcourse.assignments.grade import grade
 from mlcourse.assignments.variants import own
-from tests.assignments.planted import answers, planted, verdicts
+from tests.assignments.planted import answers, planted, right_for, verdicts
 
 SETS = sets.names()
 SEEDS = 5  # hidden inputs that each reference meets here; its author tried three hundred
@@ -108,6 +108,15 @@ def test_every_link_leads_somewhere(name, root):
     links = [link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
     assert links
     assert [link for link in links if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_answer_on_own_data_is_right_for_one_student_alone(name):
+    ids = [f"u{number:04d}" for number in range(1, 16)]
+    passed = right_for(notebook(name), ids)
+    assert bool(passed) == (name != "ps4")
+    for item, pairs in passed.items():
+        assert pairs == [(one, one) for one in ids], item
 
 
 def test_nobody_shares_their_data():
