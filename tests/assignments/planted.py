@@ -66,7 +66,7 @@ def verdicts(notebook: NotebookNode, *, seed: int, student: str = "u0001") -> di
 
 
 def right_for(notebook: NotebookNode, ids: list[str]) -> dict[str, list[tuple[str, str]]]:
-    """For each item on own data: the pairs (student, another) in which the first one's answer passes for the other.
+    """For each item on own data: the pairs (student, another) where the first one's answer passes for the other.
 
     The notebook runs once; then, for each student, the cells that draw own data and the answers to their items.
     """
@@ -90,7 +90,7 @@ def right_for(notebook: NotebookNode, ids: list[str]) -> dict[str, list[tuple[st
             _run(cell.source, namespace)
     given = {}
     for name in ids:
-        with graded_as(name):
+        with graded_as(name), contextlib.redirect_stdout(io.StringIO()):
             for cell in again:
                 _run(cell.source, namespace)
         given[name] = {item: {key: namespace[key] for key in checks[item][2]} for item in items}
