@@ -5,11 +5,11 @@
 #
 # | | |
 # | --- | --- |
-# | **You need** | [04, gradients through gradients](../04_gradients_through_gradients.ipynb) and [05, MAML from zero](../05_maml_from_zero.ipynb). Question 5 also uses the first sitting of [06](../06_first_order_and_reptile.ipynb). |
-# | **Time** | about 3 hours: 25 + 25 + 50 + 30 + 25 + 20 minutes for the six questions, 5 for this page |
+# | **You need** | [04, gradients through gradients](../../04_gradients_through_gradients.ipynb) and [05, MAML from zero](../../05_maml_from_zero.ipynb). Question 5 also uses the first sitting of [06](../../06_first_order_and_reptile.ipynb). |
+# | **Time** | about 3 hours: 35 + 20 + 50 + 30 + 25 + 20 minutes for the six questions |
 # | **Points** | 100: pull-backs 15, Hessian times vector 15, MAML 25, a judge 15, your own five points 15, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria.
 #
 # **Rules.** Questions 1 to 4 are to be answered in plain NumPy, without an autograd package. You may talk to others, and you may use a language model as a tutor. Say so in question 6, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 
@@ -24,19 +24,24 @@ from mlcourse.lessons.checks.compare import compare
 from mlcourse.tasks import Examples, Task
 
 # %% [markdown]
-# ## Question 1 · A pull-back for `solve` (15 points, 25 minutes)
+# ## Question 1 · A pull-back for `solve` (15 points, 35 minutes)
 #
 # Some meta-learners replace the inner loop by an exact fit: they solve a system of linear equations (R2-D2, Bertinetto and others, 2019). To train them you must pull gradients back through the solution. The engine of notebook 04 has no such operation, and neither has `mlcourse.reference.autograd`.
 #
 # The operation is `x = np.linalg.solve(a, b)`, so that `a @ x = b`. Here `a` has the shape (n, n), and `b` and `x` have the shape (n, m). `a` need not be symmetric. You are given `g`, the gradient of the final result with respect to `x`. It has the shape of `x`.
 #
-# A pull-back is right if, for every small change, the change of the final result is the sum of *gradient times change*, entry by entry. For a change `db` this says: the sum of `g * dx` equals the sum of `gradient_b * db`.
+# A pull-back is right if this holds for every small change: multiply gradient and change entry by entry and add up: this is the change of the final result. Leave out products of two small changes. For a change `db` this says: the sum of `g * dx` equals the sum of `gradient_b * db`.
+#
+# You use exercise 4.2, the pull-backs of a matrix product, twice: `x` is the inverse of `a` times `b`, and `a @ x` is a product, too.
 #
 # **1a (6 points).** Return the gradient for `b`. **1b (9 points).** Return the gradient for `a`. Start from this: `a @ x = b` is still true after a small change of `a`, with the same `b`.
 
 # %% tags=["answer"] item="pull-back-b"
 def pull_back_to_b(a, b, g):
-    """Return the gradient for b, (n, m), from a (n, n), b (n, m) and g (n, m), the gradient of solve(a, b)."""
+    """Return the gradient for b, (n, m).
+
+    a is (n, n), b is (n, m), and g (n, m) is the gradient for solve(a, b).
+    """
     ### BEGIN SOLUTION
     return np.linalg.solve(a.T, g)
     ### END SOLUTION
@@ -44,19 +49,28 @@ def pull_back_to_b(a, b, g):
 # %% tags=["test"] item="pull-back-b" points=6
 @item("pull-back-b", "pull_back_to_b")
 def _(pull_back_to_b):
-    a, b, g = np.array([[2.0, 1.0], [-1.0, 3.0]]), np.array([[1.0], [4.0]]), np.array([[1.0], [-2.0]])
+    a = np.array([[2.0, 1.0], [-1.0, 3.0]])
+    b, g = np.array([[1.0], [4.0]]), np.array([[1.0], [-2.0]])
     change = np.zeros((2, 1))
     for row in range(2):  # one entry of b at a time, a little to both sides
         db = np.zeros((2, 1))
         db[row] = 1e-6
-        change[row] = np.sum(g * (np.linalg.solve(a, b + db) - np.linalg.solve(a, b - db))) / 2e-6
+        ahead, behind = np.linalg.solve(a, b + db), np.linalg.solve(a, b - db)
+        change[row] = np.sum(g * (ahead - behind)) / 2e-6
     yield compare(
         pull_back_to_b(a, b, g),
         change,
         name="the gradient for b",
         diagnoses=[
-            ([[5 / 7], [-3 / 7]], "you solve with `a` itself: going back takes the transpose of the matrix"),
-            ([[4.0], [-5.0]], "you multiply by the transpose: forwards `solve` divides, so backwards it divides, too"),
+            (
+                [[5 / 7], [-3 / 7]],
+                "you solve with `a` itself: going back takes the transpose of the matrix",
+            ),
+            (
+                [[4.0], [-5.0]],
+                "you multiply by the transpose: forwards `solve` divides, so backwards it "
+                "divides, too",
+            ),
             (-change, "the sign is wrong: x grows with b, so nothing changes sign"),
             (g, "you pass g on as it is: this is the pull-back of +"),
         ],
@@ -85,7 +99,10 @@ def _(pull_back_to_b, rng):
 
 # %% tags=["answer"] item="pull-back-a"
 def pull_back_to_a(a, b, g):
-    """Return the gradient for a, (n, n), from a (n, n), b (n, m) and g (n, m), the gradient of solve(a, b)."""
+    """Return the gradient for a, (n, n).
+
+    a is (n, n), b is (n, m), and g (n, m) is the gradient for solve(a, b).
+    """
     ### BEGIN SOLUTION
     x = np.linalg.solve(a, b)
     # a dx = -da x, so dx = -solve(a, da x)
@@ -95,12 +112,14 @@ def pull_back_to_a(a, b, g):
 # %% tags=["test"] item="pull-back-a" points=9
 @item("pull-back-a", "pull_back_to_a")
 def _(pull_back_to_a):
-    a, b, g = np.array([[2.0, 1.0], [-1.0, 3.0]]), np.array([[1.0], [4.0]]), np.array([[1.0], [-2.0]])
+    a = np.array([[2.0, 1.0], [-1.0, 3.0]])
+    b, g = np.array([[1.0], [4.0]]), np.array([[1.0], [-2.0]])
     change = np.zeros((2, 2))
     for place in np.ndindex(2, 2):
         da = np.zeros((2, 2))
         da[place] = 1e-6
-        change[place] = np.sum(g * (np.linalg.solve(a + da, b) - np.linalg.solve(a - da, b))) / 2e-6
+        ahead, behind = np.linalg.solve(a + da, b), np.linalg.solve(a - da, b)
+        change[place] = np.sum(g * (ahead - behind)) / 2e-6
     yield compare(
         pull_back_to_a(a, b, g),
         change,
@@ -108,9 +127,19 @@ def _(pull_back_to_a):
         diagnoses=[
             (-change, "the sign is wrong: a larger `a` makes x smaller, as in b / a"),
             (change.T, "it is transposed: row i of the gradient belongs to row i of `a`"),
-            ([[-1 / 7, -4 / 7], [5 / 7, 20 / 7]], "the right factor is `b`: what `a` multiplies is x, so the factor is x"),
-            ([[1 / 7, -9 / 7], [-2 / 7, 18 / 7]], "you did not go back through `solve`: g must be divided by the transpose of `a` first"),
-            ([[5 / 49, -45 / 49], [-3 / 49, 27 / 49]], "you solve with `a` itself: going back takes the transpose"),
+            (
+                [[-1 / 7, -4 / 7], [5 / 7, 20 / 7]],
+                "the right factor is `b`: what `a` multiplies is x, so the factor is x",
+            ),
+            (
+                [[1 / 7, -9 / 7], [-2 / 7, 18 / 7]],
+                "you did not go back through `solve`: g must be divided by the transpose of "
+                "`a` first",
+            ),
+            (
+                [[5 / 49, -45 / 49], [-3 / 49, 27 / 49]],
+                "you solve with `a` itself: going back takes the transpose",
+            ),
         ],
     )
 
@@ -136,7 +165,7 @@ def _(pull_back_to_a, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 2 · A Hessian without a graph (15 points, 25 minutes)
+# ## Question 2 · A Hessian without a graph (15 points, 20 minutes)
 #
 # Exercise 4.4 computed $Hv$ by two walks through a graph. Often there is no graph: the gradient comes from a simulator, or from a colleague's compiled program. You can call it, and that is all.
 #
@@ -146,14 +175,17 @@ def _(pull_back_to_a, rng):
 #
 # **2a (10 points).** `v` has length 1. Your answer is right if it differs from $Hv$ by at most $10^{-7}$ of the largest entry of $Hv$.
 #
-# **2b (5 points).** `v` has any length, from $10^{-8}$ to $10^8$, or is all zeros. The same function must give $H(cv) = c \, Hv$. Which length should the step have that you take from `theta`?
+# **2b (5 points).** `v` has any length, from $10^{-8}$ to $10^8$, or is all zeros. The same function must give $H(cv) = c \, Hv$. How long should the step away from `theta` be?
 
 # %% [markdown]
 # `bent_loss` makes losses of the kind that the hidden check uses, with the true Hessian, so that you can test your function.
 
 # %% tags=["setup"]
 def bent_loss(rng, n):
-    """A random smooth loss of n parameters, the sum of log cosh(m w + c): its gradient, and its Hessian."""
+    """A random smooth loss of n parameters, the sum of log cosh(m w + c).
+
+    Return two functions of w (n,): its gradient (n,) and its Hessian (n, n).
+    """
     m = rng.uniform(0.4, 1.0, size=(n + 2, n)) * rng.choice([-1, 1], size=(n + 2, n))
     c = rng.uniform(-0.4, 0.4, n + 2)
 
@@ -172,7 +204,7 @@ def unit_vector(rng, n):
 
 # %% tags=["answer"] item="hessian-times"
 def hessian_times(gradient, theta, v):
-    """Return Hv, (n,): H is the Hessian, at theta (n,), of the loss whose gradient is the function `gradient`."""
+    """Return Hv, (n,): H is the Hessian, at theta (n,), of the loss behind `gradient`."""
     ### BEGIN SOLUTION
     length = np.linalg.norm(v)
     if length == 0:
@@ -184,23 +216,37 @@ def hessian_times(gradient, theta, v):
 # %% tags=["test"] item="hessian-times" points=10
 @item("hessian-times", "hessian_times")
 def _(hessian_times):
-    def gradient(w):  # of w0² w1 + w1⁴ / 4
-        return np.array([2 * w[0] * w[1], w[0] ** 2 + w[1] ** 3])
+    def gradient(w):  # of w0² w1 + w1⁷ / 7 + 1000 w1
+        return np.array([2 * w[0] * w[1], w[0] ** 2 + w[1] ** 6 + 1000])
 
-    # at (1, 2) the Hessian is [[4, 2], [2, 12]]
-    got = hessian_times(gradient, np.array([1.0, 2.0]), np.array([0.6, -0.8]))
-    want = np.array([0.8, -8.4])
+    # at (1, 1) the Hessian is [[2, 2], [2, 6]]
+    got = hessian_times(gradient, np.array([1.0, 1.0]), np.array([0.6, -0.8]))
+    want = np.array([-0.4, -3.6])
     yield compare(
         got,
         want,
         name="Hv",
         rtol=1e-7,
         diagnoses=[
-            (lambda got: np.allclose(got, 2 * want), "it is twice too large: the two places are 2h apart"),
+            (
+                lambda got: np.allclose(got, 2 * want),
+                "it is twice too large: the two places are 2h apart",
+            ),
             (lambda got: np.allclose(got, -want), "the sign is wrong: ahead minus behind"),
-            (lambda got: np.max(np.abs(got)) < 1e-6, "this is the Hessian at zero: both places lie near `theta`"),
-            (lambda got: np.max(np.abs(got - want)) < 1e-4, "nearly right, and not within 1e-7: go to both sides of `theta`, with a step of about 1e-5"),
-            (lambda got: np.max(np.abs(got - want)) < 1e-2, "the step is too large: the gradient bends on the way. Notebook 04 finds the best step"),
+            (
+                lambda got: np.max(np.abs(got)) < 1e-6,
+                "this is the Hessian at zero: both places lie near `theta`",
+            ),
+            (
+                lambda got: np.max(np.abs(got - want)) < 1e-3,
+                "nearly right, and not within 1e-7: go to both sides of `theta`, "
+                "with a step of about 1e-5",
+            ),
+            (
+                lambda got: np.max(np.abs(got - want)) < 0.5,
+                "the step is too large: the gradient bends on the way. "
+                "Notebook 04 finds the best step",
+            ),
         ],
     )
 
@@ -234,17 +280,26 @@ def _(hessian_times, rng):
 @item("hessian-any-length", "hessian_times")
 def _(hessian_times):
     def gradient(w):
-        return np.array([2 * w[0] * w[1], w[0] ** 2 + w[1] ** 3])
+        return np.array([2 * w[0] * w[1], w[0] ** 2 + w[1] ** 6 + 1000])
 
-    theta, v = np.array([1.0, 2.0]), np.array([0.6, -0.8])
-    for c in (1.0, 10.0):
-        once = hessian_times(gradient, theta, v)
+    theta, v = np.array([1.0, 1.0]), np.array([0.6, -0.8])
+    once = hessian_times(gradient, theta, v)
+    for c in (10.0, 1e6, 1e-6):
         yield compare(
             hessian_times(gradient, theta, c * v) / c,
             once,
             name=f"H(cv)/c for c = {c:g}",
-            rtol=1e-5,
-            diagnoses=[(once / c, "the length of v is lost: H times a vector twice as long is twice as long")],
+            diagnoses=[
+                (
+                    once / c,
+                    "the length of v is lost: H times a vector twice as long is twice as long",
+                ),
+                (
+                    lambda _: True,
+                    "wrong for a v of another length: the step that you take from `theta` "
+                    "must not depend on the length of v",
+                ),
+            ],
         )
 
 ### BEGIN HIDDEN TESTS
@@ -328,14 +383,35 @@ def _(adapt):
         name="φ of one example, θ = 3, y = 2",
         diagnoses=[
             ([3 + 0.5 * np.pi / 4], "you went up the hill: subtract the gradient"),
-            ([3 - 0.5 * 1.0], "this is the gradient of a squared error: the derivative of ρ is arctan"),
+            (
+                [3 - 0.5 * 1.0],
+                "this is the gradient of a squared error: the derivative of ρ is arctan",
+            ),
             ([3 - np.pi / 4], "the step is the whole gradient: multiply it by `inner_lr`"),
         ],
     )
     theta, support = np.array([0.5, -1.0, 0.2]), example_task(1).support
     yield compare(adapt(theta, support, 0.3, 0), theta, name="φ after no steps")
-    if not loss(np.asarray(adapt(theta, support, 0.1, 5)), *support) < loss(theta, *support):
-        yield "the support loss is not lower after five small steps"
+    yield compare(  # from central differences of `loss`
+        adapt(theta, support, 0.3, 2),
+        [0.12065533, -0.60252963, 0.46649124],
+        name="φ of four examples, after two steps",
+        rtol=1e-6,
+        diagnoses=[
+            (
+                [0.2980119, -0.79283934, 0.33773609],
+                "this is φ after one step: repeat it, each from where the last one ended",
+            ),
+            (
+                [0.0960238, -0.58567868, 0.47547218],
+                "every step uses the gradient at θ: take it where the last step ended",
+            ),
+            (
+                [-0.09045545, -0.1001952, 0.89792538],
+                "the loss is a mean over the examples, and this is the gradient of their sum",
+            ),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 def _descend(theta, support, lr, steps, *, squared=False, total=False):
@@ -374,7 +450,7 @@ def _(adapt, rng):
 
 # %% tags=["answer"] item="meta-gradient"
 def meta_gradient(theta, task, inner_lr, inner_steps):
-    """Return the gradient (d,) of the query loss at φ with respect to theta (d,), of one task."""
+    """Return the gradient (d,), for theta (d,), of the query loss at φ, of one task."""
     ### BEGIN SOLUTION
     (x, y), (query_x, query_y) = task.support, task.query
     places = [theta]
@@ -391,24 +467,71 @@ def meta_gradient(theta, task, inner_lr, inner_steps):
 # %% tags=["test"] item="meta-gradient" points=14
 @item("meta-gradient", "meta_gradient")
 def _(meta_gradient):
-    # one parameter, one example in each set, one step, with a pencil: θ = 1 and the support example x = 1, y = 0
-    task = Task(Examples(np.array([[1.0]]), np.array([0.0])), Examples(np.array([[1.0]]), np.array([3.0])))
+    # with a pencil: one parameter, θ = 1, one step, and one example in each set, both at x = 1
+    one = np.array([[1.0]])
+    task = Task(Examples(one, np.array([0.0])), Examples(one, np.array([3.0])))
     phi = 1 - 0.4 * np.pi / 4
     yield compare(
         meta_gradient(np.array([1.0]), task, 0.4, 1),
         [(1 - 0.4 / 2) * np.arctan(phi - 3)],
         name="the meta-gradient of the smallest task",
         diagnoses=[
-            ([np.arctan(phi - 3)], "this is first-order MAML: the gradient at φ, without the way back to θ"),
-            ([(1 - 0.4 / (1 + phi**2)) * np.arctan(phi - 3)], "each Hessian is taken where its step ends: take it where the step begins"),
-            ([1.2 * np.arctan(phi - 3)], "the sign of the second part is wrong: a step gives I − αH"),
-            ([0.5 * np.arctan(phi - 3)], "the factor is I − H: multiply the product by `inner_lr`"),
-            ([0.6 * np.arctan(phi - 3)], "this is the Hessian of half the squared error, the same everywhere: ρ″ depends on r"),
+            (
+                [np.arctan(phi - 3)],
+                "this is first-order MAML: the gradient at φ, without the way back to θ",
+            ),
+            (
+                [(1 - 0.4 / (1 + phi**2)) * np.arctan(phi - 3)],
+                "each Hessian is taken where its step ends: take it where the step begins",
+            ),
+            (
+                [1.2 * np.arctan(phi - 3)],
+                "the sign of the second part is wrong: a step gives I − αH",
+            ),
+            (
+                [0.5 * np.arctan(phi - 3)],
+                "the factor is I − H: multiply the product by `inner_lr`",
+            ),
+            (
+                [0.6 * np.arctan(phi - 3)],
+                "this is the Hessian of half the squared error, the same everywhere: ρ″ "
+                "depends on r",
+            ),
         ],
     )
     theta, task = np.array([0.5, -1.0, 0.2]), example_task(2)
     at_theta = task.query.x.T @ np.arctan(task.query.x @ theta - task.query.y) / 6
-    yield compare(meta_gradient(theta, task, 0.3, 0), at_theta, name="the meta-gradient after no steps")
+    none = meta_gradient(theta, task, 0.3, 0)
+    yield compare(none, at_theta, name="the meta-gradient after no steps")
+    yield compare(  # from central differences of the query loss after the two steps
+        meta_gradient(theta, task, 0.3, 2),
+        [-0.31387109, -0.4858505, 0.40889121],
+        name="the meta-gradient of four support examples, after two steps",
+        rtol=1e-6,
+        diagnoses=[
+            (
+                [-0.31950937, -0.47983699, 0.41537519],
+                "you met the first step first: coming from the end, the last step is first",
+            ),
+            (
+                [-0.3162037, -0.53982106, 0.44625572],
+                "every Hessian is taken at θ: each step has its own, where it begins",
+            ),
+            (
+                [-0.39509697, -0.54038972, 0.48974331],
+                "you walked back through one step only: there is one factor for each",
+            ),
+            (
+                [1.21563385, -1.26119051, -0.50163372],
+                "the Hessian of a mean is a mean: divide by the number of examples",
+            ),
+            (
+                [0.09902464, -0.21485399, 0.19714779],
+                "the Hessians are those of the query loss: "
+                "the steps went down the support loss",
+            ),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 def _places(theta, support, lr, steps):
@@ -458,7 +581,7 @@ def _(meta_gradient, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **3c (6 points).** One outer step: from `theta`, go down the mean of the meta-gradients of all tasks. `tasks` is a list. Call your own `meta_gradient`: this item is judged by what *your* function returns, so that a mistake in 3b does not cost you points twice. But it must return different gradients for different tasks.
+# **3c (6 points).** One outer step: from `theta`, go down the mean of the meta-gradients of all tasks. `tasks` is a list. Call your own `meta_gradient`: this item is judged by what *your* function returns, so that a mistake in 3b does not cost you points twice. But your `meta_gradient` must return different gradients for different tasks.
 
 # %% tags=["answer"] item="outer-step"
 def outer_step(theta, tasks, inner_lr, inner_steps, meta_lr):
@@ -479,7 +602,10 @@ def _(outer_step, meta_gradient):
         name="the new θ of one task",
         diagnoses=[
             (theta + 0.1 * gradient, "you went up the hill: subtract the mean gradient"),
-            (theta - 0.3 * gradient, "the outer step takes `meta_lr`; `inner_lr` is for the inner loop"),
+            (
+                theta - 0.3 * gradient,
+                "the outer step takes `meta_lr`; `inner_lr` is for the inner loop",
+            ),
             (gradient, "this is the mean gradient: return the new θ"),
         ],
     )
@@ -487,7 +613,12 @@ def _(outer_step, meta_gradient):
         outer_step(theta, [task, task], 0.3, 2, 0.1),
         theta - 0.1 * gradient,
         name="the new θ of the same task twice",
-        diagnoses=[(theta - 0.2 * gradient, "you subtract the sum over the tasks: take their mean")],
+        diagnoses=[
+            (
+                theta - 0.2 * gradient,
+                "you subtract the sum over the tasks: take their mean",
+            ),
+        ],
     )
 
 ### BEGIN HIDDEN TESTS
@@ -525,26 +656,29 @@ def _(outer_step, meta_gradient, rng):
 #
 # Write `is_gradient(f, x, claimed)`. `f` takes an array of the shape of `x` and returns one number. The judge says `True` if `claimed` is the gradient of `f` at `x`, and `False` if it is not.
 #
-# - It is right if every entry is within $10^{-6}$ of the *largest* entry of the true gradient. It is wrong if an entry is off by $10^{-3}$ of that, or more. You will not be asked about cases between the two.
+# - It is right if no entry is off by more than $10^{-6}$ times the largest entry (in absolute value) of the true gradient. It is wrong if an entry is off by $10^{-3}$ times that, or more. You will not be asked about cases between the two.
 # - It is wrong if it has another shape than `x`, or an entry that is not a number.
 # - `x` may have one axis or two. The true gradient is never zero in all entries. Single entries may be.
 #
 # **4a (9 points).** The entries of `x` and the values of `f` are of size 1.
 #
-# **4b (6 points).** They may have any size: `x` from $10^{-5}$ to $10^5$, `f` from $10^{-9}$ to $10^9$. `f` bends on the scale of `x`: if `x` is tiny, a tiny change of `x` matters.
+# **4b (6 points).** They may have any size: `x` from $10^{-5}$ to $10^5$, `f` from $10^{-9}$ to $10^9$. The entries of one `x` have about the same size, within a factor of 4. `f` bends on the scale of `x`: if `x` is tiny, a tiny change of `x` matters.
 
 # %% [markdown]
 # `wavy` makes functions of the kind that the hidden check uses, with a place and the right gradient there. What the check claims about them is for you to imagine.
 
 # %% tags=["setup"]
 def wavy(rng, shape, size=1.0, value=1.0):
-    """A function value · F(x / size), a place x of this shape, and the right gradient there."""
+    """A function value · F(x / size), a place x of this shape, and the right gradient there.
+
+    Entry 0 of the gradient is zero, so the shape needs two entries or more.
+    """
     n = int(np.prod(shape))
     m, c = rng.uniform(0.3, 1.0, (4, n)) * rng.choice([-1, 1], (4, n)), rng.uniform(-1, 1, 4)
     place = rng.uniform(0.3, 1.2, n) * rng.choice([-1, 1], n)
     bottom = place.copy()
     bottom[1:] += rng.uniform(0.5, 1.0, n - 1)
-    m[:, 0] = 0.0  # entry 0 matters through the bowl alone, and is at its bottom there: a zero in the gradient
+    m[:, 0] = 0.0  # entry 0 matters through the bowl alone, and is at its bottom there
 
     def f(x):
         u = np.ravel(x) / size
@@ -579,7 +713,8 @@ def _(is_gradient):
     x = np.array([0.5, -1.2, 2.0])
     right = np.cos(x) + np.array([x[1], x[0], 0.0])
     yield compare(is_gradient(f, x, right), True, name="the judgement of a right gradient")
-    yield compare(is_gradient(f, x, 1.01 * right), False, name="the judgement of a gradient that is 1 % too long")
+    longer = is_gradient(f, x, 1.01 * right)
+    yield compare(longer, False, name="the judgement of a gradient that is 1 % too long")
 
 ### BEGIN HIDDEN TESTS
 def _nudged(gradient, rng, share):
@@ -627,7 +762,8 @@ def _(is_gradient):
         return 1e-6 * np.sum(x**3)
 
     x = np.array([1.0, 2.0])
-    yield compare(is_gradient(f, x, 3e-6 * x**2), True, name="the judgement of a right gradient of size 1e-5")
+    said = is_gradient(f, x, 3e-6 * x**2)
+    yield compare(said, True, name="the judgement of a right gradient of size 1e-5")
 
 ### BEGIN HIDDEN TESTS
 @item("judge-any-size", "is_gradient", hidden=True)
@@ -663,30 +799,35 @@ def five_points_of(rng):
     x, query_x = rng.uniform(-5, 5, 5), rng.uniform(-5, 5, 20)
     noisy = lambda x: amplitude * np.sin(x - phase) + 0.3 * rng.normal(size=x.shape)
     curvature = 2 * np.mean(np.sin(x - phase) ** 2)  # of the support loss in the amplitude
-    while True:  # six rates, far enough apart that four digits decide every question
+    while True:  # six rates, so far apart that four digits decide
         steps = rng.uniform(0.1, 2.6, 6)
         left = np.sort(np.append(np.abs(1 - steps), 0))
-        each_kind = [np.any((low < steps) & (steps < high)) for low, high in ((0.5, 1), (1, 2), (2, 2.6))]
-        orders = [np.argsort(steps), np.argsort(-steps), np.argsort(abs(1 - steps)), np.argsort(-abs(1 - steps))]
-        if np.diff(left).min() > 0.04 and all(each_kind) and len({tuple(order) for order in orders}) == 4:
+        kinds = ((0.5, 1), (1, 2), (2, 2.6))
+        each_kind = all(np.any((low < steps) & (steps < high)) for low, high in kinds)
+        keys = (steps, -steps, abs(1 - steps), -abs(1 - steps))
+        orders = {tuple(np.argsort(key)) for key in keys}
+        if np.diff(left).min() > 0.04 and each_kind and len(orders) == 4:
             break
     return {
-        "phase": phase, "amplitude": amplitude, "x": x, "y": noisy(x), "query_x": query_x, "query_y": noisy(query_x),
-        "curvature": float(curvature), "rates": dict(zip("abcdef", (steps / curvature).tolist(), strict=True)),
-        "start": float(phase + rng.uniform(0.4, 0.9) * rng.choice([-1, 1])), "inner_lr": rng.uniform(0.2, 0.5) / amplitude**2,
+        "phase": phase, "amplitude": amplitude,
+        "x": x, "y": noisy(x), "query_x": query_x, "query_y": noisy(query_x),
+        "curvature": float(curvature),
+        "rates": dict(zip("abcdef", (steps / curvature).tolist(), strict=True)),
+        "start": float(phase + rng.uniform(0.4, 0.9) * rng.choice([-1, 1])),
+        "inner_lr": rng.uniform(0.2, 0.5) / amplitude**2,
     }
 
 # %% [markdown]
-# **5a (5 points). Predict.** Suppose that the phase is known and the amplitude is the one parameter, as at the beginning of notebook 04. The cell below prints the curvature of *your* support loss and six inner rates, a to f. Do not train anything. Look at the numbers, think of $1 - \alpha L''$, and type:
+# **5a (5 points). Predict.** Suppose that the phase is known and the amplitude is the one parameter, as at the beginning of notebook 04. The cell below prints the curvature of *your* support loss and six inner rates, a to f. Do not train anything. Look at the numbers, think of $1 - \alpha L''$, and type or compute:
 #
 # - `turned`: the letters of the rates for which first-order MAML, with one inner step, moves the start in the *opposite* direction to MAML; in alphabetical order, such as `"bd"`.
-# - `order`: all six letters, ordered by the length of MAML's meta-gradient divided by that of the first-order one, smallest first.
-# - `still`: the inner rate at which MAML's meta-gradient is zero for *every* start and every query set, to four digits.
+# - `order`: all six letters, ordered by the absolute value of MAML's meta-gradient divided by that of the first-order one, smallest first.
+# - `still`: the inner rate at which MAML's meta-gradient is zero for *every* start and every query set, to four significant digits.
 
 # %% tags=["answer"] item="predict"
 mine = five_points_of(own("ps1/five-points", STUDENT))
-print(f"curvature {mine['curvature']:.4f}")
-print("rates", {letter: round(rate, 4) for letter, rate in mine["rates"].items()})
+print(f"curvature {mine['curvature']:.8f}")
+print("rates", {letter: round(rate, 8) for letter, rate in mine["rates"].items()})
 ### BEGIN SOLUTION
 factors = {letter: 1 - rate * mine["curvature"] for letter, rate in mine["rates"].items()}
 turned = "".join(letter for letter in "abcdef" if factors[letter] < 0)
@@ -696,7 +837,8 @@ still = 1 / mine["curvature"]
 
 # %% tags=["test"] item="predict" points=5
 @item("predict", "turned", "order", "still")
-def _(turned, order, still):  # whether they are right, you learn when your set is graded
+def _(turned, order, still):
+    # The form is checked here; the values when your set is graded.
     if not (isinstance(turned, str) and set(turned) <= set("abcdef")):
         yield '`turned` should be a string of letters from a to f, such as "bd"'
     if not (isinstance(order, str) and sorted(order) == list("abcdef")):
@@ -726,8 +868,8 @@ def _(turned, order, still, rng):
         "".join(by_length),
         name="`order`",
         diagnoses=[
-            ("".join(reversed(by_length)), "`order` is from the longest to the shortest"),
-            ("".join(sorted("abcdef", key=factors.get)), "`order` is by 1 − αL″ with its sign: a length has no sign"),
+            ("".join(reversed(by_length)), "`order` is from the largest to the smallest"),
+            ("".join(sorted("abcdef", key=factors.get)), "`order` is by 1 − αL″ with its sign: an absolute value has none"),
             ("".join(sorted("abcdef", key=lambda letter: -factors[letter])), "`order` is by the inner rate: beyond 1/L″ the factor grows again"),
         ],
     )
@@ -752,7 +894,8 @@ def _(turned, order, still, rng):
 
 # %% tags=["answer"] item="compute"
 mine = five_points_of(own("ps1/five-points", STUDENT))
-print({name: mine[name] for name in ("amplitude", "start", "inner_lr", "x", "y", "query_x", "query_y")})
+print({name: mine[name] for name in ("amplitude", "start", "inner_lr")})
+print({name: mine[name] for name in ("x", "y", "query_x", "query_y")})
 ### BEGIN SOLUTION
 a, x, y = mine["amplitude"], mine["x"], mine["y"]
 phi, factor = mine["start"], 1.0
@@ -768,7 +911,8 @@ full = factor * first_order
 
 # %% tags=["test"] item="compute" points=10
 @item("compute", "phi", "first_order", "full")
-def _(phi, first_order, full):  # whether they are right, you learn when your set is graded
+def _(phi, first_order, full):
+    # The form is checked here; the values when your set is graded.
     for name, number in {"phi": phi, "first_order": first_order, "full": full}.items():
         if np.ndim(number) or not np.isfinite(float(number)):
             yield f"`{name}` should be one number"
@@ -836,13 +980,13 @@ def _(phi, first_order, full, rng):
 # %% [markdown]
 # ## Question 6 · In your own words (15 points, 20 minutes)
 #
-# Answer in about 300 words together. A person reads this.
+# Answer in about 350 words together. A person reads this.
 #
 # **a (5 points).** A colleague checks a MAML meta-gradient by central differences of the meta-loss. It agrees to eight digits. Name *two* mistakes that the program can still have, and say why this check cannot find them. *(2 points for each mistake that a check of the gradient really cannot find, 1 for a reason that holds for both.)*
 #
 # **b (5 points).** Your judge of question 4 gets a network with ReLUs. For some starts it calls a gradient wrong that PyTorch also computes. Nobody made a mistake. What happened? What would you change about the *test*, and what not? *(2 points for what happens at the place, 2 for a change that helps, 1 for a change that would hide real mistakes.)*
 #
-# **c (5 points).** Take the largest of *your* six rates of question 5. Say what first-order MAML would do in the outer loop with it, what MAML would do, and why. Use your own numbers. *(2 points for the right behaviour of both, 2 for the reason by the sign and size of 1 − αL″, 1 for your own numbers.)*
+# **c (5 points).** Take the largest of *your* six rates of question 5, and its αL″, which is above 2. No lesson says what that does to the outer loop: derive it from 1 − αL″. The outer loop sees this one task only. What would first-order MAML do, what would MAML do, and why? Use your own numbers. *(2 points for the right behaviour of both, 2 for the reason by the sign and size of 1 − αL″, 1 for your own numbers.)*
 #
 # Add one sentence: which tools, people or language models helped you, and with what?
 

@@ -5,11 +5,11 @@
 #
 # | | |
 # | --- | --- |
-# | **You need** | [03, measuring adaptation](../03_measuring_adaptation.ipynb), [05, MAML from zero](../05_maml_from_zero.ipynb) and [06, first-order MAML and Reptile](../06_first_order_and_reptile.ipynb). Batch normalisation is in [07](../07_few_shot_images.ipynb). |
-# | **Time** | about 4 hours: 30 minutes for each program, 20 for the intervals, 25 for Reptile, 30 for your own words, 15 for this page |
+# | **You need** | [03, measuring adaptation](../../03_measuring_adaptation.ipynb), [05, MAML from zero](../../05_maml_from_zero.ipynb) and [06, first-order MAML and Reptile](../../06_first_order_and_reptile.ipynb). Class leaks are in [01](../../01_what_is_a_task.ipynb), batch normalisation in [07](../../07_few_shot_images.ipynb), prototypes in [08](../../08_prototypical_networks.ipynb). Question 7 needs linear algebra: the eigenvalues of a symmetric matrix, `np.linalg.eigvalsh`. |
+# | **Time** | about 4 hours: 25 + 25 + 20 + 25 + 25 minutes for the five programs, 20 for the intervals, 35 for Reptile, 45 for your own words, 20 for this page |
 # | **Points** | 100: five programs with 12 each, intervals 15, Reptile 10, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. It does not say whether the flaw is gone. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in question 8, with one sentence on what for. What you hand in must be your own: the witnesses are inputs that you invent, and you should be able to explain each line.
 
@@ -38,7 +38,7 @@ STUDENT = ""  # the id that your course knows you by
 #
 # - **Name (3 points).** Type the flaw, as a string of this table.
 # - **Witness (4 points).** Give an input on which the flaw changes the result. It is judged by running the given program and an honest one on your input. Each question says what must come out.
-# - **Mend (5 points).** Write the honest program: the same arguments, the same form of result. It keeps what its docstring promises. Where the flaw does no harm, it returns what the given program returns. You may copy the given code and change it.
+# - **Mend (5 points).** Write the honest program: the same arguments, the same form of result. It keeps what the given docstring promises. Where the given program keeps that promise, too, both return the same. You may copy the given code and change it.
 
 # %% tags=["setup"]
 import numpy as np
@@ -64,7 +64,7 @@ def squared_error(theta, x, y):
 
 
 def linear_tasks(rng, n_tasks, d=2, n=6):
-    """Tasks ((x, y), (query_x, query_y)): every task has weights of its own, near (2, 2, ...)."""
+    """Tasks ((x, y), (query_x, query_y)), each with weights of its own, near (2, 2, ...)."""
     tasks = []
     for _ in range(n_tasks):
         true = 2 + 0.7 * rng.normal(size=d)
@@ -75,16 +75,20 @@ def linear_tasks(rng, n_tasks, d=2, n=6):
 
 def finite(*arrays, most=2000):
     """Whether these hold only finite numbers, and not too many."""
-    return sum(np.size(a) for a in arrays) <= most and all(np.all(np.isfinite(np.asarray(a, dtype=float))) for a in arrays)
+    few = sum(np.size(a) for a in arrays) <= most
+    return few and all(np.all(np.isfinite(np.asarray(a, dtype=float))) for a in arrays)
 
 # %% [markdown]
-# ## Question 1 · Program A (12 points, 30 minutes)
+# ## Question 1 · Program A (12 points, 25 minutes)
 #
 # The program learns how much each feature counts in nearest-prototype classification, and scores what it has learned on classes that are new to it.
 
 # %% tags=["setup"]
 def prototype_loss(weights, x, labels):
-    """Mean cross-entropy. The first row of each class is its support example, the other rows are queries."""
+    """Mean cross-entropy of the queries.
+
+    The first row of each class is its support example, the other rows are queries.
+    """
     classes, first = np.unique(labels, return_index=True)
     queries = np.setdiff1d(np.arange(len(labels)), first)
     scaled = x * weights
@@ -95,19 +99,28 @@ def prototype_loss(weights, x, labels):
 
 
 def split_a(labels):
-    """Rows for meta-train: those of the first three fifths of the classes, in ascending order. Rows for meta-test: the rest."""
+    """Rows for meta-train, and rows for meta-test.
+
+    Meta-train gets all rows of the first three fifths of the classes, in ascending order.
+    Three fifths are rounded to the nearest whole number of classes. Meta-test gets the rest.
+    """
     order = np.argsort(labels, kind="stable")
     cut = round(0.6 * len(order))
     return order[:cut], order[cut:]
 
 
 def program_a(x, labels, steps=40):
-    """Train on the meta-train classes; return the losses on the way and the loss on the meta-test classes."""
+    """Train on the meta-train classes.
+
+    Return the losses on the way, and the loss on the meta-test classes.
+    """
     train, test = split_a(labels)
     weights, losses = np.ones(x.shape[1]), []
     for _ in range(steps):
         losses.append(prototype_loss(weights, x[train], labels[train]))
-        weights = weights - 0.3 * numeric_gradient(lambda w: prototype_loss(w, x[train], labels[train]), weights)
+        weights = weights - 0.3 * numeric_gradient(
+            lambda w: prototype_loss(w, x[train], labels[train]), weights
+        )
     return losses, prototype_loss(weights, x[test], labels[test])
 
 
@@ -119,7 +132,8 @@ def drawings(rng, n_classes=10, n_each=6):
 
 
 losses, score = program_a(*drawings(np.random.default_rng(0)))
-print(f"program A: training loss {losses[0]:.2f} -> {losses[-1]:.2f}, loss on meta-test {score:.2f}")
+print(f"program A: training loss {losses[0]:.2f} -> {losses[-1]:.2f},")
+print(f"           loss on meta-test {score:.2f}")
 
 # %% [markdown]
 # **1a (3 points).** `flaw_a`: the name of the flaw.
@@ -131,7 +145,8 @@ flaw_a = "class leak"
 
 # %% tags=["test"] item="a-name" points=3
 @item("a-name", "flaw_a")
-def _(flaw_a):  # whether it is the right one, you learn when your set is graded
+def _(flaw_a):
+    # The form is checked here; the value when your set is graded.
     yield None if flaw_a in FLAWS else "`flaw_a` should be one of the ten strings of the table"
 
 ### BEGIN HIDDEN TESTS
@@ -150,7 +165,7 @@ def _(flaw_a, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **1b (4 points).** `witness_a`: `labels`, an array of at most 60 whole numbers, for which the flaw changes what `split_a` returns. On the example above it does no harm.
+# **1b (4 points).** `witness_a`: `labels`, an array of at most 60 whole numbers, for which `split_a` puts rows of one class into both parts. On the example above it does not.
 
 # %% tags=["answer"] item="a-witness"
 ### BEGIN SOLUTION
@@ -160,6 +175,7 @@ witness_a = np.array([0, 1, 2, 2, 2, 2])
 # %% tags=["test"] item="a-witness" points=4
 @item("a-witness", "witness_a")
 def _(witness_a):
+    # The form is checked here; the value when your set is graded.
     labels = np.asarray(witness_a)
     if labels.ndim != 1 or not 2 <= labels.size <= 60 or labels.dtype.kind not in "iu":
         yield "`witness_a` should be an array (n,) of 2 to 60 whole numbers"
@@ -180,11 +196,14 @@ def _(witness_a, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **1c (5 points).** `mended_a(labels)`: the honest `split_a`. The rows of a part may come in any order.
+# **1c (5 points).** `mended_a(labels)`: the honest `split_a`. The rows of a part may come in any order. Three fifths of 7 classes are 4.2, so 4 classes.
 
 # %% tags=["answer"] item="a-mend"
 def mended_a(labels):
-    """Return rows for meta-train and rows for meta-test, two arrays of whole numbers, from labels (n,)."""
+    """Return two arrays of whole numbers from labels (n,).
+
+    They are the rows for meta-train, and the rows for meta-test.
+    """
     ### BEGIN SOLUTION
     classes = np.unique(labels)
     trained = np.isin(labels, classes[: round(0.6 * len(classes))])
@@ -194,10 +213,10 @@ def mended_a(labels):
 # %% tags=["test"] item="a-mend" points=5
 @item("a-mend", "mended_a")
 def _(mended_a):
-    labels = np.repeat([4, 7, 9, 10, 30], 3)
+    labels = np.repeat([4, 7, 9, 10, 30], 3)  # five classes of the same size
     train, test = mended_a(labels)
-    yield compare(np.sort(train), np.arange(9), name="the rows for meta-train, where the flaw does no harm")
-    yield compare(np.sort(test), np.arange(9, 15), name="the rows for meta-test, where the flaw does no harm")
+    yield compare(np.sort(train), np.arange(9), name="the rows for meta-train")
+    yield compare(np.sort(test), np.arange(9, 15), name="the rows for meta-test")
 
 ### BEGIN HIDDEN TESTS
 @item("a-mend", "mended_a", hidden=True)
@@ -222,13 +241,16 @@ def _(mended_a, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 2 · Program B (12 points, 30 minutes)
+# ## Question 2 · Program B (12 points, 25 minutes)
 #
 # MAML for a linear model. The meta-gradient is taken by central differences of the loss after the step, so that no engine can cut it.
 
 # %% tags=["setup"]
 def program_b(theta, tasks, inner_lr=0.1, meta_lr=0.1):
-    """One outer step of MAML, with one inner step: return the new theta (d,), and the mean query loss at φ before it."""
+    """One outer step of MAML, with one inner step.
+
+    Return the new theta (d,), and the mean query loss at φ before the outer step.
+    """
     gradients, losses = [], []
     for (x, y), (query_x, query_y) in tasks:
         slope = numeric_gradient(lambda p: squared_error(p, x, y), theta)
@@ -246,7 +268,8 @@ rng, theta, losses = np.random.default_rng(1), np.zeros(2), []
 for _ in range(60):
     theta, mean_loss = program_b(theta, linear_tasks(rng, 10))
     losses.append(mean_loss)
-print(f"program B: loss after the step {losses[0]:.2f} -> {np.mean(losses[-10:]):.2f}, at theta {theta.round(2)}")
+print(f"program B: loss after the step {losses[0]:.2f} -> {np.mean(losses[-10:]):.2f},")
+print(f"           at theta {theta.round(2)}")
 
 # %% [markdown]
 # **2a (3 points).** `flaw_b`: the name of the flaw.
@@ -258,7 +281,8 @@ flaw_b = "first order"
 
 # %% tags=["test"] item="b-name" points=3
 @item("b-name", "flaw_b")
-def _(flaw_b):  # whether it is the right one, you learn when your set is graded
+def _(flaw_b):
+    # The form is checked here; the value when your set is graded.
     yield None if flaw_b in FLAWS else "`flaw_b` should be one of the ten strings of the table"
 
 ### BEGIN HIDDEN TESTS
@@ -289,11 +313,15 @@ witness_b = (np.array([1.0]), [(one_point, one_point)], 0.8)
 # %% tags=["test"] item="b-witness" points=4
 @item("b-witness", "witness_b")
 def _(witness_b):
+    # The form is checked here; the value when your set is graded.
     theta, tasks, inner_lr = witness_b
     moved, loss_there = program_b(np.asarray(theta, dtype=float), tasks, inner_lr)
-    numbers = [theta, inner_lr, moved, loss_there] + [a for task in tasks for part in task for a in part]
-    if np.ndim(theta) != 1 or not finite(*numbers):
-        yield "`witness_b` should be (theta, tasks, inner_lr) with finite numbers, at most 2,000 of them"
+    data = [a for task in tasks for part in task for a in part]
+    if np.ndim(theta) != 1 or not finite(theta, inner_lr, moved, loss_there, *data):
+        yield (
+            "`witness_b` should be (theta, tasks, inner_lr) with finite numbers, "
+            "at most 2,000 of them"
+        )
 
 ### BEGIN HIDDEN TESTS
 @item("b-witness", "witness_b", hidden=True)
@@ -338,18 +366,22 @@ def mended_b(theta, tasks, inner_lr=0.1, meta_lr=0.1):
 @item("b-mend", "mended_b")
 def _(mended_b):
     theta, tasks = np.array([0.5, -1.0]), linear_tasks(np.random.default_rng(2), 3)
-    moved, mean_loss = mended_b(theta, tasks, 0.0, 0.1)  # without an inner step the flaw does no harm
+    moved, _ = mended_b(theta, tasks, 0.0, 0.1)
     given = program_b(theta, tasks, 0.0, 0.1)[0]
     yield compare(
         moved,
         given,
         name="the new theta for inner_lr = 0",
         diagnoses=[
-            (theta + 3 * (given - theta), "the move is a sum over the tasks: the given program takes their mean"),
+            (
+                theta + 3 * (given - theta),
+                "the move is a sum over the tasks: the given program takes their mean",
+            ),
             (2 * theta - given, "the move goes up the hill: subtract the mean gradient"),
         ],
     )
-    yield compare(mended_b(theta, tasks, 0.1, 0.1)[1], program_b(theta, tasks, 0.1, 0.1)[1], name="the mean query loss")
+    want = program_b(theta, tasks, 0.1, 0.1)[1]
+    yield compare(mended_b(theta, tasks, 0.1, 0.1)[1], want, name="the mean query loss")
 
 ### BEGIN HIDDEN TESTS
 @item("b-mend", "mended_b", hidden=True)
@@ -387,7 +419,7 @@ def _(mended_b, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 3 · Program C (12 points, 30 minutes)
+# ## Question 3 · Program C (12 points, 20 minutes)
 #
 # Reptile for a linear model. Then a report on new tasks: does one inner step make the query loss smaller?
 
@@ -400,14 +432,20 @@ def fit(theta, x, y, steps, inner_lr=0.1):
 
 
 def report_c(gains):
-    """From one gain for each task, (n,): the mean gain, half of its 95 % interval, and whether the interval lies above 0."""
+    """Report on one gain for each task, (n,).
+
+    Return the mean gain, half of its 95 % interval, and whether the interval lies above 0.
+    """
     mean = gains.mean()
     half_width = 1.96 * gains.std(ddof=1)
     return mean, half_width, bool(mean - half_width > 0)
 
 
 def program_c(theta, train, test):
-    """Reptile on the tasks of train; return the query losses on the way, and the report on the tasks of test."""
+    """Reptile on the tasks of train.
+
+    Return the query losses on the way, and the report on the tasks of test.
+    """
     losses = []
     for (x, y), (query_x, query_y) in train:
         phi = fit(theta, x, y, steps=3)
@@ -415,14 +453,16 @@ def program_c(theta, train, test):
         theta = theta + 0.1 * (phi - theta)
     gains = []
     for (x, y), query in test:
-        gains.append(squared_error(theta, *query) - squared_error(fit(theta, x, y, steps=1), *query))
+        phi = fit(theta, x, y, steps=1)
+        gains.append(squared_error(theta, *query) - squared_error(phi, *query))
     return losses, report_c(np.array(gains))
 
 
 tasks = linear_tasks(np.random.default_rng(3), 300)
 losses, (mean, half_width, helps) = program_c(np.zeros(2), tasks[:200], tasks[200:])
 print(f"program C: query loss {np.mean(losses[:10]):.2f} -> {np.mean(losses[-100:]):.2f}")
-print(f"one step gains {mean:.2f} ± {half_width:.2f} on 100 new tasks, so it", "helps" if helps else "is not shown to help")
+print(f"one step gains {mean:.2f} ± {half_width:.2f} on 100 new tasks,")
+print("so it", "helps" if helps else "is not shown to help")
 
 # %% [markdown]
 # **3a (3 points).** `flaw_c`: the name of the flaw.
@@ -434,7 +474,8 @@ flaw_c = "standard deviation"
 
 # %% tags=["test"] item="c-name" points=3
 @item("c-name", "flaw_c")
-def _(flaw_c):  # whether it is the right one, you learn when your set is graded
+def _(flaw_c):
+    # The form is checked here; the value when your set is graded.
     yield None if flaw_c in FLAWS else "`flaw_c` should be one of the ten strings of the table"
 
 ### BEGIN HIDDEN TESTS
@@ -464,6 +505,7 @@ witness_c = np.tile([0.0, 1.0], 50)
 # %% tags=["test"] item="c-witness" points=4
 @item("c-witness", "witness_c")
 def _(witness_c):
+    # The form is checked here; the value when your set is graded.
     if np.ndim(witness_c) != 1 or not 2 <= np.size(witness_c) <= 1000 or not finite(witness_c):
         yield "`witness_c` should be an array (n,) of 2 to 1,000 finite numbers"
     report_c(np.asarray(witness_c, dtype=float))
@@ -485,7 +527,10 @@ def _(witness_c, rng):
 
 # %% tags=["answer"] item="c-mend"
 def mended_c(gains):
-    """Return the mean gain, half of its 95 % interval, and whether the interval lies above 0, from gains (n,)."""
+    """Return three things from gains (n,).
+
+    They are the mean gain, half of its 95 % interval, and whether the interval lies above 0.
+    """
     ### BEGIN SOLUTION
     mean = gains.mean()
     half_width = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains))
@@ -495,8 +540,9 @@ def mended_c(gains):
 # %% tags=["test"] item="c-mend" points=5
 @item("c-mend", "mended_c")
 def _(mended_c):
-    yield compare(mended_c(np.full(5, 0.4)), (0.4, 0.0, True), name="the report on five equal gains")
-    yield compare(mended_c(np.full(5, -0.4)), (-0.4, 0.0, False), name="the report on five equal losses")
+    gains = np.full(5, 0.4)
+    yield compare(mended_c(gains), (0.4, 0.0, True), name="the report on five equal gains")
+    yield compare(mended_c(-gains), (-0.4, 0.0, False), name="the report on five equal losses")
 
 ### BEGIN HIDDEN TESTS
 @item("c-mend", "mended_c", hidden=True)
@@ -528,7 +574,7 @@ def _(mended_c, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 4 · Program D (12 points, 30 minutes)
+# ## Question 4 · Program D (12 points, 25 minutes)
 #
 # A learner for tasks with two classes: logistic regression on normalised features.
 
@@ -539,10 +585,11 @@ def normalised(x):
 
 
 def program_d(support_x, support_y, query_x, steps=60):
-    """Fit logistic regression to the support set, x (n, d) and y (n,) of zeros and ones, with normalised features.
+    """Fit logistic regression, with normalised features, to the support set.
 
-    Return the scores (m,) of the queries (m, d), with the features normalised in the same way as for the fit, and the
-    losses on the way. A score above 0 means class 1.
+    support_x is (n, d), support_y (n,) holds zeros and ones, and query_x is (m, d).
+    Return the scores (m,) of the queries, with the features normalised in the same way as for
+    the fit, and the losses on the way. A score above 0 means class 1.
     """
     h, weights, bias, losses = normalised(support_x), np.zeros(support_x.shape[1]), 0.0, []
     for _ in range(steps):
@@ -563,7 +610,8 @@ def two_clouds(rng, n=10, m=30, d=2):
 
 support_x, support_y, query_x, query_y = two_clouds(np.random.default_rng(4))
 scores, losses = program_d(support_x, support_y, query_x)
-print(f"program D: support loss {losses[0]:.2f} -> {losses[-1]:.2f}, {np.mean((scores > 0) == query_y):.0%} of 30 queries right")
+print(f"program D: support loss {losses[0]:.2f} -> {losses[-1]:.2f},")
+print(f"           {np.mean((scores > 0) == query_y):.0%} of 30 queries right")
 
 # %% [markdown]
 # **4a (3 points).** `flaw_d`: the name of the flaw.
@@ -575,7 +623,8 @@ flaw_d = "transductive"
 
 # %% tags=["test"] item="d-name" points=3
 @item("d-name", "flaw_d")
-def _(flaw_d):  # whether it is the right one, you learn when your set is graded
+def _(flaw_d):
+    # The form is checked here; the value when your set is graded.
     yield None if flaw_d in FLAWS else "`flaw_d` should be one of the ten strings of the table"
 
 ### BEGIN HIDDEN TESTS
@@ -604,14 +653,19 @@ witness_d = (np.array([[-1.0], [1.0]]), np.array([0, 1]), np.array([[2.0], [5.0]
 # %% tags=["test"] item="d-witness" points=4
 @item("d-witness", "witness_d")
 def _(witness_d):
+    # The form is checked here; the value when your set is graded.
     support_x, support_y, query_x = (np.asarray(part, dtype=float) for part in witness_d)
-    if support_x.ndim != 2 or support_y.shape != support_x.shape[:1] or query_x.shape[1:] != support_x.shape[1:]:
+    n, d = support_x.shape if support_x.ndim == 2 else (0, 0)
+    if not n or support_y.shape != (n,) or query_x.ndim != 2 or query_x.shape[1] != d:
         yield "`witness_d` should be support_x (n, d), support_y (n,) and query_x (m, d)"
     if set(support_y.tolist()) != {0.0, 1.0}:
         yield "support_y should hold zeros and ones, both of them"
     scores, _ = program_d(support_x, support_y, query_x)
     if not len(scores) or not finite(support_x, query_x, scores):
-        yield "`witness_d` should hold at least one query, and finite numbers, at most 2,000 of them"
+        yield (
+            "`witness_d` should hold at least one query, and finite numbers, "
+            "at most 2,000 of them"
+        )
 
 ### BEGIN HIDDEN TESTS
 @item("d-witness", "witness_d", hidden=True)
@@ -651,7 +705,7 @@ def mended_d(support_x, support_y, query_x, steps=60):
 @item("d-mend", "mended_d")
 def _(mended_d):
     x, y, _, _ = two_clouds(np.random.default_rng(5))
-    want, losses = program_d(x, y, x)  # queries that are the support set: here the flaw does no harm
+    want, losses = program_d(x, y, x)
     got, got_losses = mended_d(x, y, x)
     yield compare(got, want, name="the scores of the support set's own inputs")
     yield compare(np.asarray(got_losses), np.array(losses), name="the losses")
@@ -692,7 +746,7 @@ def _(mended_d, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 5 · Program E (12 points, 30 minutes)
+# ## Question 5 · Program E (12 points, 25 minutes)
 #
 # Tasks with one parameter $w$: a row (c, m) stands for the loss $\tfrac{c}{2} (w - m)^2$, as in notebook 06. The program looks for a start, and keeps the best of its checkpoints.
 
@@ -710,9 +764,10 @@ def loss_after_a_step(theta, tasks):
 
 
 def program_e(theta, train, val, test):
-    """Reptile on the rows of train, one after another. A checkpoint after each row; of all checkpoints keep the best.
+    """Reptile on the rows of train, one after another, with a checkpoint after each row.
 
-    Return its theta, its loss on the meta-test tasks, and the curve of losses on the meta-validation tasks.
+    Of all checkpoints keep the best. Return its theta, its loss on the meta-test tasks, and
+    the curve of losses on the meta-validation tasks.
     """
     kept, lowest, curve = theta, np.inf, []
     for row in train:
@@ -731,7 +786,8 @@ def bowls(rng, n, middle=3.0):
 
 rng = np.random.default_rng(6)
 theta, loss, curve = program_e(0.0, bowls(rng, 60), bowls(rng, 8), bowls(rng, 8))
-print(f"program E: meta-validation loss {curve[0]:.2f} -> {curve[-1]:.2f}; kept theta = {theta:.2f}, meta-test loss {loss:.2f}")
+print(f"program E: meta-validation loss {curve[0]:.2f} -> {curve[-1]:.2f},")
+print(f"           kept theta = {theta:.2f}, meta-test loss {loss:.2f}")
 
 # %% [markdown]
 # **5a (3 points).** `flaw_e`: the name of the flaw.
@@ -743,7 +799,8 @@ flaw_e = "best on test"
 
 # %% tags=["test"] item="e-name" points=3
 @item("e-name", "flaw_e")
-def _(flaw_e):  # whether it is the right one, you learn when your set is graded
+def _(flaw_e):
+    # The form is checked here; the value when your set is graded.
     yield None if flaw_e in FLAWS else "`flaw_e` should be one of the ten strings of the table"
 
 ### BEGIN HIDDEN TESTS
@@ -773,9 +830,14 @@ witness_e = (0.0, np.tile([2.0, 5.0], (20, 1)), np.array([[2.0, 5.0]]), np.array
 # %% tags=["test"] item="e-witness" points=4
 @item("e-witness", "witness_e")
 def _(witness_e):
+    # The form is checked here; the value when your set is graded.
     theta, train, val, test = (np.asarray(part, dtype=float) for part in witness_e)
-    if theta.ndim or any(part.ndim != 2 or part.shape[1] != 2 or not len(part) for part in (train, val, test)):
-        yield "`witness_e` should be a number and three arrays (n, 2), each with at least one row"
+    rows = all(part.shape[1:] == (2,) and len(part) for part in (train, val, test))
+    if theta.ndim or not rows:
+        yield (
+            "`witness_e` should be a number and three arrays (n, 2), "
+            "each with at least one row"
+        )
     if not finite(theta, train, val, test, program_e(float(theta), train, val, test)[1]):
         yield "`witness_e` should hold finite numbers, at most 2,000 of them"
 
@@ -803,7 +865,10 @@ def _(witness_e, rng):
 
 # %% tags=["answer"] item="e-mend"
 def mended_e(theta, train, val, test):
-    """Return the kept theta, its loss on the meta-test tasks, and the list of losses on the meta-validation tasks."""
+    """Return the kept theta, its loss on the meta-test tasks, and the curve.
+
+    The curve is the list of losses on the meta-validation tasks.
+    """
     ### BEGIN SOLUTION
     kept, lowest, curve = theta, np.inf, []
     for row in train:
@@ -818,10 +883,10 @@ def mended_e(theta, train, val, test):
 @item("e-mend", "mended_e")
 def _(mended_e):
     rng = np.random.default_rng(7)
-    train, same = bowls(rng, 20), bowls(rng, 5)  # twice the same set of tasks: here the flaw does no harm
+    train, same = bowls(rng, 20), bowls(rng, 5)
     theta, loss, curve = mended_e(0.0, train, same, same)
     want = program_e(0.0, train, same, same)
-    yield compare((theta, loss), want[:2], name="the kept theta and its loss, with twice the same tasks")
+    yield compare((theta, loss), want[:2], name="the kept theta and its loss")
     yield compare(np.asarray(curve), np.array(want[2]), name="the curve")
 
 ### BEGIN HIDDEN TESTS
@@ -876,8 +941,12 @@ def _(mended_e, rng):
 def scores_of(rng):
     """One student's scores: of method one and of method two, (40,) each, on the same tasks."""
     hard = rng.uniform(6, 12) * rng.normal(size=40)  # a hard task is hard for both
-    one, two = (rng.uniform(50, 70) + hard + rng.uniform(2, 5) * rng.normal(size=40) for _ in range(2))
-    return one, two
+
+    def scored():
+        scores = rng.uniform(50, 70) + hard + rng.uniform(2, 5) * rng.normal(size=40)
+        return np.clip(scores, 0, 100)
+
+    return scored(), scored()
 
 # %% tags=["answer"] item="interval"
 one, two = scores_of(own("ps2/intervals", STUDENT))
@@ -889,7 +958,8 @@ needed = 40 * (one_half / 0.5) ** 2
 
 # %% tags=["test"] item="interval" points=6
 @item("interval", "one_mean", "one_half", "needed")
-def _(one_mean, one_half, needed):  # whether they are right, you learn when your set is graded
+def _(one_mean, one_half, needed):
+    # The form is checked here; the values when your set is graded.
     if not (0 < float(one_mean) < 100 and float(one_half) > 0 and float(needed) > 0):
         yield "`one_mean` is a score in per cent, `one_half` and `needed` are positive numbers"
 
@@ -938,7 +1008,8 @@ gap_apart = 1.96 * np.sqrt((one.var(ddof=1) + two.var(ddof=1)) / 40)
 
 # %% tags=["test"] item="paired" points=9
 @item("paired", "gap", "gap_half", "gap_apart")
-def _(gap, gap_half, gap_apart):  # whether they are right, you learn when your set is graded
+def _(gap, gap_half, gap_apart):
+    # The form is checked here; the values when your set is graded.
     if not (np.isfinite(float(gap)) and float(gap_half) > 0 and float(gap_apart) > 0):
         yield "`gap` is a number, `gap_half` and `gap_apart` are positive numbers"
 
@@ -974,7 +1045,7 @@ def _(gap, gap_half, gap_apart, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 7 · Where does Reptile come to rest? (10 points, 25 minutes)
+# ## Question 7 · Where does Reptile come to rest? (10 points, 35 minutes)
 #
 # Exercise 6.6 answered this for one parameter and tasks with equally many inner steps. Now $w$ has two entries, and the loss of task $i$ is $\tfrac12 (w - m_i)^\top A_i (w - m_i)$. The matrices $A_i$ are symmetric, with different axes. Task $i$ takes its own number of inner steps, $k_i$, all with the rate $\alpha$. The outer step moves $w$ a share `meta_lr` of the way to the mean of the adapted parameters. All eigenvalues of $\alpha A_i$ lie between 0 and 1.
 #
@@ -982,14 +1053,18 @@ def _(gap, gap_half, gap_apart, rng):
 #
 # **7a (6 points).** `rest`: the $w$ at which Reptile rests, an array (2,).
 #
-# **7b (4 points).** Two numbers. `largest`: with any larger `meta_lr` there are starts, however near `rest`, from which $w$ moves away. `slowest`: with `meta_lr` = 1, the largest share of a distance from `rest` that one outer step can leave. Both come from one symmetric matrix. Do not round them.
+# **7b (4 points).** Two numbers. `largest`: with any larger `meta_lr` there are starts, however near `rest`, from which $w$ moves away. `slowest`: with `meta_lr` = 1, the smallest number s such that one outer step never leaves more than s times the distance from `rest`. Both come from one symmetric matrix. Do not round them.
 
 # %% tags=["setup"]
 def reptile_of(rng):
-    """One student's tasks: matrices (4, 2, 2), minima (4, 2), inner steps (4,), and the inner rate."""
+    """One student's four tasks.
+
+    Return the matrices (4, 2, 2), the minima (4, 2), the inner steps (4,) and the inner rate.
+    """
     matrices = []
     for _ in range(4):
-        angle, eigenvalues = rng.uniform(0, np.pi), [rng.uniform(0.4, 2.0), rng.uniform(4.0, 9.0)]
+        angle = rng.uniform(0, np.pi)
+        eigenvalues = [rng.uniform(0.4, 2.0), rng.uniform(4.0, 9.0)]
         axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         matrices.append(axes @ np.diag(eigenvalues) @ axes.T)
     return np.array(matrices), rng.uniform(-4, 4, (4, 2)), rng.permutation([1, 2, 3, 5]), 0.1
@@ -1004,7 +1079,8 @@ rest = np.linalg.solve(way.sum(axis=0), sum(way[i] @ minima[i] for i in range(4)
 
 # %% tags=["test"] item="rest" points=6
 @item("rest", "rest")
-def _(rest):  # whether it is right, you learn when your set is graded
+def _(rest):
+    # The form is checked here; the values when your set is graded.
     if np.shape(rest) != (2,) or not finite(rest):
         yield "`rest` should be an array of two numbers"
 
@@ -1045,7 +1121,8 @@ largest, slowest = 2 / shares.max(), 1 - shares.min()
 
 # %% tags=["test"] item="largest" points=4
 @item("largest", "largest", "slowest")
-def _(largest, slowest):  # whether they are right, you learn when your set is graded
+def _(largest, slowest):
+    # The form is checked here; the values when your set is graded.
     if not (float(largest) > 0 and 0 < float(slowest) < 1):
         yield "`largest` should be a positive number, and `slowest` a share between 0 and 1"
 
@@ -1083,7 +1160,7 @@ def _(largest, slowest, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 8 · In your own words (15 points, 30 minutes)
+# ## Question 8 · In your own words (15 points, 45 minutes)
 #
 # Answer in about 400 words together. A person reads this.
 #
@@ -1091,7 +1168,7 @@ def _(largest, slowest, rng):
 #
 # **b (5 points).** Two of the five are also honest methods, if the report says what they do. Which two? What exactly must stand in the table so that each is honest? *(1 point for each of the two, 1 for each sentence that would stand in the table, 1 for saying why the other three cannot be made honest by a sentence.)*
 #
-# **c (5 points).** Take *your* numbers of question 6. A report prints the two means, each with its own interval, and concludes: "the intervals overlap, so there is no difference", or "they do not overlap, so two is better". Which of the two would it print for your data? Is that conclusion right? What can neither of your intervals tell you? *(1 point for your own numbers, 2 for the judgement by the paired interval with a reason, 2 for what the intervals leave open.)*
+# **c (5 points).** Take *your* numbers of question 6. A report prints the two means, each with its own interval, and concludes: "the intervals overlap, so there is no difference", or "they do not overlap, so the method with the higher mean is better". Which of the two would it print for your data? Is that conclusion right? If the interval of your paired difference holds 0, say what follows from that. What can neither of your intervals tell you? *(1 point for your own numbers, 2 for the judgement by the paired interval with a reason, 2 for what the intervals leave open.)*
 #
 # Add one sentence: which tools, people or language models helped you, and with what?
 
@@ -1100,11 +1177,11 @@ def _(largest, slowest, rng):
 #
 # **b.** First order and transductive. First-order MAML is a published method: the table must call it "first-order MAML". Transduction is another problem that has its uses, when all queries come together: the table must say "transductive: batch statistics of the queries", and such rows must not be compared with others. A class leak, a choice on the test tasks and a wrong interval are different: the number does not estimate what it claims, and no name makes it do so. One would have to compute it again.
 #
-# **c.** For example 61.3 ± 3.1 and 63.0 ± 3.2: the intervals overlap, and the report says "no difference". But both methods met the same tasks. The differences have the mean 1.7 with ± 1.4, so their interval does not hold 0: on tasks of this kind two is better, for these two trained models. The separate intervals are wide because hard tasks are hard for both, and that part cancels in the differences. What they leave open: what another training run of either method would give, whether the tasks were chosen or the methods tuned on them, and tasks of another family.
+# **c.** For example 61.3 ± 3.1 and 63.0 ± 3.2: the intervals overlap, and the report says "no difference". But both methods met the same tasks. The differences have the mean 1.7 with ± 1.4, so their interval does not hold 0: on tasks of this kind two, which has the higher mean, is better, for these two trained models. The separate intervals are wide because hard tasks are hard for both, and that part cancels in the differences. What they leave open: what another training run of either method would give, whether the tasks were chosen or the methods tuned on them, and tasks of another family.
 #
 # === BEGIN MARK SCHEME ===
 # a: 1 for the sorting (C from the result; A, B, D, E need code or a test; accept "E, if a validation score is printed beside it"). 2 for each of two tests: 1 if the idea is right but the test would also fail on the honest program, or needs the source.
 # b: 1 + 1 for the two (first order, transductive), 1 + 1 for the sentences, 1 for the reason about the other three. "Standard deviation, if it is called so" is a fair third: give the point that it replaces if the reason is good, as the report would then have to drop its verdict.
-# c: 1 for own numbers that agree with question 6 as it was handed in, 2 for the judgement (1 without a reason), 2 for two things that are left open (seeds; tuning or choice on these tasks; another family; size of a difference that matters). If the student's paired interval holds 0, "not shown" is right, and "no difference" is not.
+# c: 1 for own numbers that agree with question 6 as it was handed in, 2 for the judgement (1 without a reason), 2 for two things that are left open (seeds; tuning or choice on these tasks; another family; size of a difference that matters). Method one is the better one for about half of the students. If the student's paired interval holds 0 (about 15 % of them), "not shown" is right, and "no difference" is not.
 # The sentence about help has no points; if it is missing, ask for it.
 # === END MARK SCHEME ===

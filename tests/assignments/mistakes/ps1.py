@@ -86,7 +86,7 @@ MISTAKES = [
     ),
     Mistake("predict", "factors[letter] < 0)", "factors[letter] > 0)", "where the two agree"),
     Mistake("predict", "factors[letter] < 0)", "factors[letter] < 0.5)", "where 1 − αL″ changes its sign"),
-    Mistake("predict", "abs(factors[letter])", "factors[letter]", "a length has no sign"),
+    Mistake("predict", "abs(factors[letter])", "factors[letter]", "an absolute value has none"),
     Mistake("predict", "still = 1 /", "still = 2 /", "twice too large: there the inner loop"),
     Mistake("compute", "range(3)", "range(1)", "the phase after one step: three were asked"),
     Mistake("compute", "full = factor * first_order", "full = first_order", "three factors 1 − αL″ are missing"),
