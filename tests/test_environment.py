@@ -23,6 +23,7 @@ COMES_WITH = {
     "contourpy": "matplotlib",
     "fonttools": "matplotlib",
     "ipython": "ipywidgets",
+    "markupsafe": "jinja2",
     "packaging": "pooch",
     "requests": "pooch",
     "traitlets": "ipywidgets",

@@ -15,11 +15,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from mlcourse.assignments.grade import Report, Result
+from mlcourse.lessons.checks.verdict import as_html
 
 MARKS = ("student", "item", "most", "points", "comment", "answer")
-PAGE = jinja2.Environment(autoescape=True).from_string("""\
+PAGES = jinja2.Environment(autoescape=True)
+PAGES.filters["shown"] = lambda message: Markup(as_html(message))
+PAGE = PAGES.from_string("""\
 <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>{{ report.problem_set }} · {{ report.student }}</title>
 <style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 45em; margin: 2em auto; padding: 0 1em }
@@ -31,7 +35,7 @@ p { margin: .3em 0; overflow-wrap: anywhere }</style>
 {% for result in report.results %}<section class="{{ result.status }}">
 <h2>{{ signs[result.status] }} {{ result.name }}:
 {{ "–" if result.points is none else "%g" % result.points }} of {{ "%g" % result.most }}</h2>
-{% if result.message %}<p>{{ result.message }}</p>{% endif %}</section>
+{% if result.message %}<p>{{ result.message | shown }}</p>{% endif %}</section>
 {% endfor %}{% for line in report.stopped %}<p>{{ line }}</p>
 {% endfor %}</html>
 """)

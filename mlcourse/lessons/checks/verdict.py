@@ -82,11 +82,15 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         sign, words, colour = LOOKS[self.status]
-        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message)).replace("\n", "<br>")
         return (
             f'<div role="status" style="border-left: 0.4em solid {colour}; padding: 0.4em 0.8em">'
-            f"<strong>{sign} {words}</strong> · {html.escape(self.exercise)}<br>{message}</div>"
+            f"<strong>{sign} {words}</strong> · {html.escape(self.exercise)}<br>{as_html(self.message)}</div>"
         )
+
+
+def as_html(message: str) -> str:
+    """A message with its `code` set as code, and all else escaped."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(message)).replace("\n", "<br>")
 
 
 Findings = Iterator[str | None]
