@@ -33,8 +33,8 @@ README = """\
 # Meta-learning: the students' edition
 
 `make lab` sets everything up in this folder and opens the course. It needs Python 3.11 or newer, and make.
-The problem sets are in `notebooks/assignments/`. The lessons have hints, and no solutions. Where a lesson goes on with the function of an exercise, its own version of
-it is folded.
+The problem sets are in `notebooks/assignments/`. The lessons have hints, and no solutions. Where
+a lesson goes on with the function of an exercise, its own version of it is folded.
 """
 WRONG = "**What students get wrong here**, and what the check says:"
 
