@@ -4,13 +4,15 @@ import csv
 import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
-from mlcourse.assignments.grade import Report, Result, grade
+from mlcourse.assignments.grade import Report, Result, grade, printable
 from mlcourse.assignments.sets import ProblemSet
 from mlcourse.assignments.walls import Wall
 
-ID = re.compile(r"[\w.@+-]{1,100}")  # what may stand in the name of a feedback file
+ID = re.compile(r"[\w.][\w.@+-]{0,99}")  # what may stand in the name of a feedback file
 
 
 def roster(path: Path) -> dict[str, dict[str, str]]:
@@ -44,8 +46,9 @@ def whose(path: Path, problem_set: str, known: dict[str, dict[str, str]]) -> str
         ValueError: the roster has none, or more than one, that fits.
     """
     if known:
-        words = f" {' / '.join(path.parts[-3:])} "
-        said = {name: {name, *(value for value in row.values() if len(value) > 2)} for name, row in known.items()}
+        words = " / ".join(part for part in (*path.parts[-3:-1], path.stem) if part != problem_set)
+        told = {name: [row.get("email", ""), row.get("name", "")] for name, row in known.items()}
+        said = {name: {name, *(value for value in values if len(value) > 2)} for name, values in told.items()}
         fit = [name for name, values in said.items() if any(_names(words, value) for value in values)]
         if len(fit) != 1:
             what = f"more than one student of the roster ({', '.join(fit)})" if fit else "no student of the roster"
@@ -99,6 +102,8 @@ def grade_all(
             name = work[done]
             try:
                 report = done.result()
+            except BrokenProcessPool:  # another submission's grading was killed: this one begins anew, alone
+                report = _alone(submissions[name], problem_set, name, wall=wall, seed=seed)
             except Exception as error:  # nobody's submission is lost
                 report = _failed(name, submissions[name], problem_set, error)
             reports.append(report)
@@ -106,8 +111,18 @@ def grade_all(
     return sorted(reports, key=lambda report: report.student)
 
 
+def _alone(path: Path, problem_set: ProblemSet, name: str, **named: Any) -> Report:
+    """Grade one submission in a process of its own."""
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(grade, path, problem_set, name, **named).result()
+        except Exception as error:
+            return _failed(name, path, problem_set, error)
+
+
 def _failed(name: str, path: Path, problem_set: ProblemSet, error: Exception) -> Report:
     """A report that says that there is none: every item waits for a person."""
     results = tuple(Result(item.name, None, item.points, "to be marked", "") for item in problem_set.items)
+    path = Path(printable(str(path)))
     note = f"the grader itself failed ({type(error).__name__}: {error}); grade this one again"
     return Report(name, problem_set.name, str(path), results, notes=(note,))

@@ -5,6 +5,7 @@ they were given; all other code cells are run in the order in which they stand: 
 """
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +75,11 @@ def _best(folder: Path, problem_set: ProblemSet) -> tuple[Path, list[str]]:
 
 
 def _parsed(path: Path) -> NotebookNode:
-    if path.is_symlink():
+    if any(place.is_symlink() for place in (path, *path.parents[:2])):  # a folder may be one, too
         raise NoNotebook(f"{path.name} is a link to another place, and no notebook")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise NoNotebook(f"{path.name} is no file")
         if path.stat().st_size > LARGEST:
             raise NoNotebook(
                 f"{path.name} is larger than {LARGEST // 2**20} MB; clear its outputs and hand it in again"

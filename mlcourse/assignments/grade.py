@@ -26,7 +26,12 @@ from mlcourse.assignments.walls import Wall
 from mlcourse.lessons.checks.verdict import Verdict
 
 SECONDS_OF_A_CHECK = 20.0  # of this process: an answer may be built to keep a check busy
+LONGEST_TEXT = 20_000  # characters of a written answer
 OWN = "own("
+
+
+class Busy(BaseException):
+    """A check has taken too long; no `except Exception` on the way holds it up."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,30 @@ def grade(
     try:
         held = contents.read(path, problem_set)
     except contents.NoNotebook as error:
-        results = tuple(Result(item.name, 0, item.points, "wrong", str(error)) for item in problem_set.items)
-        return Report(name, problem_set.name, str(path), results, notes=(str(error),), seed=seed)
+        why = printable(str(error))
+        results = tuple(Result(item.name, 0, item.points, "wrong", why) for item in problem_set.items)
+        return Report(name, problem_set.name, printable(str(path)), results, notes=(why,), seed=seed)
     with Box(wall) as box, variants.graded_as(name):
         student = Student(box, held.cells, name)
         sitting = Sitting(problem_set, student, held.texts, others, np.random.default_rng(seed))
-        results = tuple(sitting.result(item) for item in problem_set.items)
-    stopped = tuple(f"Code cell {number + 1} stopped: {why}" for number, why in sorted(student.stopped.items()))
-    return Report(name, problem_set.name, str(path), results, stopped, (*held.notes, *sitting.notes), seed)
+        results = sitting.results()
+    stopped = (f"Code cell {number + 1} stopped: {why}" for number, why in sorted(student.stopped.items()))
+    said = tuple(map(printable, stopped)), tuple(map(printable, (*held.notes, *sitting.notes)))
+    return Report(name, problem_set.name, printable(str(path)), results, *said, seed)
+
+
+def printable(text: str) -> str:
+    """A text that students had a hand in, so that it can be written anywhere."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in whole)
 
 
 @dataclass
 class Sitting:
-    """The items of one submission, judged one by one."""
+    """The items of one submission: first what is visible of each, then what is hidden.
+
+    A visible check tells values. So none runs after a hidden one, whose inputs a student's code could have kept.
+    """
 
     problem_set: ProblemSet
     student: Student
@@ -110,26 +126,41 @@ class Sitting:
 
     def __post_init__(self) -> None:
         self.namespace: dict[str, Any] = {"__name__": "__grader__"}
+        self.had: dict[tuple[str, str], Any] = {}
         with judged_by(self._decide), contextlib.redirect_stdout(io.StringIO()):
             for source in self.problem_set.given:
                 self._run(source)
 
-    def result(self, item: Item) -> Result:
-        """What an item brings."""
-        if item.manual:
-            text = self.texts[item.name]
-            points, status = (None, "to be marked") if text.strip() else (0.0, "not attempted")
-            return Result(
-                item.name, points, item.points, status, "" if text.strip() else "There is no answer.", text
-            )
+    def results(self) -> tuple[Result, ...]:
+        """What each item brings."""
+        wrong: dict[str, Result] = {}
+        for self.hidden in (False, True):
+            for item in self.problem_set.items:
+                if not item.manual and item.name not in wrong and (found := self._judged(item)):
+                    wrong[item.name] = found
+        return tuple(wrong.get(item.name) or self._whole(item) for item in self.problem_set.items)
+
+    def _whole(self, item: Item) -> Result:
+        """An item that was passed, or that a person marks."""
+        if not item.manual:
+            return Result(item.name, item.points, item.points, "passed", "Correct.")
+        text = printable(self.texts[item.name])
+        if not text.strip():
+            return Result(item.name, 0.0, item.points, "not attempted", "There is no answer.")
+        if len(text) > LONGEST_TEXT:
+            self.notes.append(f"the answer to {item.name} is longer than {LONGEST_TEXT} characters, and was cut")
+        return Result(item.name, None, item.points, "to be marked", "", text[:LONGEST_TEXT])
+
+    def _judged(self, item: Item) -> Result | None:
+        """What is wrong with an item, by its visible or by its hidden check; None if nothing is."""
         self.verdict, self.item = None, item
         try:
             with judged_by(self._decide), contextlib.redirect_stdout(io.StringIO()), _at_most(SECONDS_OF_A_CHECK):
                 self._run(item.source)
-            return Result(item.name, item.points, item.points, "passed", "Correct.")
+            return None
         except NotYet:
-            return Result(item.name, 0, item.points, self.verdict.status, self.verdict.message)
-        except TimeoutError:
+            return Result(item.name, 0, item.points, self.verdict.status, printable(self.verdict.message))
+        except Busy:
             self.student.leave()
             return Result(item.name, 0, item.points, "wrong", "Your answer kept the check busy for too long.")
 
@@ -139,11 +170,18 @@ class Sitting:
 
     def _decide(self, check: Findings, question: str, names: tuple[str, ...], hidden: bool, _: dict) -> None:
         """The court of `item`: judge what the student's process answers."""
+        if hidden != self.hidden:
+            return
         self.student.discreet, self.student.lost = hidden, ""
         answers: dict[str, Any] = {}
+        unreadable = ""
         for name in names:
-            with contextlib.suppress(Missing, Lost):
-                answers[name] = self.student.get(name)
+            try:
+                answers[name] = self._value(name)
+            except (Missing, Lost):
+                continue
+            except Exception as error:  # whatever an answer may be
+                answers[name], unreadable = None, f"`{name}` cannot be handed to the grader: {error}"
         rng = np.random.default_rng(self.rng.integers(2**63))
         state = rng.bit_generator.state
 
@@ -151,15 +189,21 @@ class Sitting:
             rng.bit_generator.state = state
             return verdict_of(check, question, names, answers, hidden=hidden, rng=rng)
 
-        self.verdict = judged()
+        self.verdict = Verdict("wrong", unreadable, question) if unreadable else judged()
         if self.student.lost:
             self.verdict = Verdict("wrong", f"There is no answer: {self.student.lost}.", question)
         if self.verdict.status == "passed":
             return
-        values = answers and not any(callable(answer) for answer in answers.values())
+        values = answers and not unreadable and not any(callable(answer) for answer in answers.values())
         if self.verdict.status == "wrong" and values and OWN in self.item.source:
             self._whose(question, judged)
         raise NotYet
+
+    def _value(self, name: str) -> Any:
+        """An answer, asked for once: the visible and the hidden check judge the same."""
+        if (self.item.name, name) not in self.had:
+            self.had[self.item.name, name] = self.student.get(name)
+        return self.had[self.item.name, name]
 
     def _whose(self, question: str, judged: Any) -> None:
         """Note the students for whom a wrong answer would have been right."""
@@ -171,10 +215,10 @@ class Sitting:
 
 @contextlib.contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Stop this process's own computation after so much processor time, with TimeoutError."""
+    """Stop this process's own computation after so much processor time, with `Busy`."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError
+        raise Busy
 
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)

@@ -23,6 +23,7 @@ SECONDS_A_CELL, SECONDS_A_CALL, SECONDS_IN_ALL = 20.0, 10.0, 120.0  # of process
 PATIENCE = 4.0  # wall time at most, in units of the processor time that was allowed
 MEMORY = 3 * 2**30  # bytes that the whole tree may hold
 PROCESSES = 48
+FILES = 256  # open ones of the whole tree: some are memory
 LONGEST = 32 * 2**20  # bytes of one answer
 STARTS = 8  # how often a submission may lose its process
 LOOK = 0.25  # seconds between two looks at the tree
@@ -42,7 +43,7 @@ class Box:
     def __init__(self, wall: walls.Wall):
         self.wall = wall
         self.used, self._spent = 0.0, 0.0  # seconds of processor time: of trees that are gone, and of this one
-        self._since = time.monotonic()
+        self._since = self._looked = time.monotonic()
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> "Box":
@@ -63,12 +64,14 @@ class Box:
             env=walls.environment(),
             cwd="/",
             start_new_session=True,
+            preexec_fn=walls.own_keyring,
         )
         self._pending, self._unsent, self._complete = bytearray(), b"", False
         self._keepers = self._tree()
         for pipe in (self._process.stdin, self._process.stdout):
             os.set_blocking(pipe.fileno(), False)
-        self.hear(SECONDS_A_CELL, what="the start")
+        self.allow(SECONDS_A_CELL, "the start")
+        self.hear()
         self._keepers = self._tree()
 
     def close(self) -> None:
@@ -107,8 +110,9 @@ class Box:
             if process not in self._keepers:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
+        self.allow(SECONDS_A_CALL, "the end")
         try:
-            while "died" not in self.hear(SECONDS_A_CALL, what="the end"):
+            while "died" not in self.hear():
                 pass
         except Lost:
             return False
@@ -118,36 +122,32 @@ class Box:
         """Send a message; `hear` sends on what the pipe does not take at once."""
         self._unsent = wire.dumps(message)
 
-    def hear(self, seconds: float, *, what: str) -> dict[str, Any]:
-        """Return the next message.
+    def allow(self, seconds: float, what: str) -> None:
+        """Begin to count: so much processor time may the tree use from now on, for what, in words."""
+        self._allowed, self._what, self._began, self._before = seconds, what, time.monotonic(), None
 
-        Args:
-            seconds: of processor time that the tree may use until then.
-            what: what takes the time, in words.
+    def hear(self) -> dict[str, Any]:
+        """Return the next message. However many come, all count against what was allowed last.
 
         Raises:
-            Lost: it used more time, memory or processes than it may, or died, or said what is no message.
+            Lost: the tree used more time, memory or processes than it may, or died, or said what is no message.
         """
-        before, since = None, time.monotonic()  # what was used before is seen at the first look: looks cost time
         outgoing, incoming = self._process.stdin, self._process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(incoming, selectors.EVENT_READ)
             if self._unsent:
                 selector.register(outgoing, selectors.EVENT_WRITE)
-            looked = since
-            while not self._complete:
+            while True:
+                if time.monotonic() - self._looked >= LOOK:
+                    self._look()
+                if self._complete:
+                    break
                 for key, _ in selector.select(LOOK):
                     if key.fileobj is outgoing:
                         if self._send():
                             selector.unregister(outgoing)
                     else:
-                        self._receive(what)
-                if time.monotonic() - looked >= LOOK:
-                    looked = time.monotonic()
-                    used = self._look(looked - since, seconds, what)
-                    before = used if before is None else before
-                    if used - before > seconds:
-                        raise self._lost(f"{what} took more than {seconds:g} s of processor time")
+                        self._receive()
         line, _, self._pending = self._pending.partition(b"\n")
         self._complete = b"\n" in self._pending
         try:
@@ -166,29 +166,32 @@ class Box:
         self._unsent = self._unsent[written:]
         return not self._unsent
 
-    def _receive(self, what: str) -> None:
+    def _receive(self) -> None:
         piece = os.read(self._process.stdout.fileno(), 2**20)
         if not piece:
-            raise self._lost(f"{what} ended the process")
+            raise self._lost(f"{self._what} ended the process")
         self._pending += piece
         self._complete = self._complete or b"\n" in piece
         if len(self._pending) > LONGEST:
-            raise self._lost(f"{what} answered with more than {LONGEST // 2**20} MB")
+            raise self._lost(f"{self._what} answered with more than {LONGEST // 2**20} MB")
 
-    def _look(self, waited: float, seconds: float, what: str) -> float:
-        """See whether the tree uses more than it may; return its processor time, with that of its dead."""
+    def _look(self) -> None:
+        """See whether the tree uses more than it may; what it used before is known from the first look."""
+        self._looked = time.monotonic()
         tree = self._tree()
         used = sum(_of(process, lambda p: sum(p.cpu_times()[:4])) for process in tree)
         self._spent = max(self._spent, used)
+        self._before = used if self._before is None else self._before
+        if used - self._before > self._allowed:
+            raise self._lost(f"{self._what} took more than {self._allowed:g} s of processor time")
         if self.exhausted:
             raise self._lost(f"the whole took more than {SECONDS_IN_ALL:g} s of processor time")
-        if waited > PATIENCE * seconds:
-            raise self._lost(f"{what} was not done after {PATIENCE * seconds:g} s of waiting")
-        if len(tree) > PROCESSES:
-            raise self._lost(f"{what} started more than {PROCESSES} processes")
+        if self._looked - self._began > PATIENCE * self._allowed:
+            raise self._lost(f"{self._what} was not done after {PATIENCE * self._allowed:g} s of waiting")
+        if len(tree) > PROCESSES or sum(_of(process, lambda p: p.num_fds()) for process in tree) > FILES:
+            raise self._lost(f"{self._what} started more than {PROCESSES} processes, or opened {FILES} files")
         if sum(_of(process, lambda p: p.memory_info().rss) for process in tree) > MEMORY:
-            raise self._lost(f"{what} took more than {MEMORY // 2**30} GB of memory")
-        return used
+            raise self._lost(f"{self._what} took more than {MEMORY // 2**30} GB of memory")
 
     def _lost(self, why: str) -> Lost:
         self.close()
@@ -282,14 +285,15 @@ class Student:
     def _asked(self, message: dict[str, Any], what: str, functions: list[Callable]) -> dict[str, Any]:
         self._run()
         number = secrets.token_hex(8)  # what does not carry it answers something else, or was forged
+        self.box.allow(SECONDS_A_CALL, what)
         try:
             self.box.say(message | {"number": number})
             while True:
-                reply = self.box.hear(SECONDS_A_CALL, what=what)
+                reply = self.box.hear()
                 if "died" in reply or reply.get("number") == number:
                     break
                 if reply.get("to") == number:
-                    self.box.say({"value": wire.encode(functions[reply["ask"]](*wire.decode(reply["with"])))})
+                    self.box.say(_called_back(functions[reply["ask"]], reply["with"]))
         except (wire.Unreadable, KeyError, TypeError, IndexError) as error:
             self.leave()
             raise Lost(f"{what} did not answer in a form that can be read") from error
@@ -319,19 +323,21 @@ class Student:
 
     def _attempt(self, *, tell: bool) -> None:
         self.box.say({"run": self.cells, "student": self.name})
-        self._alive, number = True, None
+        self._alive, number = True, -1
+        self.box.allow(SECONDS_A_CELL, "this cell")
         try:
             while True:
-                message = self.box.hear(SECONDS_A_CELL, what="this cell")
+                message = self.box.hear()
                 if "ready" in message:
                     self._ready = True
                     return
                 if "died" in message:
                     self._alive = False
                     raise Lost("this cell ended the process")
-                if type(message.get("cell")) is int:
+                if type(message.get("cell")) is int and number < message["cell"] < len(self.cells):
                     number = message["cell"]
-                elif message.get("error") and tell and number is not None:
+                    self.box.allow(SECONDS_A_CELL, "this cell")
+                elif message.get("error") and tell and number >= 0:
                     error = _exception(message["error"], tell=True)
                     if not isinstance(error, NotImplementedError):  # a stub that waits for its answer
                         self.stopped.setdefault(number, f"{type(error).__name__}: {error}")
@@ -342,6 +348,14 @@ class Student:
             raise
 
 
+def _called_back(function: Callable, arguments: Any) -> dict[str, Any]:
+    """What a function of the grader's answers to a student's code; a complaint, if it cannot use what it got."""
+    try:
+        return {"value": wire.encode(function(*wire.decode(arguments)))}
+    except Exception as error:
+        return {"raised": f"the function that you were given cannot use this: {type(error).__name__}"}
+
+
 def _exception(told: Any, *, tell: bool) -> Exception:
     """An exception of the student's, as one of Python's own kinds.
 
@@ -350,11 +364,8 @@ def _exception(told: Any, *, tell: bool) -> Exception:
     """
     told = told if isinstance(told, dict) else {}
     kind = getattr(builtins, str(told.get("kind")), None)
-    usual = (
-        isinstance(kind, type)
-        and issubclass(kind, Exception)
-        and not issubclass(kind, UnicodeError | StopIteration)
-    )
+    odd = UnicodeError | StopIteration | StopAsyncIteration | BaseExceptionGroup  # built from more than words
+    usual = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, odd)
     line = str(told.get("line", ""))[:200]
     words = str(told.get("words", ""))[:500] + (f", in the line `{line}`" if line else "")
     return (kind if usual else Exception)(*([words] if tell else []))

@@ -39,6 +39,7 @@ p { margin: .3em 0; overflow-wrap: anywhere }</style>
 {% endfor %}{% for line in report.stopped %}<p>{{ line }}</p>
 {% endfor %}</html>
 """)
+FORMULA = tuple("=+-@＝＋－＠")  # what begins one in a spreadsheet
 SIGNS = {"passed": "✓", "wrong": "✗", "not attempted": "…", "to be marked": "✎", "marked": "✎"}
 
 
@@ -54,7 +55,7 @@ def write(reports: list[Report], out: Path) -> None:
     waiting = [(report.student, r.name, r.most, "", "", r.text) for report in reports for r in report.results
                if r.status == "to be marked"]  # fmt: skip
     _table(out / "to_mark.csv", MARKS, waiting)
-    notes = [f"{report.student}: {note}" for report in reports for note in report.notes]
+    notes = [f"{report.student}: {note}".replace("\n", " ") for report in reports for note in report.notes]
     (out / "for_the_lecturer.txt").write_text("\n".join(notes or ["Nothing odd."]) + "\n", encoding="utf-8")
 
 
@@ -217,9 +218,8 @@ def _table(path: Path, columns: Iterable[str], lines: Iterable[Iterable[object]]
     """Write a CSV. A text that a spreadsheet would take for a formula gets an apostrophe: students wrote some."""
 
     def safe(value: object) -> object:
-        return (
-            f"'{value}" if guard and isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
-        )
+        risky = guard and isinstance(value, str) and value.lstrip(" \t\r\n;,'\"")[:1] in FORMULA
+        return f"'{value}" if risky else value
 
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

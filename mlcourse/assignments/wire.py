@@ -86,7 +86,7 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
     )
 
 
-def decode(data: Any, function: Callable[[int], Callable] | None = None) -> Any:
+def decode(data: Any, function: Callable[[int], Callable] | None = None, depth: int = 0) -> Any:
     """The value that `encode` made ready.
 
     Args:
@@ -98,17 +98,23 @@ def decode(data: Any, function: Callable[[int], Callable] | None = None) -> Any:
     """
     if data is None or isinstance(data, bool | int | float | str):
         return data
+    if depth > DEEPEST + 1:
+        raise Unreadable("what came back is nested too deeply")
+
+    def inner(entry: Any) -> Any:
+        return decode(entry, function, depth + 1)
+
     if isinstance(data, list):
-        return [decode(entry, function) for entry in data]
+        return [inner(entry) for entry in data]
     try:
         if "array" in data:
             return _read_array(data)
         if "tuple" in data:
-            return tuple(decode(entry, function) for entry in data["tuple"])
+            return tuple(inner(entry) for entry in data["tuple"])
         if "dict" in data:
-            return {decode(key, function): decode(entry, function) for key, entry in data["dict"]}
+            return {inner(key): inner(entry) for key, entry in data["dict"]}
         if "record" in data:
-            return RECORDS[data["record"]](*(decode(entry, function) for entry in data["of"]))
+            return RECORDS[data["record"]](*map(inner, data["of"]))
         if function and "generator" in data:
             return _generator(data["generator"])
         if function and "function" in data:

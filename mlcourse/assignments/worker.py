@@ -27,8 +27,8 @@ GIGABYTE = 2**30
 LIMITS = {
     resource.RLIMIT_AS: 3 * GIGABYTE,
     resource.RLIMIT_CPU: 600,
-    resource.RLIMIT_FSIZE: GIGABYTE // 16,
-    resource.RLIMIT_NOFILE: 256,
+    resource.RLIMIT_FSIZE: GIGABYTE // 64,
+    resource.RLIMIT_NOFILE: 128,
     resource.RLIMIT_NPROC: 64,
     resource.RLIMIT_CORE: 0,
 }
@@ -107,7 +107,10 @@ def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
     def callback(place: int) -> Any:
         def function(*arguments: Any) -> Any:
             _say(say, {"to": message["number"], "ask": place, "with": wire.encode(list(arguments))})
-            return wire.decode(wire.loads(hear.readline())["value"])
+            reply = wire.loads(hear.readline())
+            if "raised" in reply:
+                raise ValueError(reply["raised"])
+            return wire.decode(reply["value"])
 
         return function
 

@@ -74,6 +74,8 @@ def test_no_point_is_stolen(attack, hand_in, tmp_path, toy, wall):
         assert {name: points[name] for name in HONEST} == HONEST, report
     assert neighbour.read_bytes() == before
     assert left_running() == []
+    assert len(report.stopped) < 20
+    reports.write([report], tmp_path / "out")
     page = reports.feedback(report)
     assert "731." not in page and "732." not in page and "730." not in page and "<script>" not in page, page
 

@@ -25,6 +25,11 @@ def discreet(on: bool) -> Iterator[None]:
         _discreet.reset(before)
 
 
+def is_discreet() -> bool:
+    """Whether what is said may get around, so that it must tell no value."""
+    return _discreet.get()
+
+
 def compare(
     got: Any,
     want: Any,
@@ -56,7 +61,7 @@ def compare(
     for wrong, message in diagnoses:
         if _holds(wrong, got) if callable(wrong) else same(got, wrong, rtol=rtol, atol=atol):
             return message
-    if _discreet.get():
+    if is_discreet():
         return f"{name} is not right for inputs that you have not seen"
     return _form(got, want, name) or _values(got, want, name, counts or {}, rtol, atol)
 

@@ -44,6 +44,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlcourse.lessons.checks.attempt import Unanswered, explain, open_place, words_of
+from mlcourse.lessons.checks.compare import is_discreet
 from mlcourse.lessons.checks.kept import stamp
 from mlcourse.lessons.checks.lent import Changed, lend
 
@@ -148,7 +149,8 @@ def _judge(findings: Callable[..., Findings], answers: tuple, passed: str, keep:
     except Exception as error:  # whatever a reader's code may do, a check explains it
         if "ellipsis" in words_of(error):
             return "not attempted", open_ or "There is still a `...` in your answer: replace it."
-        message = explain(error, answers)
+        kind = f"the check could not use your answer: it ended in `{type(error).__name__}`"
+        message = kind if is_discreet() else explain(error, answers)
     if message and changes and not keep:
         message = f"{_sentence(message)} Your function also changed {changes[0]} in place, which may be why"
     if message is None:

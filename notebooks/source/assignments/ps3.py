@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Problem set 3: few-shot learning on real episodes
 #
-# You build a few-shot classifier from the first index to the last interval: a sampler of your own, weighted prototypes, probabilities with a metric, the linear classifier inside, and a table that you can defend. The pictures are the course's letters, *rendered* by a program in the scripts of the world.
+# You build a few-shot classifier from the first index to the last interval: a sampler of your own, weighted prototypes, probabilities with a metric, the linear classifier inside, and a table that you can defend. The pictures are the course's letters, *rendered* by a program, in many of the world's scripts.
 #
 # | | |
 # | --- | --- |
@@ -9,7 +9,7 @@
 # | **Time** | about 4 hours: 50 + 50 + 25 + 65 + 45 minutes for the five questions, 5 for this page |
 # | **Points** | 100: a sampler 20, prototypes and log-probabilities 25, the linear form 15, an unbalanced episode of your own 20, a table with intervals 20 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 4 come from your id, and no other student has them.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of questions 4 and 5b come from your id, and no other student has them: the form is checked here; the values when your set is graded.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in a cell that you add at the end, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 
@@ -24,7 +24,8 @@ from mlcourse.lessons.checks.compare import compare
 from mlcourse.reference import protonet
 from mlcourse.tasks import Examples, Task, glyphs
 
-LETTERS = glyphs.splits().test.images         # uint8 (671 letters, 20 drawings, 28, 28): 255 is ink, 0 is paper
+# uint8 (671 letters, 20 drawings, 28, 28): 255 is ink, 0 is paper
+LETTERS = glyphs.splits().test.images
 
 # %% [markdown]
 # ## Question 1 · A sampler of episodes (20 points, 50 minutes)
@@ -33,7 +34,7 @@ LETTERS = glyphs.splits().test.images         # uint8 (671 letters, 20 drawings,
 #
 # **1a. Choose (12 points).** Write `choose`. It looks at no picture: it returns numbers.
 #
-# - The letters of a task are different. Every letter is as likely as every other to get label 0, label 1, and so on.
+# - The letters of a task are different. For each label, all letters are equally likely.
 # - For each letter, all its drawings are equally likely, and no drawing occurs twice: not in the support set, not in the query set, not in both. The choices for two letters have nothing to do with each other.
 # - All chance comes from `rng`. The same state of `rng` gives the same episode.
 
@@ -67,29 +68,49 @@ def fault(choice, n_letters, n_drawings, shots, n_query):
     support = [np.asarray(drawings) for drawings in choice[1]]
     sizes = letters.shape, [len(drawings) for drawings in support], query.shape
     if sizes != ((len(shots),), list(shots), (len(shots), n_query)):
-        return "the sizes are not those of the docstring: (n_way,), then shots[k] numbers for each k, then (n_way, n_query)"
+        return (
+            "the sizes are not those of the docstring: (n_way,), then shots[k] numbers for "
+            "each k, then (n_way, n_query)"
+        )
     if any(numbers.dtype.kind not in "iu" for numbers in (letters, query, *support)):
         return "letters and drawings are counted: give whole numbers"
-    shown = [np.concatenate([drawings, others]) for drawings, others in zip(support, query, strict=True)]
-    if letters.min() < 0 or letters.max() >= n_letters or np.min(shown[0]) < 0 or max(map(np.max, shown)) >= n_drawings:
+    shown = [
+        np.concatenate([drawings, others])
+        for drawings, others in zip(support, query, strict=True)
+    ]
+    if (
+        letters.min() < 0
+        or letters.max() >= n_letters
+        or np.min(shown[0]) < 0
+        or max(map(np.max, shown)) >= n_drawings
+    ):
         return "a number is out of range: letters and drawings are counted from 0"
     if len(set(letters.tolist())) < len(letters):
-        return "one letter was chosen twice and has two labels in one task: choose without replacement"
+        return (
+            "one letter was chosen twice and has two labels in one task: choose without "
+            "replacement"
+        )
     for drawings, others in zip(support, query, strict=True):
         if set(drawings.tolist()) & set(others.tolist()):
-            return "a drawing is in the support set and in the query set: shuffle once for each letter, then cut"
-        if len(set(drawings.tolist())) + len(set(others.tolist())) < len(drawings) + len(others):
+            return (
+                "a drawing is in the support set and in the query set: shuffle once for "
+                "each letter, then cut"
+            )
+        if any(len(set(part.tolist())) < len(part) for part in (drawings, others)):
             return "a drawing occurs twice: choose without replacement"
     return None
 
 def equal(one, other):
     """Whether two choices are the same."""
-    parts = [np.concatenate([np.ravel(letters), *map(np.ravel, support), np.ravel(query)]) for letters, support, query in (one, other)]
+    parts = [
+        np.concatenate([np.ravel(letters), *map(np.ravel, support), np.ravel(query)])
+        for letters, support, query in (one, other)
+    ]
     return np.array_equal(*parts)
 
 @item("choose", "choose")
 def _(choose):
-    sizes = (30, 9, [1, 4, 2], 3)
+    sizes = (14, 9, [1, 4, 2] * 4, 3)
     seen = [choose(*sizes, np.random.default_rng(seed)) for seed in range(40)]
     for choice in seen:
         yield fault(choice, *sizes)
@@ -97,6 +118,13 @@ def _(choose):
         yield "the same state of `rng` gave two different episodes: take all chance from `rng`"
     if all(equal(choice, seen[0]) for choice in seen):
         yield "40 generators gave the same episode: take all chance from `rng`"
+    if all(max(drawings) < len(drawings) for choice in seen for drawings in choice[1]):
+        yield (
+            "the support set always holds the first drawings: shuffle all of them for each "
+            "letter"
+        )
+    if all(set(choice[1][1]) == set(choice[1][4]) for choice in seen):
+        yield "all letters of a task show the same drawings: choose anew for each letter"
 
 ### BEGIN HIDDEN TESTS
 def uneven(counts):
@@ -144,7 +172,8 @@ def episode(images, letters, support, query):
     """Return one Task from what `choose` returned.
 
     images: uint8 (letters, drawings, H, W).
-    Returns support x (S, H * W), y (S,), and query x (Q, H * W), y (Q,): x in [0, 1], y whole numbers.
+    Returns support x (S, H * W), y (S,), and query x (Q, H * W), y (Q,).
+    x lies in [0, 1]; y holds whole numbers (integers).
     """
     ### BEGIN SOLUTION
     def examples(drawings):
@@ -159,17 +188,38 @@ def episode(images, letters, support, query):
 @item("episode", "episode")
 def _(episode):
     images = np.arange(48, dtype=np.uint8).reshape(3, 4, 2, 2) * 5
-    task = episode(images, np.array([2, 0]), [np.array([3]), np.array([1, 2])], np.array([[0], [3]]))
-    yield compare(task[0][1], np.array([0, 1, 1]), name="support.y", diagnoses=[
-        (np.array([2, 0, 0]), "these are the numbers of the letters: a label says which letter of this task"),
-        (np.array([0, 1]), "support and query set are exchanged"),
-    ])
+    task = episode(
+        images, np.array([2, 0]), [np.array([3]), np.array([1, 2])], np.array([[0], [3]])
+    )
+    yield compare(
+        task[0][1],
+        np.array([0, 1, 1]),
+        name="support.y",
+        diagnoses=[
+            (
+                np.array([2, 0, 0]),
+                "these are the numbers of the letters: a label says which letter of this task",
+            ),
+            (np.array([0, 1]), "support and query set are exchanged"),
+        ],
+    )
     yield compare(task[1][1], np.array([0, 1]), name="query.y")
-    yield compare(task[0][0][0], np.array([220, 225, 230, 235]) / 255, name="support.x[0]", diagnoses=[
-        (np.array([220, 225, 230, 235]), "the pixels still go from 0 to 255: divide by 255"),
-        (np.array([35, 30, 25, 20]) / 255, "ink and paper are exchanged: ink is 1"),
-    ])
-    yield compare(task[1][0], np.array([[160, 165, 170, 175], [60, 65, 70, 75]]) / 255, name="query.x")
+    if any(np.asarray(part[1]).dtype.kind not in "iu" for part in task):
+        yield "labels are counted: give whole numbers, not floats"
+    ink = np.array([[220, 225, 230, 235], [20, 25, 30, 35], [40, 45, 50, 55]])
+    yield compare(
+        task[0][0],
+        ink / 255,
+        name="support.x",
+        diagnoses=[
+            (ink, "the pixels still go from 0 to 255: divide by 255"),
+            (1 - ink / 255, "ink and paper are exchanged: ink is 1"),
+            (ink.reshape(3, 2, 2) / 255, "each drawing should be one row of H * W numbers"),
+        ],
+    )
+    yield compare(
+        task[1][0], np.array([[160, 165, 170, 175], [60, 65, 70, 75]]) / 255, name="query.x"
+    )
 
 ### BEGIN HIDDEN TESTS
 @item("episode", "episode", hidden=True)
@@ -181,6 +231,8 @@ def _(episode, rng):
     support = [numbers[:k] for numbers, k in zip(order, shots, strict=True)]
     query = np.stack([numbers[k : k + n_query] for numbers, k in zip(order, shots, strict=True)])
     task = episode(images, letters, support, query)
+    if any(np.asarray(part[1]).dtype.kind not in "iu" for part in task):
+        yield "labels are counted: give whole numbers, not floats"
     parts = ("support", "query"), task, (support, query), (query, support)
     for name, (x, y), drawings, others in zip(*parts, strict=True):
         pixels = np.concatenate([images[letter, numbers] for letter, numbers in zip(letters, drawings, strict=True)])
@@ -209,7 +261,10 @@ def _(episode, rng):
 
 # %% tags=["answer"] item="prototypes"
 def weighted_prototypes(points, labels, weights, n_way):
-    """Return the weighted means (n_way, d) of points (S, d) with labels (S,) and weights (S,)."""
+    """Return the weighted means (n_way, d).
+
+    points (S, d), labels (S,), weights (S,).
+    """
     ### BEGIN SOLUTION
     real = weights > 0
     points, labels, weights = points[real], labels[real], weights[real]
@@ -221,13 +276,46 @@ def weighted_prototypes(points, labels, weights, n_way):
 # %% tags=["test"] item="prototypes" points=10
 @item("prototypes", "weighted_prototypes")
 def _(weighted_prototypes):
-    points, labels = np.array([[0.0, 2.0], [4.0, 2.0], [1.0, 1.0], [5.0, -3.0]]), np.array([1, 1, 0, 0])
-    yield compare(weighted_prototypes(points, labels, np.ones(4), 2), np.array([[3.0, -1.0], [2.0, 2.0]]), name="the prototypes with equal weights")
-    yield compare(weighted_prototypes(points, labels, np.array([3.0, 1.0, 1.0, 1.0]), 2), np.array([[3.0, -1.0], [1.0, 2.0]]), name="the prototypes", diagnoses=[
-        (np.array([[3.0, -1.0], [2.0, 2.0]]), "every example counts the same: use the weights"),
-        (np.array([[3.0, -1.0], [0.4, 2.0]]), "the weights enter twice"),
-        (np.array([[3.0, -1.0], [2.0, 4.0]]), "you divide by the number of examples: divide by the sum of their weights"),
-    ])
+    points = np.array([[0.0, 2.0], [4.0, 2.0], [1.0, 1.0], [5.0, -3.0]])
+    labels = np.array([1, 1, 0, 0])
+    yield compare(
+        weighted_prototypes(points, labels, np.ones(4), 2),
+        np.array([[3.0, -1.0], [2.0, 2.0]]),
+        name="the prototypes with equal weights",
+    )
+    yield compare(
+        weighted_prototypes(points, labels, np.array([3.0, 1.0, 1.0, 1.0]), 2),
+        np.array([[3.0, -1.0], [1.0, 2.0]]),
+        name="the prototypes",
+        diagnoses=[
+            (
+                np.array([[3.0, -1.0], [2.0, 2.0]]),
+                "every example counts the same: use the weights",
+            ),
+            (np.array([[3.0, -1.0], [0.4, 2.0]]), "the weights enter twice"),
+            (
+                np.array([[3.0, -1.0], [2.0, 4.0]]),
+                "you divide by the number of examples: divide by the sum of their weights",
+            ),
+        ],
+    )
+    padded = (
+        np.vstack([points, [np.nan, np.nan]]),
+        np.append(labels, -1),
+        np.array([3.0, 1, 1, 1, 0]),
+    )
+    yield compare(
+        weighted_prototypes(*padded, 2),
+        np.array([[3.0, -1.0], [1.0, 2.0]]),
+        name="the prototypes of a padded episode",
+        diagnoses=[
+            (
+                lambda got: np.isnan(got).any(),
+                "a padded row spoils the means: 0 times not-a-number is not-a-number. Leave "
+                "such rows out",
+            ),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 @item("prototypes", "weighted_prototypes", hidden=True)
@@ -283,18 +371,50 @@ def log_probabilities(queries, centres, metric, temperature):
 def _(log_probabilities):
     centres = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0]])
     middle = log_probabilities(np.array([[1.0, 2.0]]), centres, np.ones(2), 1.0)
-    yield compare(middle, np.full((1, 3), -np.log(3)), name="log p halfway between all prototypes", diagnoses=[
-        (np.full((1, 3), 1 / 3), "these are probabilities: return their logarithms"),
-    ])
-    log_p = log_probabilities(np.array([[0.5, 1.0], [3.0, -1.0]]), centres, np.array([2.0, 0.5]), 4.0)
-    yield compare(np.exp(log_p).sum(axis=1), np.ones(2), name="the sum of each row's probabilities")
-    yield compare(log_p[0, 0] - log_p[0, 1], 1.0, name="the log-odds of class 0 against class 1 for the first query", diagnoses=[
-        (0.5, "every direction counts the same: use the metric"),
-        (2.0, "the metric was squared, too: multiply after squaring the difference"),
-        (4.0, "the temperature is missing: it divides the distance"),
-        (16.0, "a higher temperature makes this surer: divide by it"),
-        (-1.0, "the farthest prototype is the likeliest: a minus is missing"),
-    ])
+    yield compare(
+        middle,
+        np.full((1, 3), -np.log(3)),
+        name="log p halfway between all prototypes",
+        diagnoses=[
+            (np.full((1, 3), 1 / 3), "these are probabilities: return their logarithms"),
+        ],
+    )
+    log_p = log_probabilities(
+        np.array([[0.5, 1.0], [3.0, -1.0]]), centres, np.array([2.0, 0.5]), 4.0
+    )
+    yield compare(
+        np.exp(log_p).sum(axis=1), np.ones(2), name="the sum of each row's probabilities"
+    )
+    yield compare(
+        log_p[0, 0] - log_p[0, 1],
+        1.0,
+        name="the log-odds of class 0 against class 1 for the first query",
+        diagnoses=[
+            (0.5, "every direction counts the same: use the metric"),
+            (2.0, "the metric was squared, too: multiply after squaring the difference"),
+            (4.0, "the temperature is missing: it divides the distance"),
+            (16.0, "a higher temperature makes this surer: divide by it"),
+            (-1.0, "the farthest prototype is the likeliest: a minus is missing"),
+        ],
+    )
+    far = log_probabilities(np.array([[100.0, 100.0]]), centres, np.ones(2), 1.0)
+    yield compare(
+        far,
+        np.array([[-784.0, -388.0, 0.0]]),
+        name="log p of a far query",
+        diagnoses=[
+            (
+                lambda got: not np.isfinite(got).all(),
+                "far queries give infinities or not-a-numbers: subtract the largest logit "
+                "of the row first, and take no logarithm of a probability",
+            ),
+            (
+                lambda got: got.min() > -100,
+                "a small number inside the logarithm hides the far classes: subtract the "
+                "largest logit of the row",
+            ),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 def normalised(logits):
@@ -350,20 +470,38 @@ def as_linear(centres, metric, temperature):
 # %% tags=["test"] item="linear" points=15
 @item("linear", "as_linear")
 def _(as_linear):
-    weights, biases = as_linear(np.array([[1.0, 0.0], [0.0, 3.0], [-2.0, 1.0]]), np.array([2.0, 0.5]), 2.0)
+    weights, biases = as_linear(
+        np.array([[1.0, 0.0], [0.0, 3.0], [-2.0, 1.0]]), np.array([2.0, 0.5]), 2.0
+    )
     if np.shape(weights) != (2, 3) or np.shape(biases) != (3,):
-        yield f"the weights have the shape {np.shape(weights)} and the biases {np.shape(biases)}; (2, 3) and (3,) are right for three prototypes in the plane"
+        yield (
+            f"the weights have the shape {np.shape(weights)} and the biases "
+            f"{np.shape(biases)}; (2, 3) and (3,) are right for three prototypes in the plane"
+        )
     scores = np.array([[0.5, 1.5]]) @ np.asarray(weights) + np.asarray(biases)
-    odds = (scores[0, 0] - scores[0, 1], scores[0, 0] - scores[0, 2])      # the query is as near to prototype 1 as to 0
-    yield compare(odds, (0.0, 5.5), name="the log-odds of class 0 against classes 1 and 2", diagnoses=[
-        ((0.625, 4.375), "the 2 of the mixed term is missing: write out the square"),
-        ((-2.5, -1.0), "the biases have the wrong sign: a prototype far from the origin is not likelier everywhere"),
-        ((2.75, 4.25), "the metric is missing in the biases"),
-        ((-2.75, 3.25), "the metric is missing in the weights"),
-        ((1.25, 8.75), "the temperature is missing in the biases: it divides both terms"),
-        ((-1.25, 7.75), "the temperature is missing in the weights: it divides both terms"),
-        ((0.0, 11.0), "the temperature is missing: it divides both terms"),
-    ])
+    # The query is as near to prototype 1 as to 0
+    odds = scores[0, 0] - scores[0, 1], scores[0, 0] - scores[0, 2]
+    yield compare(
+        odds,
+        (0.0, 5.5),
+        name="the log-odds of class 0 against classes 1 and 2",
+        diagnoses=[
+            ((0.625, 4.375), "the 2 of the mixed term is missing: write out the square"),
+            (
+                (-2.5, -1.0),
+                "the biases have the wrong sign: a prototype far from the origin is not "
+                "likelier everywhere",
+            ),
+            ((2.75, 4.25), "the metric is missing in the biases"),
+            ((-2.75, 3.25), "the metric is missing in the weights"),
+            ((1.25, 8.75), "the temperature is missing in the biases: it divides both terms"),
+            (
+                (-1.25, 7.75),
+                "the temperature is missing in the weights: it divides both terms",
+            ),
+            ((0.0, 11.0), "the temperature is missing: it divides both terms"),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 @item("linear", "as_linear", hidden=True)
@@ -399,7 +537,7 @@ def _(as_linear, rng):
 # %% [markdown]
 # ## Question 4 · An unbalanced episode of your own (20 points, 65 minutes)
 #
-# Your episode has three classes with one, four and nine examples, in three dimensions. It is drawn from your id. Type the answers or compute them; three decimals are enough. You may use `protonet` of the course here: then nothing depends on your question 2.
+# Your episode has three classes with one, four and nine examples, in three dimensions. It is drawn from your id. The part of the checks that you see looks at the form only. Type the answers or compute them; three decimals are enough. You may use `protonet` of the course here: then nothing depends on your question 2.
 
 # %% tags=["setup"]
 def unbalanced(rng):
@@ -414,7 +552,7 @@ def unbalanced(rng):
 # **4a. What unequal classes do (10 points).** Each prototype is the plain mean of its examples. Give two arrays, both of log-probabilities `(2, 3)`, one row for each of your queries:
 #
 # - `plain`, from negative squared distances, as in notebook 08;
-# - `corrected`, from the logits of exercise 8.5, which take away what a small class loses because its prototype is noisy. The scatter of your 14 examples around their own prototypes says how much.
+# - `corrected`, from the logits of exercise 8.5, which give back to a small class what the noise of its prototype costs it. Estimate tr(Σ) from your 14 examples, as in exercise 8.5.
 
 # %% tags=["answer"] item="own-sizes"
 points, labels, queries, prior = unbalanced(own("ps3/unbalanced", STUDENT))
@@ -434,10 +572,17 @@ corrected = log_softmax(trace / np.bincount(labels) - squares)
 # %% tags=["test"] item="own-sizes" points=10
 @item("own-sizes", "plain", "corrected")
 def _(plain, corrected):
+    # The form is checked here; the values when your set is graded.
     for name, answer in (("plain", plain), ("corrected", corrected)):
-        yield compare(np.exp(answer).sum(axis=1), np.ones(2), name=f"the sum of each row's probabilities in `{name}`", atol=5e-3)
         if np.shape(answer) != (2, 3):
-            yield f"`{name}` should have the shape (2, 3): a row for each query, a column for each class"
+            yield (
+                f"`{name}` should have the shape (2, 3): a row for each query, a column for "
+                "each class"
+            )
+        if np.min(answer) >= 0 and np.allclose(np.sum(answer, axis=1), 1, atol=5e-3):
+            yield f"`{name}` holds probabilities: give their logarithms"
+        if not np.allclose(np.exp(answer).sum(axis=1), 1, atol=5e-3):
+            yield f"`{name}` is not normalised: each row should sum to 1 after exponentiating"
 
 ### BEGIN HIDDEN TESTS
 @item("own-sizes", "plain", "corrected", hidden=True)
@@ -453,6 +598,7 @@ def _(plain, corrected, rng):
 
     right = normalised(scatter / 11 / counts - squares)
     yield compare(plain, normalised(-squares), name="`plain`", rtol=0, atol=1e-3, diagnoses=[
+        (np.exp(normalised(-squares)), "these are probabilities: give their logarithms"),
         (normalised(-np.sqrt(squares)), "these are plain distances: square them"),
         (normalised(squares), "the farthest prototype is the likeliest: a minus is missing"),
         (normalised(np.log(counts) - squares), "class sizes enter as a prior here: `plain` is from the distances alone"),
@@ -471,10 +617,10 @@ def _(plain, corrected, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **4b. What a prior does (10 points).** In use, the classes are not equally frequent. Your `prior` holds their three shares. Use the plain logits, without the correction of 4a. By Bayes' rule the shares enter the logits as an addend. Give
+# **4b. What a prior does (10 points).** In use, the classes are not equally frequent. Your `prior` holds their three shares. Use the plain logits, without the correction of 4a. Bayes' rule, which no lesson has in this form: add to each log-probability the logarithm of its class's share, and normalise again, so that each row sums to 1 after exponentiating. In a formula, $\log p_\pi(k \mid q) = \log p(k \mid q) + \log \pi_k - \log \sum_i \pi_i\, p(i \mid q)$ with the shares $\pi_k$. Give
 #
 # - `with_prior`, the log-probabilities `(2, 3)` with your `prior`;
-# - `break_even`, `(2,)`: forget `prior`. Let the class with *one* example have the share $s$, and the two others $(1 - s)/2$ each. At which $s$ is that class exactly as likely as the likelier one of the two others? One number for each query.
+# - `break_even`, `(2,)`: forget `prior`. Let the class with *one* example have the share $s$, and the two others $(1 - s)/2$ each. Find the $s$ at which its probability equals the larger of the two other probabilities. One number for each query.
 
 # %% tags=["answer"] item="own-prior"
 of_mine = unbalanced(own("ps3/unbalanced", STUDENT))       # points, labels, queries, prior
@@ -492,9 +638,13 @@ break_even = 1 / (1 + 2 * np.exp(rival - far[:, small]))
 # %% tags=["test"] item="own-prior" points=10
 @item("own-prior", "with_prior", "break_even")
 def _(with_prior, break_even):
+    # The form is checked here; the values when your set is graded.
     if np.shape(with_prior) != (2, 3) or np.shape(break_even) != (2,):
         yield "`with_prior` should have the shape (2, 3), `break_even` the shape (2,)"
-    yield compare(np.exp(with_prior).sum(axis=1), np.ones(2), name="the sum of each row's probabilities", atol=5e-3)
+    if np.min(with_prior) >= 0 and np.allclose(np.sum(with_prior, axis=1), 1, atol=5e-3):
+        yield "`with_prior` holds probabilities: give their logarithms"
+    if not np.allclose(np.exp(with_prior).sum(axis=1), 1, atol=5e-3):
+        yield "each row should sum to 1 after exponentiating: normalise again after adding"
     if not all(0 < share < 1 for share in break_even):
         yield "`break_even` holds shares: they lie between 0 and 1"
 
@@ -514,6 +664,7 @@ def _(with_prior, break_even, rng):
         (normalised(prior - squares), "the shares were added: their logarithms belong into the logits"),
         (normalised(-np.log(prior) - squares), "the rarer a class, the likelier it became: add the logarithm, do not subtract it"),
         (normalised(np.log(counts / 14) - squares), "these are the shares of the support set: it says how you collected examples, not how frequent a class is in use"),
+        (np.exp(normalised(np.log(prior) - squares)), "these are probabilities: give their logarithms"),
         (np.log(prior) - squares, "these are the logits: normalise again after adding the prior"),
         (normalised(-squares) + np.log(prior), "these do not add up to 1: normalise again after adding the prior"),
     ])
@@ -531,11 +682,15 @@ def _(with_prior, break_even, rng):
 # %% [markdown]
 # ## Question 5 · A table with intervals (20 points, 45 minutes)
 #
-# **5a. Two rules on the same episodes (10 points).** `ours` and `rival` hold the scores of two rules on the same episodes, `(n,)` each. Write `compare_rules`. Every half-width is that of a 95 % interval of the mean, as in notebook 03, exercise 3.2. The scores come in pairs: use it. `episodes_needed` is the smallest number of episodes with which the half-width of the difference would be at most `target`, if the spread stays as it is.
+# **5a. Two rules on the same episodes (10 points).** `ours` and `rival` hold the scores of two rules on the same episodes, `(n,)` each. Write `compare_rules`. Every half-width is that of a 95 % interval of the mean, as in notebook 03, exercise 3.2. The scores come in pairs: use it. `episodes_needed` is the smallest number of episodes with which the half-width of the difference would be at most `target`, if the standard deviation of the differences stays.
 
 # %% tags=["answer"] item="table"
 def compare_rules(ours, rival, target):
-    """Return a dict: "ours", "rival" and "difference" are each (mean, half_width); "episodes_needed" is a whole number."""
+    """Return a dict with four keys.
+
+    "ours", "rival", "difference": each is (mean, half_width).
+    "episodes_needed": a whole number.
+    """
     ### BEGIN SOLUTION
     def interval(scores):
         return float(scores.mean()), float(1.96 * scores.std(ddof=1) / np.sqrt(len(scores)))
@@ -549,12 +704,41 @@ def compare_rules(ours, rival, target):
 @item("table", "compare_rules")
 def _(compare_rules):
     found = compare_rules(np.array([0.6, 0.8, 0.7, 0.9]), np.array([0.5, 0.6, 0.6, 0.7]), 0.05)
-    yield compare(found["ours"][0], 0.75, name="the mean of ours")
-    yield compare(found["ours"][1], 0.1265, name="the half-width of ours", rtol=1e-3, diagnoses=[
-        (lambda got: abs(got - 0.0633) < 1e-3, "you divide by n: the error of a mean falls with the square root of n"),
-        (lambda got: abs(got - 0.1291) < 1e-3, "this is the standard deviation of the scores: the interval of the mean is narrower with every episode"),
-    ])
-    yield compare(found["difference"][0], 0.15, name="the mean difference")
+    keys = {"ours", "rival", "difference", "episodes_needed"}
+    if not isinstance(found, dict) or not keys <= set(found):
+        yield 'return a dict with the keys "ours", "rival", "difference" and "episodes_needed"'
+    right = {"ours": (0.75, 0.12653), "rival": (0.6, 0.08002), "difference": (0.15, 0.05658)}
+    deviations = {"ours": 0.12910, "rival": 0.08165, "difference": 0.05774}
+    for name, (mean, half) in right.items():
+        yield compare(found[name][0], mean, name=f"the mean in {name!r}")
+        yield compare(
+            found[name][1],
+            half,
+            name=f"the half-width in {name!r}",
+            rtol=1e-3,
+            diagnoses=[
+                (
+                    half / 2,
+                    "you divide by n: the error of a mean falls with the square root of n",
+                ),
+                (
+                    deviations[name],
+                    "this is the standard deviation of the scores: the interval of the mean "
+                    "is narrower with every episode",
+                ),
+                (half / 1.96, "this is the standard error: 95 % is 1.96 of them to each side"),
+                (half * np.sqrt(3 / 4), "the variance is divided by n: use `ddof=1`"),
+                (2 * half, "this is the whole width"),
+                (
+                    0.14971,
+                    "this is for two independent samples: take the differences episode by "
+                    "episode first",
+                ),
+            ],
+        )
+    needed = np.asarray(found["episodes_needed"])
+    if needed.shape != () or not needed > 0 or needed != np.rint(needed):
+        yield '"episodes_needed" should be one whole number, a number of episodes'
 
 ### BEGIN HIDDEN TESTS
 @item("table", "compare_rules", hidden=True)
@@ -581,13 +765,15 @@ def _(compare_rules, rng):
         ])
     yield compare(found["episodes_needed"], needed, name="episodes_needed", rtol=0, atol=0, diagnoses=[
         (needed - 1, "with this number the interval is still too wide: round up"),
+        (int(np.ceil((needed - 0.5) / 1.96**2)), "1.96 is missing: the half-width is 1.96 standard errors"),
+        (int(np.ceil((needed - 0.5) * (n - 1) / n)), "the variance is divided by n: use `ddof=1`"),
         (lambda got: got in (np.ceil(np.sqrt(needed - 0.5)), np.floor(np.sqrt(needed - 0.5))), "the number of episodes grows with the square of the precision"),
         (lambda got: not 0.5 * needed < got < 2 * needed, "this is not for the paired difference, or the square is missing"),
     ])
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **5b. Your numbers (10 points).** Now run it. Draw **600** episodes, 5-way **5-shot** with 5 queries of each class, from `LETTERS`, with the generator `rng` below, which is drawn from your id. Score two rules on the *same* episodes: nearest prototype with weights, metric and temperature 1, and nearest neighbour on raw pixels, which is given below. Use your functions of questions 1 and 2. If one of them does not work yet, use the course's `Episodes` and `protonet` in its place. Hand in
+# **5b. Your numbers (10 points).** Now run it. Draw **600** episodes, 5-way **5-shot** with 5 queries of each class, from `LETTERS`, with the generator `rng` below, which comes from your id. Score two rules on the *same* episodes: nearest prototype with weights, metric and temperature 1, and nearest neighbour on raw pixels, which is given below. Use your functions of questions 1 and 2. If one of them does not work yet, use the course's `Episodes` and `protonet` in its place. The part of the check that you see looks at the form only. Hand in
 #
 # - `scores`, a dict with the keys `"prototypes"` and `"neighbour"`: the accuracies of the 600 episodes, from 0 to 1, in the same order.
 #
@@ -595,9 +781,13 @@ def _(compare_rules, rng):
 
 # %% tags=["setup"]
 def nearest_neighbour(support, query_x):
-    """The label of the support example with the nearest pixels: support x (S, d), query_x (Q, d) -> (Q,)."""
+    """The labels (Q,) of the support examples with the nearest pixels.
+
+    support: x (S, d), y (S,). query_x: (Q, d).
+    """
     points, queries = np.asarray(support.x, float), np.asarray(query_x, float)
-    squares = (points**2).sum(axis=1) - 2 * queries @ points.T             # the query's own length changes no order
+    # The query's own length changes no order
+    squares = (points**2).sum(axis=1) - 2 * queries @ points.T
     return support.y[squares.argmin(axis=1)]
 
 # %% tags=["answer"] item="own-scores"
@@ -620,10 +810,14 @@ scores = {name: np.array(values) for name, values in scores.items()}
 # %% tags=["test"] item="own-scores" points=10
 @item("own-scores", "scores")
 def _(scores):
+    # The form is checked here; the values when your set is graded.
     for name in ("prototypes", "neighbour"):
         values = np.asarray(scores[name], float)
         if values.shape != (600,):
-            yield f"`scores[{name!r}]` has the shape {values.shape}: one number for each of 600 episodes, (600,)"
+            yield (
+                f"`scores[{name!r}]` has the shape {values.shape}: one number for each of "
+                "600 episodes, (600,)"
+            )
         if not (values >= 0).all() or values.max() > 1:
             yield f"`scores[{name!r}]` should lie between 0 and 1"
         if np.abs(25 * values - np.rint(25 * values)).max() > 1e-6:

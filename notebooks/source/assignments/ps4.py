@@ -1,15 +1,15 @@
 # %% [markdown]
 # # Problem set 4: a task family of your own
 #
-# You invent a family of tasks, with a reason for it, and find out what meta-learning can win there: the best possible error, the error without adaptation, and where a learner of yours stands between them.
+# You invent a family of tasks, with a reason for it, and find out what meta-learning can win there: the best possible error, the smallest error without adaptation, and where a learner of yours stands between them.
 #
 # | | |
 # | --- | --- |
 # | **You need** | [01](../../01_what_is_a_task.ipynb) (tasks, families, splits), [02](../../02_why_ordinary_learning_fails.ipynb) (the floor, the exact answer) and [03](../../03_measuring_adaptation.ipynb) (intervals, pairs, leaks). A method for question 3 is in [05](../../05_maml_from_zero.ipynb), [06](../../06_first_order_and_reptile.ipynb) or on this page. |
-# | **Time** | about 6 hours: 90 + 40 + 75 + 90 + 35 + 25 minutes for the six questions, 5 for this page |
-# | **Points** | 100: the contract 30, what a task is 15, ceiling and floor 15, an experiment 20, a failure 10, a picture 10 |
+# | **Time** | about 6 hours: 80 + 35 + 80 + 90 + 40 + 35 minutes for the six questions |
+# | **Points** | 100: the contract 30, what a task is 15, floor and exact answer 15, an experiment 20, a failure 10, a picture 10 |
 #
-# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place.
+# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place. In this set no data come from your id: the family is your own.
 #
 # **Rules.** The family must not be one of the course's: no plain sines, no rings, no letters. You may talk to others, and you may use a language model as a tutor. Say so at the end of question 6, with one sentence on what for. What you hand in must be your own: you should be able to explain each line, and why your family has the shape that it has.
 
@@ -22,14 +22,19 @@ import numpy as np
 from mlcourse.assignments import item
 from mlcourse.tasks import Examples, Task
 
+def seen_before(support_x, query_x):
+    """Whether a support point (T, S, d) is among the query points (T, Q, d) of its task."""
+    support_x, query_x = np.asarray(support_x), np.asarray(query_x)
+    return (support_x[:, :, None] == query_x[:, None]).all(axis=-1).any()
+
 # %% [markdown]
-# ## Question 1 · The contract (30 points, 90 minutes)
+# ## Question 1 · The contract (30 points, 80 minutes)
 #
 # Think of something that happens again and again with different numbers: a cup that cools, a road that a car brakes on, a patient who takes a drug. One of these is a task. Some numbers, its **parameters**, tell it from the others. A learner never gets them. It gets a few measurements.
 #
 # You write the family in four pieces. All of them take the number of tasks `T` first, and all their chance comes from `rng`: the same state of `rng` gives the same result.
 #
-# **1a. The tasks (8 points).** `draw` returns the parameters of `n_tasks` tasks, one row a task. At least one parameter is continuous, so that no task is ever drawn twice. Then tasks from another generator are new: meta-train and meta-test share none.
+# **1a. The tasks (8 points).** `draw` returns the parameters of `n_tasks` tasks, one row for each task. At least one parameter is continuous, so that no task is ever drawn twice. Then tasks from another generator are new: meta-train and meta-test share none.
 
 # %% tags=["answer"] item="tasks"
 def draw(n_tasks, rng):
@@ -45,8 +50,15 @@ def draw(n_tasks, rng):
 def parameters_fault(parameters, n_tasks):
     """What is wrong with the form of some parameters, or None."""
     parameters = np.asarray(parameters)
-    if parameters.ndim != 2 or len(parameters) != n_tasks or not 1 <= parameters.shape[1] <= 20:
-        return f"the parameters of {n_tasks} tasks have the shape {parameters.shape}: ({n_tasks}, p) is right, a row a task"
+    if (
+        parameters.ndim != 2
+        or len(parameters) != n_tasks
+        or not 1 <= parameters.shape[1] <= 20
+    ):
+        return (
+            f"the parameters of {n_tasks} tasks have the shape {parameters.shape}: "
+            f"({n_tasks}, p) is right, one row for each task"
+        )
     if parameters.dtype.kind != "f" or not np.isfinite(parameters).all():
         return "parameters should be finite floats"
     return None
@@ -78,7 +90,7 @@ def _(draw, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **1b. The points (7 points).** `inputs` says where a task is measured: `S` support points and `Q` query points for each task, with `d` numbers each. The sizes are always the same: `S` from 3 to 20, `Q` from 10 to 100, `d` from 1 to 4. No query point of a task is one of its support points. Why this matters: what stood in the support set need not be predicted.
+# **1b. The points (7 points).** `inputs` says where a task is measured: `S` support points and `Q` query points for each task, with `d` numbers each. The sizes are always the same: `S` from 3 to 20, `Q` from 10 to 100, `d` from 1 to 4. No query point of a task is one of its support points. Why this matters: a learner has already seen the support values.
 
 # %% tags=["answer"] item="points"
 def inputs(n_tasks, rng):
@@ -94,17 +106,31 @@ def points_fault(points, n_tasks):
     if not isinstance(points, tuple | list) or len(points) != 2:
         return "`inputs` should return two arrays, support_x and query_x"
     support, query = map(np.asarray, points)
-    if support.ndim != 3 or query.ndim != 3 or len(support) != n_tasks or len(query) != n_tasks:
-        return f"for {n_tasks} tasks the shapes are {support.shape} and {query.shape}: three axes are right, tasks, points, d"
+    if (
+        support.ndim != 3
+        or query.ndim != 3
+        or len(support) != n_tasks
+        or len(query) != n_tasks
+    ):
+        return (
+            f"for {n_tasks} tasks the shapes are {support.shape} and {query.shape}: three "
+            "axes are right, tasks, points, d"
+        )
     (_, s, d), (_, q, as_wide) = support.shape, query.shape
     if d != as_wide or not 1 <= d <= 4:
         return "the last axis should be the same in both, and have 1 to 4 numbers"
     if not 3 <= s <= 20 or not 10 <= q <= 100:
         return f"there are {s} support and {q} query points: 3 to 20, and 10 to 100, are right"
-    if support.dtype.kind != "f" or query.dtype.kind != "f" or not np.isfinite(np.concatenate([support, query], axis=1)).all():
+    if (
+        support.dtype.kind != "f"
+        or query.dtype.kind != "f"
+        or not np.isfinite(np.concatenate([support, query], axis=1)).all()
+    ):
         return "points should be finite floats"
-    if (support[:, :, None] == query[:, None]).all(axis=-1).any():
-        return "a support point is among the queries of its task: it was given away, so it proves nothing"
+    if seen_before(support, query):
+        return (
+            "a support point is among the queries of its task: the learner has already seen it"
+        )
     return None
 
 @item("points", "inputs")
@@ -131,11 +157,14 @@ def _(inputs, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **1c. The values (7 points).** `outputs` says what is measured: one number for each point, noise included if there is any. A value depends on the parameters of *its* task, on *its* point, and on noise. It does not depend on which other points or tasks stand in the arrays: the same function is asked for the support set and for the query set.
+# **1c. The values (7 points).** `outputs` says what is measured: one number for each point, noise included if there is any. A value depends on the parameters of *its* task, on *its* point, and on noise. Apart from the draw of the noise, it does not depend on which other points or tasks stand in the arrays: the same function is asked for the support set and for the query set.
 
 # %% tags=["answer"] item="values"
 def outputs(parameters, x, rng):
-    """Return the values (T, n, 1) of T tasks with these parameters (T, p) at the points x (T, n, d)."""
+    """Return the values (T, n, 1) of T tasks.
+
+    parameters: (T, p). x: the points, (T, n, d).
+    """
     ### BEGIN SOLUTION
     middle, steepness, top = parameters.T[:, :, None, None]             # each (T, 1, 1)
     y = top / (1 + 10 ** (-steepness * (x - middle)))
@@ -147,7 +176,10 @@ def values_fault(y, n_tasks, n):
     """What is wrong with the form of some values, or None."""
     y = np.asarray(y)
     if y.shape != (n_tasks, n, 1):
-        return f"the values of {n_tasks} tasks at {n} points have the shape {y.shape}: ({n_tasks}, {n}, 1) is right"
+        return (
+            f"the values of {n_tasks} tasks at {n} points have the shape {y.shape}: "
+            f"({n_tasks}, {n}, 1) is right"
+        )
     if y.dtype.kind != "f" or not np.isfinite(y).all():
         return "values should be finite floats"
     return None
@@ -160,7 +192,9 @@ def _(draw, inputs, outputs):
             one, other = (outputs(parameters, x, np.random.default_rng(3)) for _ in range(2))
             yield values_fault(one, n_tasks, np.shape(x)[1])
             if not np.array_equal(one, other):
-                yield "the same state of `rng` gave different values: take all chance from `rng`"
+                yield (
+                    "the same state of `rng` gave different values: take all chance from `rng`"
+                )
 
 ### BEGIN HIDDEN TESTS
 @item("values", "draw", "inputs", "outputs", hidden=True)
@@ -195,44 +229,71 @@ def _(draw, inputs, outputs, rng):
 # **1d. The family (8 points).** Put the pieces together: `sample` returns a `Task` with the task axis in front. Then it goes into a contest. Two learners get the same 60 fixed features of $x$ and practise on 300 tasks from your `sample`. On 300 others,
 #
 # - *pooled* predicts from $x$ alone, by one linear model for all tasks;
-# - *adapted* learns in practice how the weights differ from task to task, and lets the support set choose among them, by Bayes' rule.
+# - *adapted* learns in practice how the weights differ from task to task, and lets the support set choose among the weights, by Bayes' rule.
 #
-# `contest(sample(300, one_rng), sample(300, another_rng))` returns the errors of both. You pass if adapted has an error at least 5 % below that of pooled, and the 95 % interval of the difference does not reach zero. It must also be 10 % better than itself when each task gets the support set of *another* task. If your family fails, look at it: does the support set say anything about the query set? Is the noise larger than the differences? Or do the curves turn more often than 60 smooth features can follow?
+# `contest(sample(300, one_rng), sample(300, another_rng))` returns the errors of both. You pass if adapted has an error at least 5 % below that of pooled, and the 95 % interval of the difference does not reach zero. Its error must also be 10 % below its own error with the support sets of other tasks. If your family fails, look at it: does the support set say anything about the query set? Is the noise larger than the differences? Or do the curves turn more often than 60 smooth features can follow?
 
 # %% tags=["setup"]
-def contest(practice, test, n=60):
-    """The query errors (T,) of two learners on the tasks of `test`: adapted, and pooled, which sees no support set."""
-    x, y = (np.concatenate(parts, axis=1) for parts in zip(*practice, strict=True))    # all points of each task
+def all_points(tasks):
+    """x (T, S + Q, d) and y (T, S + Q, 1): support and query points of each task together."""
+    return tuple(np.concatenate(parts, axis=1) for parts in zip(*tasks, strict=True))
+
+def smooth_features(x, n=60):
+    """Return a function from points (…, d) to fixed features (…, n + 1).
+
+    x (T, N, d): all points of practice; they set the scale.
+    """
     low, high = x.min(axis=(0, 1)), x.max(axis=(0, 1))
-    rng, d = np.random.default_rng(0), x.shape[-1]
-    slopes, shifts = rng.normal(0, 8, (d, n)), rng.uniform(-8, 8, n)
+    rng = np.random.default_rng(0)
+    slopes, shifts = rng.normal(0, 8, (x.shape[-1], n)), rng.uniform(-8, 8, n)
 
     def features(x):
-        z = 2 * (x - low) / np.maximum(high - low, 1e-12) - 1                          # from -1 to 1
-        return np.concatenate([np.ones((*z.shape[:-1], 1)), np.tanh(z @ slopes + shifts)], axis=-1) / np.sqrt(n + 1)
+        z = 2 * (x - low) / np.maximum(high - low, 1e-12) - 1  # from -1 to 1
+        waves = np.tanh(z @ slopes + shifts)
+        return np.concatenate([np.ones((*z.shape[:-1], 1)), waves], axis=-1) / np.sqrt(n + 1)
 
-    def ridge(phi, y, strength):
-        turned = phi.swapaxes(-1, -2)
-        return np.linalg.solve(turned @ phi + strength * np.eye(n + 1), turned @ y)
+    return features
 
-    phi = features(x)
-    shared = ridge(phi.reshape(-1, n + 1), y.reshape(-1, 1), 1e-3)                     # one model for all tasks
-    own = ridge(phi, y - phi @ shared, 1e-2)[..., 0]                                   # how each task differs from it
-    spread = own.T @ own / len(own)                                                    # the learned prior
+def ridge(phi, y, strength):
+    """Ridge regression: weights (…, F, 1) from features (…, N, F) and values (…, N, 1)."""
+    turned = phi.swapaxes(-1, -2)
+    return np.linalg.solve(turned @ phi + strength * np.eye(phi.shape[-1]), turned @ y)
+
+def learned_prior(phi, y):
+    """Return (shared, spread) from practice tasks with features phi (T, N, F) and y (T, N, 1).
+
+    shared (F, 1): the weights of one model for all tasks.
+    spread (F, F): second moments of the differences of single tasks' weights from these.
+    """
+    shared = ridge(phi.reshape(-1, phi.shape[-1]), y.reshape(-1, 1), 1e-3)  # one model for all
+    own = ridge(phi, y - phi @ shared, 1e-2)[..., 0]  # how each task differs
+    return shared, own.T @ own / len(own)
+
+def contest(practice, test, n=60):
+    """Return the query errors (T,) on the tasks of `test`: (of adapted, of pooled)."""
+    x, y = all_points(practice)
+    features = smooth_features(x, n)
+    shared, spread = learned_prior(features(x), y)
 
     def errors(tasks, noise):
         (support_x, support_y), (query_x, query_y) = tasks
         s, q = features(support_x), features(query_x)
-        seen = s @ spread @ s.swapaxes(1, 2) + noise**2 * np.maximum(y.var(), 1e-20) * np.eye(s.shape[1])
+        variance = noise**2 * np.maximum(y.var(), 1e-20)
+        seen = s @ spread @ s.swapaxes(1, 2) + variance * np.eye(s.shape[1])
         change = spread @ s.swapaxes(1, 2) @ np.linalg.solve(seen, support_y - s @ shared)
-        return [((q @ weights - query_y) ** 2).mean(axis=(1, 2)) for weights in (shared + change, shared)]
+        both = shared + change, shared
+        return [((q @ weights - query_y) ** 2).mean(axis=(1, 2)) for weights in both]
 
-    noise = min((0.01, 0.03, 0.1, 0.3, 1.0), key=lambda noise: errors(practice, noise)[0].mean())
+    levels = (0.01, 0.03, 0.1, 0.3, 1.0)
+    noise = min(levels, key=lambda noise: errors(practice, noise)[0].mean())
     return errors(test, noise)
 
 # %% tags=["answer"] item="family"
 def sample(n_tasks, rng):
-    """Return Task(Examples(support x, y), Examples(query x, y)), every array with the task axis in front."""
+    """Return Task(Examples(support x, y), Examples(query x, y)).
+
+    Every array has the task axis in front.
+    """
     ### BEGIN SOLUTION
     parameters = draw(n_tasks, rng)
     support_x, query_x = inputs(n_tasks, rng)
@@ -247,13 +308,24 @@ def task_fault(tasks, n_tasks):
         return "`sample` should return Task(Examples(x, y), Examples(x, y))"
     for name, (x, y) in zip(("support", "query"), tasks, strict=True):
         if np.ndim(x) != 3 or np.shape(y) != (*np.shape(x)[:2], 1) or len(x) != n_tasks:
-            return f"{name} has x {np.shape(x)} and y {np.shape(y)} for {n_tasks} tasks: (T, n, d) and (T, n, 1) are right"
+            return (
+                f"{name} has x {np.shape(x)} and y {np.shape(y)} for {n_tasks} tasks: "
+                "(T, n, d) and (T, n, 1) are right"
+            )
         if not np.isfinite(x).all() or not np.isfinite(y).all():
             return f"{name} holds a number that is not finite"
     return None
 
+def leak(tasks, inputs):
+    """Say that a support point is among the queries; None if that is due to `inputs` (1b)."""
+    if not seen_before(tasks[0][0], tasks[1][0]):
+        return None
+    if seen_before(*inputs(300, np.random.default_rng(0))):
+        return None
+    return "a support point is among the queries of its task: the learner has already seen it"
+
 def clearly_below(errors, others, by):
-    """Whether errors are below others on the same tasks by this share, and the interval of the difference above zero."""
+    """Whether errors are below others on the same tasks by this share, surely (95 %)."""
     gain = others - errors
     half_width = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
     return errors.mean() < (1 - by) * others.mean() and gain.mean() > half_width
@@ -262,30 +334,42 @@ def verdict(practice, test):
     """Why the contest is not won, or None."""
     adapted, pooled = contest(practice, test)
     exchanged = Task(Examples(*(np.roll(part, 1, axis=0) for part in test[0])), test[1])
-    better = clearly_below(adapted, pooled, by=0.05)
-    if better and clearly_below(adapted, contest(practice, exchanged)[0], by=0.1):
-        return None
-    return (
-        "adapted gets too little from the support sets: it is not better than pooled, or as good with the support set "
-        "of another task. Do support and query have the same parameters? Do the tasks differ, by more than the noise?"
-    )
+    if not clearly_below(adapted, pooled, by=0.05):
+        return (
+            "adapted is not clearly better than pooled: it gets too little from the support "
+            "sets. Do support and query have the same parameters? Do the tasks differ by "
+            "more than the noise?"
+        )
+    if not clearly_below(adapted, contest(practice, exchanged)[0], by=0.1):
+        return (
+            "adapted is about as good with the support set of another task: "
+            "the support set does not say which task this is. Do the tasks of a batch differ? "
+            "Is each drawn anew?"
+        )
+    return None
 
-@item("family", "sample")
-def _(sample):
+@item("family", "sample", "inputs")
+def _(sample, inputs):
     tasks = [sample(300, np.random.default_rng(seed)) for seed in (1, 2, 1)]
     for batch in tasks:
         yield task_fault(batch, 300)
-    if not all(np.array_equal(a, b) for one, two in zip(tasks[0], tasks[2], strict=True) for a, b in zip(one, two, strict=True)):
+    yield leak(tasks[0], inputs)
+    if not all(
+        np.array_equal(a, b)
+        for one, two in zip(tasks[0], tasks[2], strict=True)
+        for a, b in zip(one, two, strict=True)
+    ):
         yield "the same state of `rng` gave different tasks: take all chance from `rng`"
     yield verdict(*tasks[:2])
 
 ### BEGIN HIDDEN TESTS
-@item("family", "sample", hidden=True)
-def _(sample, rng):
+@item("family", "sample", "inputs", hidden=True)
+def _(sample, inputs, rng):
     seeds = rng.integers(2**62, size=2)
     practice, again, test = (sample(300, np.random.default_rng(seed)) for seed in (seeds[0], seeds[0], seeds[1]))
     for batch in (practice, test):
         yield task_fault(batch, 300)
+    yield leak(test, inputs)
     for one, two in zip(practice, again, strict=True):
         if not all(map(np.array_equal, one, two)):
             yield "the same state of `rng` gave different tasks: take all chance from `rng`"
@@ -295,7 +379,7 @@ def _(sample, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 2 · What is a task here, and why? (15 points, 40 minutes)
+# ## Question 2 · What is a task here, and why? (15 points, 35 minutes)
 #
 # Describe your family to a colleague who knows the field but not meta-learning, in 150 to 300 words. Notebook 01 asks the two questions to start from: what is common, and what differs?
 #
@@ -321,15 +405,15 @@ def _(sample, rng):
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# ## Question 3 · The ceiling and the floor (15 points, 75 minutes)
+# ## Question 3 · The floor and the exact answer (15 points, 80 minutes)
 #
-# Compute two numbers for your family, each with a 95 % interval over at least 300 tasks, and give your code. Notebook 02 does both for sines.
+# Compute two numbers for your family, each with a 95 % interval over at least 300 tasks, and give your code. Notebook 02 does both for sines. These are errors: the exact answer lies *below* the floor.
 #
-# - **The floor**: the smallest error of anything that ignores the support set.
-# - **The ceiling**: the smallest expected error of anything that sees it. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set.
+# - **The floor of pooled training**: the smallest expected error of one curve for all tasks. It ignores the support set.
+# - **The exact answer**, or the best possible one: the smallest expected error of anything that sees the support set. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set. Your query values hold noise, if your family has any, so the exact answer's error is the posterior variance plus the noise variance.
 #
 # - 5 points: the floor, with the reason why nothing without support can be better;
-# - 7 points: the ceiling, with the reason why nothing at all can be better, and what part of it is noise;
+# - 7 points: the exact answer, with the reason why nothing at all can be better, and what part of its error is noise;
 # - 3 points: how exact your two numbers are: the interval over tasks, and the error of your own computation.
 
 # %% [markdown] tags=["manual"] item="ceiling-and-floor" points=15
@@ -354,32 +438,38 @@ def _(sample, rng):
 #
 # tasks, many = sample(300, np.random.default_rng(10)), draw(20_000, np.random.default_rng(11))
 # flat = np.array([np.mean((curve(many, qx).mean(axis=0) - qy[:, 0]) ** 2) for qx, qy in zip(*tasks.query)])
-# print("floor", interval(flat), "ceiling", interval(exact(tasks, many)), "with half of the draws", interval(exact(tasks, many[:10_000])))
+# print("floor", interval(flat), "exact", interval(exact(tasks, many)))
+# print("exact with half of the draws", interval(exact(tasks, many[:10_000])))
 # ```
 #
-# In thousandths of the squared effect of the standard drug: the floor is 121.6 ± 13.2, the ceiling is 12.3 ± 2.2, over 300 tasks.
+# In thousandths of the squared effect of the standard drug: the floor is 121.6 ± 13.2, the error of the exact answer is 12.3 ± 2.2, over 300 tasks.
 #
 # *Floor.* Without a support set a prediction depends on $x$ alone. The mean square is smallest at the conditional mean, here the mean curve over the prior. No model, however large, is better.
 #
-# *Ceiling.* With a support set the mean square is smallest at the posterior mean, because it is the conditional mean given all that a learner may see. I weight 20,000 draws of the parameters by the likelihood of the five measurements. The noise of the query values, $0.05^2 = 2.5$ thousandths, is in every error and cannot be predicted. So 9.8 thousandths are ignorance about the curve.
+# *Exact answer.* With a support set the mean square is smallest at the posterior mean, because it is the conditional mean given all that a learner may see. I weight 20,000 draws of the parameters by the likelihood of the five measurements. The noise of the query values, $0.05^2 = 2.5$ thousandths, is in every error and cannot be predicted. So 9.8 thousandths are ignorance about the curve.
 #
-# *How exact.* The ± is over tasks. With half of the draws the ceiling is 12.3 again, so the error of my weighting is small beside it. In expectation it can only make the ceiling look too high, because no other predictor is better than the exact one.
+# *How exact.* The ± is over tasks. With half of the draws it is 12.3 again, so the error of my weighting is small beside it. In expectation it can only make the error look too large, because no other predictor is better than the exact one.
 #
 # === BEGIN MARK SCHEME ===
 # 5: the number with its interval (2), the conditional mean as the reason (3). A trained pooled network in place of it: 3, if it is said that it only comes near the floor.
-# 7: a posterior mean or an argument of the same strength (3), why it is the best (2), the share of the noise (2). Frequent: the *best fit* (maximum likelihood) is called the ceiling: 2 of 7, since with few points it is worse than the posterior mean. For families without noise and with enough points a ceiling of 0, with the count of unknowns, earns all 7.
+# 7: a posterior mean or an argument of the same strength (3), why it is the best (2), the share of the noise (2). Frequent: the *best fit* (maximum likelihood) is called the exact answer: 2 of 7, since with few points it is worse than the posterior mean. For families without noise and with enough points an exact answer with error 0, with the count of unknowns, earns all 7.
 # 3: interval over tasks (1), the error of the computation, by twice or half the draws or a finer grid (2).
 # === END MARK SCHEME ===
 
 # %% [markdown]
 # ## Question 4 · An experiment with a table (20 points, 90 minutes)
 #
-# Ask **one** question about adaptation in your family, and answer it with a table. Examples: how does the error fall with `k_shot`? How many practice tasks does a meta-learner need? Is a learned prior better than a learned starting point? Compare at least three learners: one that adapts with what it learned from other tasks (`contest` may lend you one), one that learns each task from scratch, and the floor or the ceiling. Write down what you expect before you run it.
+# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Examples: how does the error fall with `k_shot`? How many practice tasks does a meta-learner need? Is a learned prior better than a learned starting point? Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer. `contest` and its parts `smooth_features`, `ridge` and `learned_prior` in question 1d are yours to use: call them, copy nothing.
+#
+# Write what you expect into the next cell *before* you run anything. Then add your code cells below it.
 #
 # - 4 points: the question, and your prediction with a reason;
-# - 6 points: a fair comparison: the same meta-test tasks for all, settings chosen on other tasks, the same number of tries for each learner;
+# - 6 points: a fair comparison: the same meta-test tasks for all learners of a row (another row may have its own tasks), settings chosen on other tasks, the same number of tries for each learner that has settings. The floor and the exact answer have none;
 # - 6 points: the table: at least 300 tasks, means with 95 % intervals, paired differences where you claim one, units, seeds;
 # - 4 points: what the table says, what it does not say, and whether you were right.
+
+# %% [markdown]
+# My prediction, written before the experiment: …
 
 # %% [markdown] tags=["manual"] item="experiment" points=20
 # **Question.** How many measurements does practice on other drugs save? **Prediction.** With three doses the meta-learner is much better than from scratch, because scratch does not know the S. With twenty doses both are near the noise, and practice saves nothing.
@@ -410,7 +500,7 @@ def _(sample, rng):
 #
 # Squared error in thousandths, 300 meta-test tasks (seed 22), ± is half of a 95 % interval over tasks.
 #
-# | doses | pooled | from scratch | adapted | ceiling | scratch − adapted |
+# | doses | pooled | from scratch | adapted | exact | scratch − adapted |
 # | --- | --- | --- | --- | --- | --- |
 # | 3 | 110.9 ± 11.3 | 91.6 ± 17.4 | 26.3 ± 3.4 | 20.0 ± 3.4 | 65.2 ± 16.1 |
 # | 5 | 108.2 ± 10.5 | 43.6 ± 9.6 | 16.7 ± 2.8 | 12.9 ± 2.4 | 26.8 ± 8.5 |
@@ -419,21 +509,21 @@ def _(sample, rng):
 #
 # The width and the ridge of *scratch* were chosen among 25 pairs on other tasks (seed 21), for each number of doses. *Adapted* practised on 300 tasks (seed 20) and chose its noise among five values there.
 #
-# **What it says.** With three doses, practice on other drugs divides the error by more than three. The adapted learner with five doses is about as good as scratch with ten: practice saves about five measurements a drug. The saving shrinks with every dose. I expected nothing to be left at twenty doses, and was wrong: 1.2 ± 0.5 is small, but not zero. The adapted learner stays above the ceiling, because its features do not know Hill's equation.
+# **What it says.** With three doses, practice on other drugs divides the error by more than three. The adapted learner with five doses is about as good as scratch with ten: practice saves about five measurements a drug. The saving shrinks with every dose. I expected nothing to be left at twenty doses, and was wrong: 1.2 ± 0.5 is small, but not zero. The adapted learner stays above the exact answer, because its features do not know Hill's equation.
 #
 # **What it does not say.** All of this holds for drugs from these ranges, and for doses spread at random. The ± is over tasks, with one set of practice tasks.
 #
 # === BEGIN MARK SCHEME ===
 # 4: one question that a table can answer (2), a prediction with a reason that could turn out wrong (2).
-# 6: the same tasks for all (2), settings not chosen on meta-test tasks (2), equal tuning (2). Frequent: the rival from scratch has one untuned setting: 0 of the last 2.
+# 6: the same tasks for all (2), settings not chosen on meta-test tasks (2), equal tuning (2). The floor and the exact answer have nothing to tune. Frequent: the rival from scratch has one untuned setting: 0 of the last 2.
 # 6: number of tasks and seeds (1), intervals of the mean (2), paired differences for claims (2), units (1). Frequent: a standard deviation after the ±: −2.
 # 4: a reading that the numbers carry (2), a limit (1), prediction and outcome side by side (1). A wrong prediction costs nothing.
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# ## Question 5 · A failure, and what it teaches (10 points, 35 minutes)
+# ## Question 5 · A failure, and what it teaches (10 points, 40 minutes)
 #
-# Find a case in which your adapted learner, or even the ceiling, fails: a kind of task, a kind of support set, or tasks from outside the family. Show it with numbers on many tasks, not with one bad example.
+# Find a case in which your adapted learner, or even the exact answer, fails: a kind of task, a kind of support set, or tasks from outside the family. Show it with numbers on many tasks, not with one bad example.
 #
 # - 4 points: a failure, shown with a number and its interval, against the number where nothing fails;
 # - 4 points: the reason, with a check that tells it from another possible reason;
@@ -452,21 +542,22 @@ def _(sample, rng):
 #     return Task(*(Examples(x, outputs(parameters, x, rng)) for x in (support_x, query_x)))
 #
 # practice = sample(300, np.random.default_rng(20))
-# cases = {"as practised": sample(300, np.random.default_rng(22)), "all below": one_sided(300, np.random.default_rng(30), True),
+# cases = {"as practised": sample(300, np.random.default_rng(22)),
+#          "all below": one_sided(300, np.random.default_rng(30), True),
 #          "all above": one_sided(300, np.random.default_rng(30), False)}
 # for name, tasks in cases.items():
-#     print(f"{name:13} adapted {interval(contest(practice, tasks)[0])}, ceiling {interval(exact(tasks, many))}")
+#     print(f"{name:13} adapted {interval(contest(practice, tasks)[0])}, exact {interval(exact(tasks, many))}")
 # ```
 #
 # In thousandths, 300 tasks each, ± as above:
 #
-# | support doses | adapted | ceiling |
+# | support doses | adapted | exact |
 # | --- | --- | --- |
 # | as practised | 16.1 ± 2.8 | 11.7 ± 2.3 |
 # | all below the middle | 58.4 ± 8.5 | 49.2 ± 8.3 |
 # | all above the middle | 31.1 ± 5.3 | 22.2 ± 5.2 |
 #
-# *Reason.* With doses below the middle, nothing says how high the plateau is. The ceiling fails too, so the learner is not to blame: the information is missing. Another possible reason is that the five doses stand close together. The third row tests it: there they stand as close together, on the other side, and the error is about half as large. So being narrow costs something, and not seeing the plateau costs more.
+# *Reason.* With doses below the middle, nothing says how high the plateau is. The exact answer fails too, so the learner is not to blame: the information is missing. Another possible reason is that the five doses stand close together. The third row tests it: there they stand as close together, on the other side, and the error is about half as large. So being narrow costs something, and not seeing the plateau costs more.
 #
 # *For use.* Measure one large dose first. Where no measured effect has levelled off, report the plateau as unknown, for example with the spread of the weighted draws, and do not print the curve beyond the largest dose.
 #
@@ -477,12 +568,12 @@ def _(sample, rng):
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# ## Question 6 · One picture (10 points, 25 minutes)
+# ## Question 6 · One picture (10 points, 35 minutes)
 #
 # Make one figure from which a colleague understands your family and what adaptation does in it. Put the code into a cell of your own. Below, write the sentence that says what to see.
 #
-# - 4 points: it shows tasks that differ, their support points, and predictions before and after adaptation;
-# - 3 points: axes with units, a legend or labels, colours that colour-blind readers can tell apart;
+# - 4 points: it shows tasks that differ, their support points, and predictions before and after adaptation (for a learner without steps, "before" is pooled);
+# - 3 points: axes with units (a logarithmic axis counts if its label says so), a legend or labels, colours that colour-blind readers can tell apart;
 # - 3 points: the sentence says what the picture shows, and the picture shows it.
 #
 # Say here too whether you used a language model, and what for.

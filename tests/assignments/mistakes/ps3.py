@@ -45,6 +45,24 @@ MISTAKES = [
         new="rng.permutation(n_drawings - 1)",
         says="shown more often than others",
     ),
+    Mistake(
+        item="choose",
+        old="order = rng.permutation(n_drawings)",
+        new="order = np.arange(n_drawings)",
+        says="always holds the first drawings",
+    ),
+    Mistake(
+        item="choose",
+        old="order = rng.permutation(n_drawings)",
+        new="order = np.concatenate([rng.permutation(k), k + rng.permutation(n_drawings - k)])",
+        says="always holds the first drawings",
+    ),
+    Mistake(
+        item="episode",
+        old="Task(examples(support), examples(query))",
+        new="Task(examples(support), Examples(examples(query).x, examples(query).y * 1.0))",
+        says="give whole numbers",
+    ),
     Mistake(item="episode", old=".reshape(len(y), -1) / 255", new=".reshape(len(y), -1)", says="divide by 255"),
     Mistake(
         item="episode",
@@ -93,6 +111,12 @@ MISTAKES = [
         new="(metric * centres).T",
         says="2 of the mixed term is missing",
     ),
+    Mistake(
+        item="log-probabilities",
+        old="- logits.max(axis=1, keepdims=True)\n    return logits - np.log(np.exp(logits)",
+        new="- logits.max(axis=1, keepdims=True)\n    return np.log(np.exp(logits) / np.exp(logits)",
+        says="no logarithm of a probability",
+    ),
     Mistake(item="linear", old="-(centres**2 @ metric)", new="(centres**2 @ metric)", says="wrong sign"),
     Mistake(
         item="linear",
@@ -130,6 +154,18 @@ MISTAKES = [
         old="log_softmax(-squares)",
         new="log_softmax(-np.sqrt(squares))",
         says="plain distances",
+    ),
+    Mistake(
+        item="own-sizes",
+        old="log_softmax(-squares)",
+        new="np.exp(log_softmax(-squares))",
+        says="give their logarithms",
+    ),
+    Mistake(
+        item="own-prior",
+        old="weighed - np.log(np.exp(weighed).sum(axis=1, keepdims=True))",
+        new="weighed",
+        says="normalise again after adding",
     ),
     Mistake(item="own-prior", old="np.log(of_mine[3])", new="of_mine[3]", says="their logarithms"),
     Mistake(
@@ -170,6 +206,10 @@ MISTAKES = [
         new="1.96 * difference.std(ddof=1) / target",
         says="the square of the precision",
     ),
+    Mistake(item="table", old="1.96 * scores", new="scores", says="95 % is 1.96"),
+    Mistake(item="table", old="scores.std(ddof=1)", new="scores.std()", says="use `ddof=1`"),
+    Mistake(item="table", old="1.96 * difference", new="difference", says="1.96 is missing"),
+    Mistake(item="table", old="difference.std(ddof=1)", new="difference.std()", says="use `ddof=1`"),
     Mistake(item="own-scores", old="[5] * 5", new="[1] * 5", says="not one example"),
     Mistake(
         item="own-scores",

@@ -19,7 +19,7 @@ MISTAKES = [
         item="tasks",
         old="top], axis=1)",
         new="top], axis=1).squeeze()",
-        says="a row a task",
+        says="one row for each task",
     ),
     Mistake(
         item="points",
@@ -79,13 +79,28 @@ MISTAKES = [
         item="family",
         old="outputs(parameters, query_x, rng)",
         new="outputs(draw(n_tasks, rng), query_x, rng)",
-        says="too little from the support sets",
+        says="not clearly better than pooled",
+    ),
+    Mistake(
+        item="family",
+        old="support_y = outputs(parameters, support_x, rng)",
+        new=(
+            "support_y = outputs(parameters, support_x, rng)\n"
+            "    query_x = np.concatenate([support_x, query_x], axis=1)"
+        ),
+        says="has already seen it",
     ),
     Mistake(
         item="family",
         old="parameters = draw(n_tasks, rng)",
         new="parameters = np.repeat(draw(1, rng), n_tasks, axis=0)",
-        says="too little from the support sets",
+        says="not clearly better than pooled",
+    ),
+    Mistake(
+        item="family",
+        old="parameters = draw(n_tasks, rng)",
+        new="parameters = np.sort(draw(n_tasks, rng), axis=0)",
+        says="as good with the support set of another task",
     ),
     Mistake(
         item="family",
