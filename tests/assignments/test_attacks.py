@@ -6,6 +6,7 @@ around it keep their points. `{neighbour}` is the path of another submission.
 
 import dataclasses
 import re
+import time
 from pathlib import Path
 
 import psutil
@@ -50,9 +51,22 @@ def short(monkeypatch):
 
 
 def left_running() -> list[str]:
-    return [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])
-            if "mlcourse.assignments.worker" in (p.info["cmdline"] or [])
-            and p.info["cmdline"][0] != "bwrap" and p.ppid() != 0 and _mine(p)]  # fmt: skip
+    """What is there of ours after a moment: what was killed may still be on its way out."""
+    until = time.monotonic() + 3
+    while (
+        found := [" ".join(p.cmdline()) for p in psutil.process_iter() if _is_ours(p)]
+    ) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    """Whether it is a student's process that this test started, or that belongs to nobody any more."""
+    try:
+        command = process.cmdline()
+        return "mlcourse.assignments.worker" in command and command[0] != "bwrap" and _mine(process)
+    except psutil.Error:
+        return False
 
 
 def _mine(process: psutil.Process) -> bool:
