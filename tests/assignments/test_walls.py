@@ -43,7 +43,7 @@ def inside(wall, code, tmp_path):
     "code",
     [
         "import os; assert not os.path.exists('{here}')",
-        "import os; assert 'SECRET' not in os.environ and os.listdir('/tmp') in ([], ['.cache'])",
+        "import os; assert 'SECRET' not in os.environ and not [p for p in os.listdir('/tmp') if 'pytest' in p]",
         "import os; assert sorted(p for p in os.listdir('/proc') if p.isdigit()) == ['1']",
         "import os, mlcourse; folder = os.path.dirname(os.path.dirname(mlcourse.__file__));"
         "assert not os.path.exists(folder + '/tests') and not os.path.exists(folder + '/notebooks')",
