@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:  # what grades is imported when it is needed
+    from mlcourse.assignments.grade import Report
 
 app = typer.Typer(help="Problem sets: build, grade, export points.", no_args_is_help=True)
 
@@ -74,7 +77,7 @@ def grade(
     reports.write(done, out)
     absent = [student for student in everybody if student not in handed_in]
     typer.echo(f"{len(done)} graded, into {out}" + (f"; nothing from {', '.join(absent)}" if absent else ""))
-    _export(out, roster, marks, moodle, canvas, canvas_title or name)
+    _export(done, out, students, marks, moodle, canvas, canvas_title or name)
     raise typer.Exit(1 if unknown else 0)
 
 
@@ -88,18 +91,24 @@ def export(
     canvas_title: Title = "",
 ) -> None:
     """Take in a person's marks, write the feedback anew, and fill in worksheets."""
-    from mlcourse.assignments import reports
-
-    _export(out, roster, marks, moodle, canvas, canvas_title or reports.read(out)[0].problem_set)
-
-
-def _export(
-    out: Path, roster: Path | None, marks: Path | None, moodle: Path | None, canvas: Path | None, title: str
-) -> None:
     from mlcourse.assignments import batch, reports
 
     done = reports.read(out)
     students = batch.roster(roster) if roster else {}
+    _export(done, out, students, marks, moodle, canvas, canvas_title or done[0].problem_set)
+
+
+def _export(
+    done: list["Report"],
+    out: Path,
+    students: dict[str, dict[str, str]],
+    marks: Path | None,
+    moodle: Path | None,
+    canvas: Path | None,
+    title: str,
+) -> None:
+    from mlcourse.assignments import reports
+
     if marks:
         done = reports.marked(done, marks)
         reports.write(done, out)

@@ -5,7 +5,6 @@ they were given; all other code cells are run in the order in which they stand: 
 """
 
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def _parsed(path: Path) -> NotebookNode:
     if any(place.is_symlink() for place in (path, *path.parents[:2])):  # a folder may be one, too
         raise NoNotebook(f"{path.name} is a link to another place, and no notebook")
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not path.is_file():
             raise NoNotebook(f"{path.name} is no file")
         if path.stat().st_size > LARGEST:
             raise NoNotebook(

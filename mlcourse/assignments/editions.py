@@ -51,10 +51,10 @@ def students(out: Path) -> list[Path]:
     built = shutil.ignore_patterns("__pycache__")
     for folder in ("mlcourse", "data"):
         shutil.copytree(paths.REPOSITORY / folder, out / folder, ignore=built)
-    written = [_stored(without_solutions(_read(path)), out / "notebooks" / path.name) for path in _lessons()]
+    written = [sets.store(without_solutions(_read(path)), out / "notebooks" / path.name) for path in _lessons()]
     for name in sets.names():
         path = out / "notebooks" / "assignments" / name / f"{name}.ipynb"
-        written.append(_stored(sets.student(sets.instructor(sets.source(name))), path))
+        written.append(sets.store(sets.student(sets.instructor(sets.source(name))), path))
     return written
 
 
@@ -71,12 +71,12 @@ def instructors(out: Path) -> list[Path]:
         notes = SOURCE / "teaching" / f"{path.name.split('_')[0]}.md"  # an appendix has none
         text = notes.read_text(encoding="utf-8") if notes.exists() else ""
         lesson = for_teaching(_read(path), text, said_of_mistakes(path.stem))
-        written.append(_stored(lesson, out / "lessons" / path.name))
+        written.append(sets.store(lesson, out / "lessons" / path.name))
     for name in sets.names():
-        written.append(_stored(sets.instructor(sets.source(name)), out / "problem sets" / f"{name}.ipynb"))
+        written.append(sets.store(sets.instructor(sets.source(name)), out / "problem sets" / f"{name}.ipynb"))
     for path in sorted((SOURCE / "clinic").glob("[0-9]*.py")):
-        written.append(_stored(clinic(path, key=False), out / "clinic" / "exam" / f"{path.stem}.ipynb"))
-        written.append(_stored(clinic(path, key=True), out / "clinic" / "keys" / f"{path.stem}.ipynb"))
+        written.append(sets.store(clinic(path, key=False), out / "clinic" / "exam" / f"{path.stem}.ipynb"))
+        written.append(sets.store(clinic(path, key=True), out / "clinic" / "keys" / f"{path.stem}.ipynb"))
     return written
 
 
@@ -136,13 +136,8 @@ def _written(old: str, new: str) -> str:
 
 def clinic(path: Path, *, key: bool) -> NotebookNode:
     """A report of the clinic: with its key for the lecturer, without it for an exam."""
-    import jupytext
-
-    notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": sets.KERNEL, "language_info": {"name": "python"}})
+    notebook = sets.from_source(path)
     notebook.cells = [cell for cell in notebook.cells if key or "key" not in cell.metadata.get("tags", [])]
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"
     return notebook
 
 
@@ -171,9 +166,3 @@ def _new(out: Path) -> None:
 def _copy(names: tuple[str, ...], out: Path) -> None:
     for name in names:
         shutil.copy(paths.REPOSITORY / name, out / name)
-
-
-def _stored(notebook: NotebookNode, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    return path

@@ -11,7 +11,7 @@ import contextlib
 import io
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlcourse.assignments import contents, variants
-from mlcourse.assignments.item import Findings, NotYet, judged_by, verdict_of
+from mlcourse.assignments.items import Findings, NotYet, judged_by, verdict_of
 from mlcourse.assignments.remote import Box, Lost, Missing, Student
 from mlcourse.assignments.sets import Item, ProblemSet
 from mlcourse.assignments.walls import Wall
@@ -134,7 +134,8 @@ class Sitting:
     def results(self) -> tuple[Result, ...]:
         """What each item brings."""
         wrong: dict[str, Result] = {}
-        for self.hidden in (False, True):
+        for hidden in (False, True):
+            self.hidden = hidden
             for item in self.problem_set.items:
                 if not item.manual and item.name not in wrong and (found := self._judged(item)):
                     wrong[item.name] = found
@@ -181,13 +182,11 @@ class Sitting:
             except (Missing, Lost):
                 continue
             except Exception as error:  # whatever an answer may be
-                answers[name], unreadable = None, f"`{name}` cannot be handed to the grader: {error}"
-        rng = np.random.default_rng(self.rng.integers(2**63))
-        state = rng.bit_generator.state
+                answers[name], unreadable = None, f"`{name}` cannot be handed to the grader: {error}".rstrip(": ")
+        seed = self.rng.integers(2**63)
 
-        def judged() -> Any:
-            rng.bit_generator.state = state
-            return verdict_of(check, question, names, answers, hidden=hidden, rng=rng)
+        def judged() -> Verdict:
+            return verdict_of(check, question, names, answers, hidden=hidden, rng=np.random.default_rng(seed))
 
         self.verdict = Verdict("wrong", unreadable, question) if unreadable else judged()
         if self.student.lost:
@@ -205,7 +204,7 @@ class Sitting:
             self.had[self.item.name, name] = self.student.get(name)
         return self.had[self.item.name, name]
 
-    def _whose(self, question: str, judged: Any) -> None:
+    def _whose(self, question: str, judged: Callable[[], Verdict]) -> None:
         """Note the students for whom a wrong answer would have been right."""
         for other in self.others:
             with variants.graded_as(other):

@@ -9,9 +9,6 @@ course/gradescope/ps1.zip           Gradescope's autograder; holds the tests, so
 import zipfile
 from pathlib import Path
 
-import nbformat
-from nbformat import NotebookNode
-
 from mlcourse import paths
 from mlcourse.assignments import sets
 
@@ -69,15 +66,9 @@ def build(names: list[str], out: Path) -> list[Path]:
     for name in names:
         notebook = sets.instructor(sets.source(name))
         for folder, version in (("source", notebook), ("students", sets.student(notebook))):
-            written.append(_stored(version, out / folder / name / f"{name}.ipynb"))
+            written.append(sets.store(version, out / folder / name / f"{name}.ipynb"))
         written.append(_gradescope(name, written[-2], out / "gradescope" / f"{name}.zip"))
     return written
-
-
-def _stored(notebook: NotebookNode, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    return path
 
 
 def _gradescope(name: str, notebook: Path, path: Path) -> Path:

@@ -56,7 +56,12 @@ class Box:
     def start(self) -> None:
         """Start the process, and wait until it has imported what it needs."""
         self.close()
-        command = [*walls.around(self.wall), sys.executable, "-m", "mlcourse.assignments.worker"]
+        command = [
+            *walls.around(self.wall, walls.made_before()),
+            sys.executable,
+            "-m",
+            "mlcourse.assignments.worker",
+        ]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -11,14 +11,15 @@ import csv
 import dataclasses
 import html
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from mlcourse.assignments.grade import Report, Result
-from mlcourse.lessons.checks.verdict import as_html
+from mlcourse.lessons.checks.verdict import LOOKS, as_html
 
 MARKS = ("student", "item", "most", "points", "comment", "answer")
 PAGES = jinja2.Environment(autoescape=True)
@@ -28,7 +29,8 @@ PAGE = PAGES.from_string("""\
 <meta name="color-scheme" content="light dark"><title>{{ report.problem_set }} · {{ report.student }}</title>
 <style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 45em; margin: 2em auto; padding: 0 1em }
 section { border-left: .4em solid #808080; margin: 1em 0; padding: 0 .8em }
-.passed { border-color: #009e73 } .wrong { border-color: #d55e00 } h2 { font-size: 1em; margin: 0 }
+.passed { border-color: {{ looks.passed[2] }} } .wrong { border-color: {{ looks.wrong[2] }} }
+h2 { font-size: 1em; margin: 0 }
 p { margin: .3em 0; overflow-wrap: anywhere }</style>
 <h1>{{ report.problem_set }}: {{ "%g" % report.points }} of {{ "%g" % most }} points</h1>
 <p>{{ report.student }}{% if waiting %} · {{ "%g" % waiting }} points wait to be marked by a person{% endif %}</p>
@@ -40,7 +42,7 @@ p { margin: .3em 0; overflow-wrap: anywhere }</style>
 {% endfor %}</html>
 """)
 FORMULA = tuple("=+-@＝＋－＠")  # what begins one in a spreadsheet
-SIGNS = {"passed": "✓", "wrong": "✗", "not attempted": "…", "to be marked": "✎", "marked": "✎"}
+SIGNS = {status: sign for status, (sign, _, _) in LOOKS.items()} | {"to be marked": "✎", "marked": "✎"}
 
 
 def write(reports: list[Report], out: Path) -> None:
@@ -83,7 +85,7 @@ def feedback(report: Report) -> str:
     """The page that a student gets."""
     most = sum(result.most for result in report.results)
     waiting = sum(result.most for result in report.results if result.points is None)
-    return PAGE.render(report=report, most=most, waiting=waiting, signs=SIGNS)
+    return PAGE.render(report=report, most=most, waiting=waiting, signs=SIGNS, looks=LOOKS)
 
 
 def marked(reports: list[Report], path: Path) -> list[Report]:
@@ -93,37 +95,35 @@ def marked(reports: list[Report], path: Path) -> list[Report]:
         ValueError: a line with points for nothing that waits, or points that are no number from 0 to the most.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
-        marks = {
-            (row["student"], row["item"]): row for row in csv.DictReader(file) if (row["points"] or "").strip()
-        }
+        rows = [row for row in csv.DictReader(file) if (row["points"] or "").strip()]
     waiting = {
         (report.student, r.name): r for report in reports for r in report.results if r.status.endswith("marked")
     }
-    for (student, item), row in marks.items():
-        if (student, item) not in waiting:
+    marks: dict[tuple[str, str], Result] = {}
+    for row in rows:
+        student, item = key = row["student"], row["item"]
+        if key not in waiting:
             raise ValueError(f"{path.name}: {item} of {student} waits for no mark")
-        _points(row["points"], waiting[student, item].most, f"{path.name}: {item} of {student}")
+        points = _points(row["points"], waiting[key].most, f"{path.name}: {item} of {student}")
+        marks[key] = dataclasses.replace(
+            waiting[key], points=points, status="marked", message=row["comment"] or ""
+        )
 
-    def after(report: Report, result: Result) -> Result:
-        mark = marks.get((report.student, result.name))
-        if mark is None:
-            return result
-        points = float(mark["points"].replace(",", "."))
-        return dataclasses.replace(result, points=points, status="marked", message=mark["comment"] or "")
+    def after(report: Report) -> Report:
+        results = (marks.get((report.student, result.name), result) for result in report.results)
+        return dataclasses.replace(report, results=tuple(results))
 
-    return [
-        dataclasses.replace(report, results=tuple(after(report, result) for result in report.results))
-        for report in reports
-    ]
+    return [after(report) for report in reports]
 
 
-def _points(text: str, most: float, where: str) -> None:
+def _points(text: str, most: float, where: str) -> float:
     try:
-        right = 0 <= float(text.replace(",", ".")) <= most
+        points = float(text.replace(",", "."))
     except ValueError:
-        right = False
-    if not right:
+        points = math.nan
+    if not 0 <= points <= most:  # which is not so for NaN, too
         raise ValueError(f"{where}: the points are {text!r}; give a number from 0 to {most:g}")
+    return points
 
 
 def fill_moodle(
@@ -181,7 +181,14 @@ def _worksheet(path: Path, needed: Iterable[str]) -> tuple[list[dict[str, str]],
     return rows, columns
 
 
-def _fill(rows, columns, reports, students, fill, out: Path) -> list[str]:  # noqa: ANN001
+def _fill(
+    rows: list[dict[str, str]],
+    columns: list[str],
+    reports: list[Report],
+    students: dict[str, dict[str, str]],
+    fill: Callable[[dict[str, str], Report], None],
+    out: Path,
+) -> list[str]:
     """Fill the line of each student: the one that holds the id, or what the roster says beside it."""
     lost = []
     for report in reports:

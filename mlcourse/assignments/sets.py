@@ -36,18 +36,32 @@ def source(name: str) -> Path:
     return SOURCES / f"{name}.py"
 
 
-def instructor(path: Path) -> NotebookNode:
-    """Return the lecturer's notebook of a source: solutions, hidden tests and mark schemes are in it."""
+def from_source(path: Path) -> NotebookNode:
+    """Return the notebook that a source (py:percent) describes, not run."""
     import jupytext
 
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    setups = 0
     for place, cell in enumerate(notebook.cells):
+        cell["id"] = hashlib.sha1(f"{place} {cell.source}".encode()).hexdigest()[:12]
+    return notebook
+
+
+def store(notebook: NotebookNode, path: Path) -> Path:
+    """Write a notebook, and the folders that it needs; return where it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return path
+
+
+def instructor(path: Path) -> NotebookNode:
+    """Return the lecturer's notebook of a source: solutions, hidden tests and mark schemes are in it."""
+    notebook = from_source(path)
+    setups = 0
+    for cell in notebook.cells:
         kind, question, points = _told(cell)
         setups += kind == "setup"
-        cell["id"] = hashlib.sha1(f"{place} {cell.source}".encode()).hexdigest()[:12]
         name_of = {"setup": f"setup-{setups}", "answer": f"{question}-answer"}.get(kind, question)
         graded, solved = kind in ("test", "manual"), kind in ("answer", "manual")
         if kind in ("setup", "answer", "test", "manual"):

@@ -14,7 +14,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from mlcourse import paths
@@ -62,41 +64,42 @@ def bubblewrap_problem() -> str:
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return (
-        "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    )
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
 
 
-def around(wall: Wall) -> list[str]:
-    """The beginning of a command line that runs the rest of it inside a wall."""
+def around(wall: Wall, at_hand: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The beginning of a command line that runs the rest of it inside a wall.
+
+    Args:
+        at_hand: what bubblewrap shows inside beside the rest, to be read: file or folder -> its place there.
+    """
     if wall == "none":
         return []
     if wall == "other user":
         return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
-    command = [
-        "bwrap",
-        "--unshare-all",
-        "--unshare-user",
-        "--disable-userns",
-        "--die-with-parent",
-        "--new-session",
-    ]
-    command += [
-        "--as-pid-1",
-        "--cap-drop",
-        "ALL",
-        "--hostname",
-        "student",
-    ]  # process 1 cannot be killed from inside
+    command = "bwrap --unshare-all --unshare-user --disable-userns --die-with-parent --new-session".split()
+    command += "--as-pid-1 --cap-drop ALL --hostname student".split()  # process 1 cannot be killed from inside
     command += ["--size", str(ROOM), "--tmpfs", "/tmp", "--chdir", "/tmp"]  # first: the course may lie in /tmp
     for folder in _readable():
         command += ["--ro-bind-try", folder, folder]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(ROOM // 8), "--tmpfs", "/dev/shm"]
-    for fonts in _font_lists():
-        command += ["--ro-bind", fonts, f"/tmp/.cache/matplotlib/{Path(fonts).name}"]
-    drawn = paths.cache_folder() / "glyphs"  # the letters: drawing them anew takes over a second
-    command += ["--ro-bind-try", str(drawn), "/tmp/.cache/mlcourse/glyphs"]
+    for here, inside in at_hand.items():
+        command += ["--ro-bind-try", here, inside]
     return [*command, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+
+
+@functools.cache
+def made_before() -> dict[str, str]:
+    """What each process would make anew, as `at_hand` for `around`: matplotlib's list of fonts, the letters."""
+    import matplotlib
+    import matplotlib.font_manager  # writes the list, if there is none yet
+
+    cached = Path("/tmp/.cache")
+    lists = Path(matplotlib.get_cachedir()).glob("fontlist-*.json")
+    fonts = {str(path): str(cached / "matplotlib" / path.name) for path in lists}
+    return fonts | {str(paths.cache_folder() / "glyphs"): str(cached / "mlcourse" / "glyphs")}
 
 
 def own_keyring() -> None:
@@ -117,15 +120,6 @@ def environment() -> dict[str, str]:
         "MPLBACKEND": "Agg",
     }
     return given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(paths.REPOSITORY)}
-
-
-@functools.cache
-def _font_lists() -> list[str]:
-    """matplotlib's lists of this machine's fonts: without one, each process that plots looks for them for long."""
-    import matplotlib
-    import matplotlib.font_manager  # writes the list, if there is none yet
-
-    return [str(path) for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")]
 
 
 def _readable() -> list[str]:

@@ -77,7 +77,7 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
     if isinstance(value, dict):
         return {"dict": [[inner(key), inner(entry)] for key, entry in value.items()]}
     if isinstance(value, np.random.Generator):
-        return {"generator": json.loads(json.dumps(value.bit_generator.state, default=int))}
+        return {"generator": value.bit_generator.state}
     if callable(value) and functions is not None:
         functions.append(value)
         return {"function": len(functions) - 1}
@@ -151,9 +151,5 @@ def _read_array(data: dict[str, Any]) -> np.ndarray:
 
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     kind = getattr(np.random, state["bit_generator"])()
-    kind.state = {**state, "state": {key: _state(part) for key, part in state["state"].items()}}
+    kind.state = state
     return np.random.Generator(kind)
-
-
-def _state(part: Any) -> Any:
-    return np.asarray(part) if isinstance(part, list) else part

@@ -5,15 +5,13 @@
 It imports what sets need, and then forks for each run: the copy runs the cells and answers, so that the next
 run begins clean without importing anything again, and what kills a copy does not kill this process.
 
-Messages to it: {"run": [source, …], "student": id}, then {"get": name} and {"call": name, "with": arguments};
-{"end": true} ends a copy. Messages from it: {"hello": true}; {"cell": n} before a cell and {"ran": n, "error": …}
+Messages to it: {"run": [source, …], "student": id}, then {"get": name} and {"call": name, "with": arguments}.
+Messages from it: {"hello": true}; {"cell": n} before a cell and {"ran": n, "error": …}
 after it; {"ready": true}; {"value": …}, {"callable": true}, {"missing": true} or {"raised": …} for an answer;
 {"ask": place, "with": arguments}, where an argument was a function of the grader's; {"died": status}. A question
 has a number, which its answer carries.
 """
 
-import contextlib
-import io
 import os
 import resource
 import traceback
@@ -78,7 +76,7 @@ def _run(cells: list[str], student: str, say: BinaryIO) -> dict[str, Any]:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    from mlcourse.assignments.item import judged_by
+    from mlcourse.assignments.items import judged_by
 
     class Shell(InteractiveShell):
         def enable_gui(self, gui: str | None = None) -> None:
@@ -93,8 +91,7 @@ def _run(cells: list[str], student: str, say: BinaryIO) -> dict[str, Any]:
             if source is None:
                 continue
             _say(say, {"cell": number})
-            with contextlib.redirect_stdout(io.TextIOWrapper(open(os.devnull, "wb"))):
-                result = shell.run_cell(source)
+            result = shell.run_cell(source)
             error = result.error_before_exec or result.error_in_exec
             _say(say, {"ran": number, "error": _words(error) if error else None})
     _say(say, {"ready": True})
@@ -102,7 +99,7 @@ def _run(cells: list[str], student: str, say: BinaryIO) -> dict[str, Any]:
 
 
 def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
-    """Answer until the grader says that it is the end."""
+    """Answer until the grader hangs up, or ends this copy."""
 
     def callback(place: int) -> Any:
         def function(*arguments: Any) -> Any:
@@ -116,8 +113,6 @@ def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
 
     while line := hear.readline():
         message = wire.loads(line)
-        if "end" in message:
-            return
         try:
             found = _find(namespace, message.get("get") or message["call"])
             if "call" in message:
@@ -149,8 +144,8 @@ def _find(namespace: dict[str, Any], name: str) -> Any:
 
 def _words(error: BaseException) -> dict[str, Any]:
     """What the grader hears of an exception: kind, words, and the line of the student's code."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ipykernel" in frame.filename
-              or frame.filename.startswith("<ipython-input")]  # fmt: skip
+    every = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in every if frame.filename.startswith("<ipython-input")]
     try:
         words = str(error)[:500]
     except Exception:

@@ -147,7 +147,7 @@ family = Episodes(glyphs.splits().train, n_way=5, k_shot=1, n_query=10, device="
 tasks = family.sample(8, family.generator(2))
 for batching in ("loop", "vmap"):
     times = []
-    for _ in range(3):
+    for _ in range(5):
         started = time.perf_counter()
         maml.meta_gradient(losses.cross_entropy(network), theta, tasks, inner_lr=0.4, batching=batching)
         times.append(time.perf_counter() - started)
@@ -166,7 +166,7 @@ for how, variables in (("as usual", {}), ("memory kept", KEEP)):
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 if sys.platform == "linux":
     (loop, vmap), (kept_loop, kept_vmap) = kept.values()
-    assert vmap > 1.1 * loop and vmap - kept_vmap > 0.4 * (vmap - loop), kept  # with room for a busy machine
+    assert vmap > 1.3 * loop and vmap - kept_vmap > 0.5 * (vmap - loop), kept
 
 # %% [markdown]
 # On Linux `vmap` gets back most of what it lost to the loop. On a GPU, PyTorch keeps the memory itself.

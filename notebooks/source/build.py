@@ -35,7 +35,6 @@ from mlcourse.lessons.widgets.saving import WIDGET_VIEW
 
 SOURCE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = SOURCE.parent
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # As JupyterLab writes it when it saves: a reader's first save changes nothing, with another Python one line.
 LANGUAGE = {
     "codemirror_mode": {"name": "ipython", "version": 3},
@@ -61,7 +60,7 @@ SECONDS_A_CELL = 600
 def from_source(path: pathlib.Path) -> NotebookNode:
     """The notebook that a py:percent file describes: no outputs, ids from a hash of each cell's source."""
     notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
+    notebook.metadata = nbformat.from_dict({"kernelspec": sets.KERNEL, "language_info": LANGUAGE})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
         if "claims" in cell.metadata.get("tags", []):
@@ -158,7 +157,7 @@ def execute(notebook: NotebookNode) -> float:
 
 def strip(notebook: NotebookNode) -> None:
     """Leave only what a reader without a kernel can see: no live widget views, no state, no timing."""
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
+    notebook.metadata = nbformat.from_dict({"kernelspec": sets.KERNEL, "language_info": LANGUAGE})
     for cell in code_cells(notebook):
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
@@ -211,8 +210,7 @@ def write_problem_sets() -> None:
     """Write what students get of each problem set; the rest is made by `python -m mlcourse assignment build`."""
     for name in sets.names():
         path = NOTEBOOKS / "assignments" / name / f"{name}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(nbformat.writes(sets.student(sets.instructor(sets.source(name)))) + "\n", encoding="utf-8")
+        sets.store(sets.student(sets.instructor(sets.source(name))), path)
 
 
 def chosen_sources(names: list[str]) -> list[pathlib.Path]:

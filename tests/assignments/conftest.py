@@ -28,7 +28,7 @@ def hand_in(tmp_path, toy_notebook) -> Callable[..., Path]:
     `cells` maps the name of a cell to its new source; None takes it away. `change` gets the notebook.
     """
 
-    def write(cells: dict[str, str | None] | None = None, change=None, name: str = "toy.ipynb") -> Path:  # noqa: ANN001
+    def write(cells: dict[str, str | None] | None = None, change=None, name: str = "toy.ipynb") -> Path:
         notebook = nbformat.from_dict(toy_notebook)
         notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)
         kept = []

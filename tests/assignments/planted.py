@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from nbformat import NotebookNode
 
-from mlcourse.assignments.item import NotYet, judged_by, verdict_of
+from mlcourse.assignments.items import NotYet, judged_by, verdict_of
 from mlcourse.assignments.variants import graded_as
 from mlcourse.lessons.checks import Verdict
 
@@ -48,7 +48,7 @@ def verdicts(notebook: NotebookNode, *, seed: int, student: str = "u0001") -> di
     rng = np.random.default_rng(seed)
     found: dict[str, Verdict] = {}
 
-    def court(check, question, names, hidden, namespace):  # noqa: ANN001
+    def court(check, question, names, hidden, namespace):
         verdict = verdict_of(
             check, question, names, namespace, hidden=hidden, rng=np.random.default_rng(rng.integers(2**63))
         )
@@ -73,7 +73,7 @@ def right_for(notebook: NotebookNode, ids: list[str]) -> dict[str, list[tuple[st
     checks: dict[str, tuple] = {}
     namespace: dict = {"__name__": "__set__"}
 
-    def court(check, question, names, hidden, _):  # noqa: ANN001
+    def court(check, question, names, hidden, _):
         if hidden:
             checks[question] = (check, question, names)
 

@@ -34,7 +34,7 @@ def say(line):
 """
 TEXT = Path(__file__).with_name("attacks.txt").read_text(encoding="utf-8")
 ATTACKS = {
-    name: source.strip().replace("PIPE", SAY)
+    name: source.strip().replace("PIPE", SAY).replace("<NUL>", "\0")
     for name, source in re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", TEXT, re.M)
 }
 # Whose own later cells are lost: what they are turned into is the submission's own doing.

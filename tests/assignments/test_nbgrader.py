@@ -19,9 +19,8 @@ from tests.assignments.planted import planted
 
 PLAIN = 'c = get_config()\nc.CourseDirectory.course_id = "meta-learning"\n'
 THEFT = (
-    "import sys\nimport mlcourse.assignments\nfrom mlcourse.lessons.checks import Verdict\n"
-    "passed = Verdict('passed', '')\n"
-    "sys.modules['mlcourse.assignments.item'].verdict_of = lambda *a, **k: passed\n"
+    "from mlcourse.assignments import items\nfrom mlcourse.lessons.checks import Verdict\n"
+    "passed = Verdict('passed', '')\nitems.verdict_of = lambda *a, **k: passed\n"
 )
 
 

@@ -90,8 +90,8 @@ def verdict_of(
     """Judge answers by a check. A hidden check gets `rng`, and what it says tells no right value."""
     missing = [name for name in names if name not in answers]
     if missing:
-        why = f"there is no `{missing[0]}` here: was it renamed, or did its cell stop or not run?"
-        return Verdict("wrong", why[0].upper() + why[1:], question)
+        why = f"There is no `{missing[0]}` here: was it renamed, or did its cell stop or not run?"
+        return Verdict("wrong", why, question)
     findings = functools.partial(check, rng=rng) if hidden else check
     with discreet(hidden):
         status, message = judge(findings, tuple(answers[name] for name in names), "Correct.", False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlcourse.assignments.item import NotYet, item, judged_by, verdict_of
+from mlcourse.assignments.items import NotYet, item, judged_by, verdict_of
 from mlcourse.lessons.checks.compare import compare
 
 
