@@ -142,12 +142,18 @@ def test_the_whole_way(browser: object, home: pathlib.Path, server: LabServer, w
     frame.goto(f"{manage}/gradebook/ps1/ps1")
     expect(frame.locator("tbody")).to_contain_text("85 / 100")
     frame.locator("tbody a.name-hidden").click()
+    # Not before the form has its grades and comments: until then it listens to nobody
+    frame.locator("input.score#compute[placeholder='10']").wait_for()
+    frame.locator("textarea.comment[placeholder]").last.wait_for()
     mark = frame.locator("input.score#prose")
     mark.fill("12")
-    mark.press("Tab")
+    with page.expect_response(lambda response: "/api/grade/" in response.url and response.request.method == "PUT"):
+        mark.press("Tab")
     comment = frame.locator("textarea.comment").last
     comment.fill("Well argued.")
-    with page.expect_response(lambda response: "/api/comment/" in response.url):
+    with page.expect_response(
+        lambda response: "/api/comment/" in response.url and response.request.method == "PUT"
+    ):
         comment.press("Tab")
     frame.goto(f"{manage}/manage_submissions/ps1")
     expect(frame.locator("tbody")).to_contain_text("97 / 100")
