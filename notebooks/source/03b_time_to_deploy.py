@@ -84,8 +84,12 @@ timed = {
     f"steps: {k}": GradientLearner(network, loss, start, inner_lr=rate, inner_steps=k) for k in (0, 1, 10, 100)
 }
 timed["ridge regression"] = baselines.linear_probe(1e-2, random_features)
-seconds = {name: time_to_deploy(learner, sines, rng=default_rng(42), repeats=50).seconds for name, learner in timed.items()}
-figures.table([[name, milliseconds(taken)] for name, taken in seconds.items()], "Time to deploy, median of 50 tasks", columns=["learner", "time"])
+rounds = [
+    {name: time_to_deploy(learner, sines, rng=default_rng(42), repeats=20).seconds for name, learner in timed.items()}
+    for _ in range(5)                         # they take turns: a slow moment of the computer hits all alike
+]
+seconds = {name: min(taken[name] for taken in rounds) for name in timed}
+figures.table([[name, milliseconds(taken)] for name, taken in seconds.items()], "Time to deploy: the best of five medians of 20 tasks", columns=["learner", "time"])
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 5 < seconds["steps: 100"] / seconds["steps: 10"] < 20, seconds
