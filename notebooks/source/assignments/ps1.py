@@ -9,7 +9,7 @@
 # | **Time** | about 3 hours: 35 + 20 + 50 + 30 + 25 + 20 minutes for the six questions |
 # | **Points** | 100: pull-backs 15, Hessian times vector 15, MAML 25, a judge 15, your own five points 15, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** Questions 1 to 4 are to be answered in plain NumPy, without an autograd package. You may talk to others, and you may use a language model as a tutor. Say so in question 6, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 

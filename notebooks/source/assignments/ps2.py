@@ -9,7 +9,7 @@
 # | **Time** | about 4 hours: 25 + 25 + 20 + 25 + 25 minutes for the five programs, 20 for the intervals, 35 for Reptile, 45 for your own words, 20 for this page |
 # | **Points** | 100: five programs with 12 each, intervals 15, Reptile 10, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. It does not say whether the flaw is gone. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. It does not say whether the flaw is gone. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in question 8, with one sentence on what for. What you hand in must be your own: the witnesses are inputs that you invent, and you should be able to explain each line.
 

@@ -9,7 +9,7 @@
 # | **Time** | about 4 hours: 50 + 50 + 25 + 65 + 45 minutes for the five questions, 5 for this page |
 # | **Points** | 100: a sampler 20, prototypes and log-probabilities 25, the linear form 15, an unbalanced episode of your own 20, a table with intervals 20 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of questions 4 and 5b come from your id, and no other student has them: the form is checked here; the values when your set is graded.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of questions 4 and 5b come from your id, and no other student has them: the form is checked here; the values when your set is graded. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in a cell that you add at the end, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 

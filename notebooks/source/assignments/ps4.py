@@ -5,13 +5,13 @@
 #
 # | | |
 # | --- | --- |
-# | **You need** | [01](../../01_what_is_a_task.ipynb) (tasks, families, splits), [02](../../02_why_ordinary_learning_fails.ipynb) (the floor, the exact answer) and [03](../../03_measuring_adaptation.ipynb) (intervals, pairs, leaks). A method for question 3 is in [05](../../05_maml_from_zero.ipynb), [06](../../06_first_order_and_reptile.ipynb) or on this page. |
-# | **Time** | about 6 hours: 80 + 35 + 80 + 90 + 40 + 35 minutes for the six questions |
+# | **You need** | [01](../../01_what_is_a_task.ipynb) (tasks, families, splits), [02](../../02_why_ordinary_learning_fails.ipynb) (the floor, the exact answer) and [03](../../03_measuring_adaptation.ipynb) (intervals, pairs, leaks). A method for question 4 is in [05](../../05_maml_from_zero.ipynb), [06](../../06_first_order_and_reptile.ipynb) or on this page. |
+# | **Time** | about 6 hours: 75 + 40 + 85 + 90 + 40 + 35 minutes for the six questions |
 # | **Points** | 100: the contract 30, what a task is 15, floor and exact answer 15, an experiment 20, a failure 10, a picture 10 |
 #
-# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place. In this set no data come from your id: the family is your own.
+# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place. Your own constants and helper functions may stand in the answer cells of question 1, too. In this set no data come from your id: the family is your own. When you are done, save the notebook and hand it in where your course says.
 #
-# **Rules.** The family must not be one of the course's: no plain sines, no rings, no letters. You may talk to others, and you may use a language model as a tutor. Say so at the end of question 6, with one sentence on what for. What you hand in must be your own: you should be able to explain each line, and why your family has the shape that it has.
+# **Rules.** The family must not be one of the course's: no plain sines, no letters, and no rings, which are in [08](../../08_prototypical_networks.ipynb). You may talk to others, and you may use a language model as a tutor. Say so at the end of question 6, with one sentence on what for. What you hand in must be your own: you should be able to explain each line, and why your family has the shape that it has.
 
 # %% tags=["yours"]
 STUDENT = ""  # the id that your course knows you by
@@ -23,12 +23,17 @@ from mlcourse.assignments import item
 from mlcourse.tasks import Examples, Task
 
 def seen_before(support_x, query_x):
-    """Whether a support point (T, S, d) is among the query points (T, Q, d) of its task."""
+    """Whether a support point (T, S, d) is among the query points (T, Q, d) of its task.
+
+    Points that differ by rounding only are the same.
+    """
     support_x, query_x = np.asarray(support_x), np.asarray(query_x)
-    return (support_x[:, :, None] == query_x[:, None]).all(axis=-1).any()
+    rounding = 1e-12 * np.abs(query_x).max()
+    apart = np.abs(support_x[:, :, None] - query_x[:, None])
+    return (apart <= rounding).all(axis=-1).any()
 
 # %% [markdown]
-# ## Question 1 · The contract (30 points, 80 minutes)
+# ## Question 1 · The contract (30 points, 75 minutes)
 #
 # Think of something that happens again and again with different numbers: a cup that cools, a road that a car brakes on, a patient who takes a drug. One of these is a task. Some numbers, its **parameters**, tell it from the others. A learner never gets them. It gets a few measurements.
 #
@@ -63,6 +68,19 @@ def parameters_fault(parameters, n_tasks):
         return "parameters should be finite floats"
     return None
 
+def shared_fault(train, test):
+    """What is wrong with the tasks of two generators, (n_tasks, p) each, or None."""
+    if np.array_equal(train, test):
+        return (
+            "different generators gave the same tasks: meta-test would be meta-train. "
+            "Take all chance from `rng`"
+        )
+    if len(np.unique(train, axis=0)) < len(train):
+        return "a task was drawn twice in one batch: make at least one parameter continuous"
+    if len(np.unique(np.concatenate([train, test]), axis=0)) < len(train) + len(test):
+        return "meta-train and meta-test share tasks: make at least one parameter continuous"
+    return None
+
 @item("tasks", "draw")
 def _(draw):
     for n_tasks in (1, 7):
@@ -70,6 +88,7 @@ def _(draw):
     one, other = (draw(7, np.random.default_rng(2)) for _ in range(2))
     if not np.array_equal(one, other):
         yield "the same state of `rng` gave different tasks: take all chance from `rng`"
+    yield shared_fault(*(draw(300, np.random.default_rng(seed)) for seed in (3, 4)))
 
 ### BEGIN HIDDEN TESTS
 @item("tasks", "draw", hidden=True)
@@ -81,12 +100,7 @@ def _(draw, rng):
         yield parameters_fault(parameters, 400)
     if not np.array_equal(train, again):
         yield "the same state of `rng` gave different tasks: take all chance from `rng`"
-    if np.array_equal(train, test):
-        yield "different generators gave the same tasks: meta-test would be meta-train. Take all chance from `rng`"
-    if len(np.unique(train, axis=0)) < 400:
-        yield "a task was drawn twice in one batch: make at least one parameter continuous"
-    if len(np.unique(np.concatenate([train, test]), axis=0)) < 800:
-        yield "meta-train and meta-test share tasks: make at least one parameter continuous"
+    yield shared_fault(train, test)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -133,27 +147,30 @@ def points_fault(points, n_tasks):
         )
     return None
 
-@item("points", "inputs")
-def _(inputs):
-    for n_tasks in (1, 6):
-        yield points_fault(inputs(n_tasks, np.random.default_rng(1)), n_tasks)
-    one, other = (inputs(6, np.random.default_rng(2)) for _ in range(2))
-    if not all(map(np.array_equal, one, other)):
-        yield "the same state of `rng` gave different points: take all chance from `rng`"
+def sizes(points):
+    """((S, d), (Q, d)) of support_x and query_x."""
+    return tuple(np.shape(part)[1:] for part in points)
 
-### BEGIN HIDDEN TESTS
-@item("points", "inputs", hidden=True)
-def _(inputs, rng):
-    sizes = set()
-    for n_tasks in (1, 2, 3, 40, 300):
-        seed = rng.integers(2**62)
+def points_faults(inputs, seeds):
+    """What is wrong with batches of several sizes, one for each seed."""
+    found = set()
+    for n_tasks, seed in zip((1, 2, 3, 40, 300), seeds, strict=True):
         points, again = (inputs(n_tasks, np.random.default_rng(seed)) for _ in range(2))
         yield points_fault(points, n_tasks)
         if not all(map(np.array_equal, points, again)):
             yield "the same state of `rng` gave different points: take all chance from `rng`"
-        sizes.add(tuple(np.shape(part)[1:] for part in points))
-    if len(sizes) > 1:
+        found.add(sizes(points))
+    if len(found) > 1:
         yield "the sizes change from call to call: S, Q and d should always be the same"
+
+@item("points", "inputs")
+def _(inputs):
+    yield from points_faults(inputs, range(5))
+
+### BEGIN HIDDEN TESTS
+@item("points", "inputs", hidden=True)
+def _(inputs, rng):
+    yield from points_faults(inputs, rng.integers(2**62, size=5))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -184,32 +201,18 @@ def values_fault(y, n_tasks, n):
         return "values should be finite floats"
     return None
 
-@item("values", "draw", "inputs", "outputs")
-def _(draw, inputs, outputs):
-    for n_tasks in (1, 7):
-        parameters = np.asarray(draw(7, np.random.default_rng(1)))[:n_tasks]
-        for x in (np.asarray(part)[:n_tasks] for part in inputs(7, np.random.default_rng(2))):
-            one, other = (outputs(parameters, x, np.random.default_rng(3)) for _ in range(2))
-            yield values_fault(one, n_tasks, np.shape(x)[1])
-            if not np.array_equal(one, other):
-                yield (
-                    "the same state of `rng` gave different values: take all chance from `rng`"
-                )
-
-### BEGIN HIDDEN TESTS
-@item("values", "draw", "inputs", "outputs", hidden=True)
-def _(draw, inputs, outputs, rng):
-    seeds = rng.integers(2**62, size=5)
+def values_faults(draw, inputs, outputs, seeds):
+    """What is wrong with the values of 200 tasks; seeds: of the five draws that are made."""
 
     def values(parameters, x, number):
         return np.asarray(outputs(parameters, x, np.random.default_rng(seeds[number])))
 
     parameters = np.asarray(draw(200, np.random.default_rng(seeds[0])))
-    x = np.asarray(inputs(200, np.random.default_rng(seeds[1]))[1])      # of 10 or more points each
+    x = np.asarray(inputs(200, np.random.default_rng(seeds[1]))[1])  # 10 or more points each
     yield values_fault(values(parameters, x, 2), 200, x.shape[1])
-    first = np.abs(values(parameters, x, 2)).max(axis=(1, 2)).argmin()    # to the front: the task with the smallest values
-    parameters, x = (np.roll(part, -first, axis=0) for part in (parameters, x))
-    y = values(parameters, x, 2)
+    sizes = np.abs(values(parameters, x, 2)).max(axis=(1, 2))
+    parameters, x = (np.roll(part, -sizes.argmin(), axis=0) for part in (parameters, x))
+    y = values(parameters, x, 2)  # now the task with the smallest values is the first
     if not np.array_equal(y, values(parameters, x, 2)):
         yield "the same state of `rng` gave different values: take all chance from `rng`"
     others = parameters.copy()
@@ -218,20 +221,40 @@ def _(draw, inputs, outputs, rng):
     if np.allclose(y, with_others):
         yield "the parameters change nothing: all tasks are the same"
     if not np.allclose(y[0], with_others[0], rtol=1e-6, atol=1e-9 * np.std(y)):
-        yield "a value depends on the other tasks of the batch, as when it is scaled by their mean or maximum"
+        yield (
+            "a value depends on the other tasks of the batch, as when it is scaled by their "
+            "mean or maximum"
+        )
     noise = np.mean((y - values(parameters, x, 3)) ** 2)
     alone = np.concatenate([values(parameters, x[:, [i]], 4) for i in range(5)], axis=1)
     if np.mean((y[:, :5] - alone) ** 2) > 3 * noise + 1e-9 * np.var(y):
-        yield "a value depends on the other points of its set: then support and query ask different functions"
+        yield (
+            "a value depends on the other points of its set, or on noise that is not from "
+            "`rng`: then support and query ask different functions"
+        )
+
+@item("values", "draw", "inputs", "outputs")
+def _(draw, inputs, outputs):
+    for n_tasks in (1, 7):
+        parameters = np.asarray(draw(7, np.random.default_rng(1)))[:n_tasks]
+        for x in (np.asarray(part)[:n_tasks] for part in inputs(7, np.random.default_rng(2))):
+            y = outputs(parameters, x, np.random.default_rng(3))
+            yield values_fault(y, n_tasks, np.shape(x)[1])
+    yield from values_faults(draw, inputs, outputs, range(5))
+
+### BEGIN HIDDEN TESTS
+@item("values", "draw", "inputs", "outputs", hidden=True)
+def _(draw, inputs, outputs, rng):
+    yield from values_faults(draw, inputs, outputs, rng.integers(2**62, size=5))
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # **1d. The family (8 points).** Put the pieces together: `sample` returns a `Task` with the task axis in front. Then it goes into a contest. Two learners get the same 60 fixed features of $x$ and practise on 300 tasks from your `sample`. On 300 others,
 #
 # - *pooled* predicts from $x$ alone, by one linear model for all tasks;
-# - *adapted* learns in practice how the weights differ from task to task, and lets the support set choose among the weights, by Bayes' rule.
+# - *adapted* learns in practice how the weights differ from task to task, and lets the support set choose among the weights, by Bayes' rule. It has one setting, the size of the noise, and tries five.
 #
-# `contest(sample(300, one_rng), sample(300, another_rng))` returns the errors of both. You pass if adapted has an error at least 5 % below that of pooled, and the 95 % interval of the difference does not reach zero. Its error must also be 10 % below its own error with the support sets of other tasks. If your family fails, look at it: does the support set say anything about the query set? Is the noise larger than the differences? Or do the curves turn more often than 60 smooth features can follow?
+# `contest(sample(300, one_rng), sample(300, another_rng))` returns the errors of both. You pass if adapted has an error at least 5 % below that of pooled. Its error must also be 10 % below its own error with the support sets of other tasks. In both comparisons the 95 % interval of the difference must not reach zero. If your family fails, look at it: does the support set say anything about the query set? Is the noise larger than the differences? Or do the curves turn more often than 60 smooth features can follow?
 
 # %% tags=["setup"]
 def all_points(tasks):
@@ -269,24 +292,52 @@ def learned_prior(phi, y):
     own = ridge(phi, y - phi @ shared, 1e-2)[..., 0]  # how each task differs
     return shared, own.T @ own / len(own)
 
-def contest(practice, test, n=60):
-    """Return the query errors (T,) on the tasks of `test`: (of adapted, of pooled)."""
+def predictor(practice):
+    """Learn from practice tasks. Return predict(support, query_x, noise) -> (adapted, pooled).
+
+    Both are values (T, Q, 1). noise is a share of the spread of all practice values.
+    """
     x, y = all_points(practice)
-    features = smooth_features(x, n)
+    features = smooth_features(x)
     shared, spread = learned_prior(features(x), y)
 
-    def errors(tasks, noise):
-        (support_x, support_y), (query_x, query_y) = tasks
-        s, q = features(support_x), features(query_x)
+    def predict(support, query_x, noise):
+        s, q = features(np.asarray(support[0])), features(np.asarray(query_x))
         variance = noise**2 * np.maximum(y.var(), 1e-20)
         seen = s @ spread @ s.swapaxes(1, 2) + variance * np.eye(s.shape[1])
-        change = spread @ s.swapaxes(1, 2) @ np.linalg.solve(seen, support_y - s @ shared)
-        both = shared + change, shared
-        return [((q @ weights - query_y) ** 2).mean(axis=(1, 2)) for weights in both]
+        change = spread @ s.swapaxes(1, 2) @ np.linalg.solve(seen, support[1] - s @ shared)
+        return q @ (shared + change), q @ shared
 
-    levels = (0.01, 0.03, 0.1, 0.3, 1.0)
-    noise = min(levels, key=lambda noise: errors(practice, noise)[0].mean())
-    return errors(test, noise)
+    return predict
+
+def errors(values, y):
+    """Mean squared errors (T,) of values (T, Q, 1)."""
+    return ((values - y) ** 2).mean(axis=(1, 2))
+
+def learner(practice):
+    """Return predict(support, query_x) -> (adapted, pooled), learned from 2 tasks or more.
+
+    It chooses its noise among five sizes, on the last fifth of the practice tasks, when it
+    has learned from the others. Then it learns from all.
+    """
+    last = max(1, len(practice[0][0]) // 5)
+    others, fifth = (
+        Task(*(Examples(*(part[rows] for part in examples)) for examples in practice))
+        for rows in (slice(None, -last), slice(-last, None))
+    )
+    from_others, from_all = predictor(others), predictor(practice)
+
+    def error(noise):
+        adapted, _ = from_others(fifth.support, fifth.query.x, noise)
+        return errors(adapted, fifth.query.y).mean()
+
+    noise = min((0.01, 0.03, 0.1, 0.3, 1.0), key=error)
+    return lambda support, query_x: from_all(support, query_x, noise)
+
+def contest(practice, test):
+    """Return the query errors (T,) on the tasks of `test`: (of adapted, of pooled)."""
+    support, (query_x, query_y) = test
+    return [errors(values, query_y) for values in learner(practice)(support, query_x)]
 
 # %% tags=["answer"] item="family"
 def sample(n_tasks, rng):
@@ -324,6 +375,14 @@ def leak(tasks, inputs):
         return None
     return "a support point is among the queries of its task: the learner has already seen it"
 
+def other_sizes(tasks, inputs):
+    """Say that the sizes are not those of `inputs`; None if these change with the call (1b)."""
+    of_inputs = {sizes(inputs(2, np.random.default_rng(seed))) for seed in range(5)}
+    here = sizes(x for x, _ in tasks)
+    if len(of_inputs) > 1 or here in of_inputs:
+        return None
+    return f"the points of `sample` have the sizes {here}, those of `inputs` {of_inputs.pop()}"
+
 def clearly_below(errors, others, by):
     """Whether errors are below others on the same tasks by this share, surely (95 %)."""
     gain = others - errors
@@ -338,7 +397,7 @@ def verdict(practice, test):
         return (
             "adapted is not clearly better than pooled: it gets too little from the support "
             "sets. Do support and query have the same parameters? Do the tasks differ by "
-            "more than the noise?"
+            "more than the noise? Do the curves turn too often for 60 smooth features?"
         )
     if not clearly_below(adapted, contest(practice, exchanged)[0], by=0.1):
         return (
@@ -354,6 +413,7 @@ def _(sample, inputs):
     for batch in tasks:
         yield task_fault(batch, 300)
     yield leak(tasks[0], inputs)
+    yield other_sizes(tasks[0], inputs)
     if not all(
         np.array_equal(a, b)
         for one, two in zip(tasks[0], tasks[2], strict=True)
@@ -370,6 +430,7 @@ def _(sample, inputs, rng):
     for batch in (practice, test):
         yield task_fault(batch, 300)
     yield leak(test, inputs)
+    yield other_sizes(test, inputs)
     for one, two in zip(practice, again, strict=True):
         if not all(map(np.array_equal, one, two)):
             yield "the same state of `rng` gave different tasks: take all chance from `rng`"
@@ -379,7 +440,7 @@ def _(sample, inputs, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Question 2 · What is a task here, and why? (15 points, 35 minutes)
+# ## Question 2 · What is a task here, and why? (15 points, 40 minutes)
 #
 # Describe your family to a colleague who knows the field but not meta-learning, in 150 to 300 words. Notebook 01 asks the two questions to start from: what is common, and what differs?
 #
@@ -405,16 +466,16 @@ def _(sample, inputs, rng):
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# ## Question 3 · The floor and the exact answer (15 points, 80 minutes)
+# ## Question 3 · The floor and the exact answer (15 points, 85 minutes)
 #
 # Compute two numbers for your family, each with a 95 % interval over at least 300 tasks, and give your code. Notebook 02 does both for sines. These are errors: the exact answer lies *below* the floor.
 #
 # - **The floor of pooled training**: the smallest expected error of one curve for all tasks. It ignores the support set.
-# - **The exact answer**, or the best possible one: the smallest expected error of anything that sees the support set. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set. Your query values hold noise, if your family has any, so the exact answer's error is the posterior variance plus the noise variance.
+# - **The exact answer**, or the best possible one: the smallest expected error of anything that sees the support set. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set. Weighted draws fail without a message where the noise is small, because one draw then gets nearly all the weight. So look at the *effective number* of draws of a task, $1 / \sum_i w_i^2$ with weights $w_i$ that sum to one. If it is below about 30 for many tasks, draw more, or use a finer grid around the best fit. If your family has no noise, count: are there enough measurements to know the parameters? Your query values hold noise, if your family has any, so the exact answer's error is the posterior variance plus the noise variance.
 #
 # - 5 points: the floor, with the reason why nothing without support can be better;
 # - 7 points: the exact answer, with the reason why nothing at all can be better, and what part of its error is noise;
-# - 3 points: how exact your two numbers are: the interval over tasks, and the error of your own computation.
+# - 3 points: how exact your two numbers are: the interval over tasks, and the error of your own computation. The measured error should agree with the posterior variance plus the noise variance, and stay the same with other draws.
 
 # %% [markdown] tags=["manual"] item="ceiling-and-floor" points=15
 # ```python
@@ -440,6 +501,15 @@ def _(sample, inputs, rng):
 # flat = np.array([np.mean((curve(many, qx).mean(axis=0) - qy[:, 0]) ** 2) for qx, qy in zip(*tasks.query)])
 # print("floor", interval(flat), "exact", interval(exact(tasks, many)))
 # print("exact with half of the draws", interval(exact(tasks, many[:10_000])))
+#
+# effective, expected = [], []                                 # the same weights, looked at
+# for sx, sy, qx in zip(*tasks.support, tasks.query.x):
+#     misfit, values = ((curve(many, sx) - sy[:, 0]) ** 2).sum(axis=1), curve(many, qx)
+#     weight = np.exp((misfit.min() - misfit) / (2 * NOISE**2))
+#     weight = weight / weight.sum()
+#     effective.append(1 / (weight**2).sum())
+#     expected.append(np.mean(weight @ (values - weight @ values) ** 2) + NOISE**2)
+# print("effective number", np.median(effective), np.mean(np.array(effective) < 30), "expected error", interval(np.array(expected)))
 # ```
 #
 # In thousandths of the squared effect of the standard drug: the floor is 121.6 ± 13.2, the error of the exact answer is 12.3 ± 2.2, over 300 tasks.
@@ -448,18 +518,18 @@ def _(sample, inputs, rng):
 #
 # *Exact answer.* With a support set the mean square is smallest at the posterior mean, because it is the conditional mean given all that a learner may see. I weight 20,000 draws of the parameters by the likelihood of the five measurements. The noise of the query values, $0.05^2 = 2.5$ thousandths, is in every error and cannot be predicted. So 9.8 thousandths are ignorance about the curve.
 #
-# *How exact.* The ± is over tasks. With half of the draws it is 12.3 again, so the error of my weighting is small beside it. In expectation it can only make the error look too large, because no other predictor is better than the exact one.
+# *How exact.* The ± is over tasks. With half of the draws it is 12.3 again, so the error of my weighting is small beside it. The effective number of draws is 195 for the median task, and below 30 for 3 % of the tasks. Posterior variance and noise variance together are 11.7 ± 1.5, which agrees with 12.3 ± 2.2. In expectation it can only make the error look too large, because no other predictor is better than the exact one.
 #
 # === BEGIN MARK SCHEME ===
 # 5: the number with its interval (2), the conditional mean as the reason (3). A trained pooled network in place of it: 3, if it is said that it only comes near the floor.
 # 7: a posterior mean or an argument of the same strength (3), why it is the best (2), the share of the noise (2). Frequent: the *best fit* (maximum likelihood) is called the exact answer: 2 of 7, since with few points it is worse than the posterior mean. For families without noise and with enough points an exact answer with error 0, with the count of unknowns, earns all 7.
-# 3: interval over tasks (1), the error of the computation, by twice or half the draws or a finer grid (2).
+# 3: interval over tasks (1), the error of the computation, by other draws, twice or half as many, a finer grid, or the posterior variance (2).
 # === END MARK SCHEME ===
 
 # %% [markdown]
 # ## Question 4 · An experiment with a table (20 points, 90 minutes)
 #
-# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Examples: how does the error fall with `k_shot`? How many practice tasks does a meta-learner need? Is a learned prior better than a learned starting point? Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer. `contest` and its parts `smooth_features`, `ridge` and `learned_prior` in question 1d are yours to use: call them, copy nothing.
+# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Examples: how does the error fall with `k_shot`, the number of support points? How many practice tasks does a meta-learner need? Is a learned prior better than a learned starting point? For another `k_shot` write a `sample` of that size, and let the learner practise on tasks of the same size. Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer. `contest` and its parts in question 1d are yours to use: `learner`, `smooth_features`, `ridge` and `learned_prior`. Call them, copy nothing. For MAML or Reptile bring x and y to numbers from −1 to 1 first, or the steps diverge. `mlcourse.training.train` takes your `sample` as its family.
 #
 # Write what you expect into the next cell *before* you run anything. Then add your code cells below it.
 #
@@ -502,12 +572,12 @@ def _(sample, inputs, rng):
 #
 # | doses | pooled | from scratch | adapted | exact | scratch − adapted |
 # | --- | --- | --- | --- | --- | --- |
-# | 3 | 110.9 ± 11.3 | 91.6 ± 17.4 | 26.3 ± 3.4 | 20.0 ± 3.4 | 65.2 ± 16.1 |
+# | 3 | 110.9 ± 11.3 | 91.6 ± 17.4 | 29.3 ± 4.0 | 20.0 ± 3.4 | 62.2 ± 16.3 |
 # | 5 | 108.2 ± 10.5 | 43.6 ± 9.6 | 16.7 ± 2.8 | 12.9 ± 2.4 | 26.8 ± 8.5 |
 # | 10 | 110.4 ± 11.7 | 15.0 ± 3.8 | 7.2 ± 0.9 | 4.4 ± 0.6 | 7.8 ± 3.6 |
 # | 20 | 108.5 ± 10.6 | 5.4 ± 0.6 | 4.2 ± 0.3 | 3.1 ± 0.2 | 1.2 ± 0.5 |
 #
-# The width and the ridge of *scratch* were chosen among 25 pairs on other tasks (seed 21), for each number of doses. *Adapted* practised on 300 tasks (seed 20) and chose its noise among five values there.
+# The width and the ridge of *scratch* were chosen among 25 pairs on other tasks (seed 21), for each number of doses. *Adapted* practised on 300 tasks (seed 20) and chose its noise among five sizes on a fifth of them.
 #
 # **What it says.** With three doses, practice on other drugs divides the error by more than three. The adapted learner with five doses is about as good as scratch with ten: practice saves about five measurements a drug. The saving shrinks with every dose. I expected nothing to be left at twenty doses, and was wrong: 1.2 ± 0.5 is small, but not zero. The adapted learner stays above the exact answer, because its features do not know Hill's equation.
 #
@@ -572,7 +642,7 @@ def _(sample, inputs, rng):
 #
 # Make one figure from which a colleague understands your family and what adaptation does in it. Put the code into a cell of your own. Below, write the sentence that says what to see.
 #
-# - 4 points: it shows tasks that differ, their support points, and predictions before and after adaptation (for a learner without steps, "before" is pooled);
+# - 4 points: it shows tasks that differ, their support points, and predictions before and after adaptation. For a learner without steps, "before" is pooled; `learner(practice)` of question 1d returns a function that gives both;
 # - 3 points: axes with units (a logarithmic axis counts if its label says so), a legend or labels, colours that colour-blind readers can tell apart;
 # - 3 points: the sentence says what the picture shows, and the picture shows it.
 #

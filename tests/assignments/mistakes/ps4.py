@@ -29,6 +29,12 @@ MISTAKES = [
     ),
     Mistake(
         item="points",
+        old="x[:, 5:]",
+        new="np.concatenate([x[:, :5] * 0.1 * 10, x[:, 5:]], axis=1)",
+        says="among the queries",
+    ),
+    Mistake(
+        item="points",
         old="rng.uniform(-3, 3, (n_tasks, 25, 1))",
         new="np.round(rng.uniform(-3, 3, (n_tasks, 25, 1)))",
         says="among the queries",
@@ -68,6 +74,18 @@ MISTAKES = [
         old="return y + rng.normal(0, 0.05, y.shape)",
         new="return (y + rng.normal(0, 0.05, y.shape)) / np.std(y)",
         says="depends on the other tasks of the batch",
+    ),
+    Mistake(
+        item="values",
+        old="return y + rng",
+        new="return y + np.random.default_rng(0)",
+        says="noise that is not from `rng`",
+    ),
+    Mistake(
+        item="family",
+        old="support_y = outputs(parameters, support_x, rng)",
+        new="support_x = support_x[:, :4]; support_y = outputs(parameters, support_x, rng)",
+        says="have the sizes",
     ),
     Mistake(
         item="family",
