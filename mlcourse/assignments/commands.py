@@ -61,24 +61,28 @@ def grade(
     problem_set = sets.ProblemSet.stored(course / "source" / name / f"{name}.ipynb")
     wall = walls.choose(trust=trust_submissions)
     _say(f"Walls: {wall}.")
-    handed_in: dict[str, Path] = {}
-    unknown = 0
-    for path in submissions:
-        try:
-            student = batch.whose(path, name, students)
-            if student in handed_in:
-                raise ValueError(f"{path}: {student} has handed in {handed_in[student]}, too; only that is graded")
-            handed_in[student] = path
-        except ValueError as error:
-            unknown += 1
-            _say(f"Not graded. {error}")
-    everybody = tuple(students)
-    done = batch.grade_all(handed_in, problem_set, wall=wall, everybody=everybody, jobs=jobs, seed=seed, say=_say)
-    reports.write(done, out)
-    absent = [student for student in everybody if student not in handed_in]
+    claims, problems = _claims(submissions, name, students)
+    handed_in = {student: paths[0] for student, paths in claims.items() if len(paths) == 1}
+    for problem in problems:
+        _say(f"Not graded. {problem}")
+    done: list[Report] = []
+
+    def keep(report: "Report") -> None:
+        done.append(report)
+        _say(f"{len(done)}/{len(handed_in)}  {report.student}: {report.points:g}")
+
+    try:
+        batch.grade_all(
+            handed_in, problem_set, wall=wall, everybody=tuple(students), jobs=jobs, seed=seed, keep=keep
+        )
+    finally:  # Ctrl-C, say; before the first is done it leaves what an earlier grading has written
+        done.sort(key=lambda report: report.student)
+        if done or not handed_in:
+            reports.write(done, out)
+    absent = [student for student in students if student not in claims]
     typer.echo(f"{len(done)} graded, into {out}" + (f"; nothing from {', '.join(absent)}" if absent else ""))
     _export(done, out, students, marks, moodle, canvas, canvas_title or name)
-    raise typer.Exit(1 if unknown else 0)
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command()
@@ -96,6 +100,30 @@ def export(
     done = reports.read(out)
     students = batch.roster(roster) if roster else {}
     _export(done, out, students, marks, moodle, canvas, canvas_title or done[0].problem_set)
+
+
+def _claims(
+    submissions: list[Path], name: str, students: dict[str, dict[str, str]]
+) -> tuple[dict[str, list[Path]], list[str]]:
+    """Say who has handed in what, and what is wrong: nobody knows whose one is, or two are the same student's.
+
+    Of two neither is graded. Students choose the names of their files: with one that names another student,
+    somebody could hand in for them.
+    """
+    from mlcourse.assignments import batch
+
+    claims: dict[str, list[Path]] = {}
+    problems = []
+    for path in dict.fromkeys(submissions):
+        try:
+            claims.setdefault(batch.whose(path, name, students), []).append(path)
+        except ValueError as error:
+            problems.append(str(error))
+    for student, paths in claims.items():
+        if len(paths) > 1:
+            several = " and ".join(map(str, paths))
+            problems.append(f"{several} are all {student}'s, as they are named: give only the right one")
+    return claims, problems
 
 
 def _export(

@@ -4,7 +4,9 @@ A notebook is known by its contents and never by its name or kernel. The cells t
 they were given; all other code cells are run in the order in which they stand: what counts is what they define.
 """
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from nbformat import NotebookNode
 
 from mlcourse.assignments.sets import ProblemSet
 
-LARGEST = 20 * 2**20  # bytes of a notebook
+LARGEST = 64 * 2**20  # bytes of a notebook
 MOST_CELLS = 1000
+STUB = re.compile(r"raise NotImplementedError\(\)|YOUR ANSWER HERE")  # as nbgrader leaves it
+EMPTY = re.compile(r"\A\s*YOUR ANSWER HERE\s*\Z")
 
 
 class NoNotebook(ValueError):
@@ -27,13 +31,24 @@ class Contents:
 
     Attributes:
         cells: sources of the code cells to run, in order.
+        places: item -> how many of these cells have run when its test stands there.
         texts: item -> what was written for a manual question.
+        elsewhere: what else was written into cells of its author's own.
         notes: what the lecturer should know about the state of the notebook.
     """
 
     cells: list[str]
+    places: dict[str, int]
     texts: dict[str, str]
+    elsewhere: str
     notes: list[str]
+
+
+def defines(cells: Iterable[str], names: tuple[str, ...]) -> bool:
+    """Whether one of these names is given a value, or a function, at the top of one of these cells."""
+    any_of = "|".join(map(re.escape, names))
+    at_top = re.compile(rf"^(?:(?:def|class)\s+(?:{any_of})\b|[\w\s,]*\b(?:{any_of})\b[^=(\n]*=(?!=))", re.M)
+    return any(at_top.search(cell) for cell in cells)
 
 
 def read(path: Path, problem_set: ProblemSet) -> Contents:
@@ -52,20 +67,25 @@ def read(path: Path, problem_set: ProblemSet) -> Contents:
     if kernel != "python3":
         notes = [*notes, f"it names the kernel {str(kernel)[:40]!r}; it was run as Python"]
     cells, put_back = _with_what_is_given(notebook, problem_set)
-    return Contents(cells, *_texts(notebook, problem_set, [*notes, *put_back]))
+    texts, missing = _texts(notebook, problem_set)
+    places = _places(cells, problem_set)
+    sources = [cell.source for cell in cells]
+    return Contents(sources, places, texts, _elsewhere(notebook, problem_set), [*notes, *put_back, *missing])
 
 
 def _best(folder: Path, problem_set: ProblemSet) -> tuple[Path, list[str]]:
-    """The notebook in a folder that holds most of the set's cells, and a note if there are others."""
+    """The notebook in a folder with most of the set's cells, and most answers; a note if there are others."""
+    names = {_name(cell) for cell in problem_set.cells}
     found = {}
     for path in sorted(folder.rglob("*.ipynb")):
         if ".ipynb_checkpoints" in path.parts:
             continue
         try:
-            names = {_name(cell) for cell in _parsed(path).cells}
+            cells = [cell for cell in _parsed(path).cells if _name(cell) in names]
         except NoNotebook:
-            names = set()
-        found[path] = len(names & {_name(cell) for cell in problem_set.cells})
+            cells = []
+        open_ones = {_name(cell) for cell in cells if STUB.search(cell.source)}
+        found[path] = len({_name(cell) for cell in cells}), -len(open_ones)
     if not found:
         raise NoNotebook(f"there is no notebook in {folder.name}")
     best = max(found, key=lambda path: (found[path], path.stem == problem_set.name))
@@ -83,7 +103,10 @@ def _parsed(path: Path) -> NotebookNode:
             raise NoNotebook(
                 f"{path.name} is larger than {LARGEST // 2**20} MB; clear its outputs and hand it in again"
             )
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        text = path.read_text(encoding="utf-8-sig")
+        notebook = json.loads(text)
+        if notebook["nbformat"] < 4:
+            notebook = nbformat.reads(text, as_version=4)
         cells = [_cell(cell) for cell in notebook["cells"]]
         metadata = nbformat.from_dict(
             {"kernelspec": _mapping(_mapping(notebook.get("metadata")).get("kernelspec"))}
@@ -119,7 +142,7 @@ def _name(cell: NotebookNode) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _with_what_is_given(notebook: NotebookNode, problem_set: ProblemSet) -> tuple[list[str], list[str]]:
+def _with_what_is_given(notebook: NotebookNode, problem_set: ProblemSet) -> tuple[list[NotebookNode], list[str]]:
     """The code cells to run, with the set's own cells as they were given; and what had to be put back."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     place, notes = 0, []
@@ -138,19 +161,38 @@ def _with_what_is_given(notebook: NotebookNode, problem_set: ProblemSet) -> tupl
                 place += 1
             continue
         place = (same_name or same_text)[0] + 1
-        if is_setup and not same_text:
-            notes.append(f"the cell {_name(given)} had been changed, and was put back")
-            cells[place - 1] = given
-    return [cell.source for cell in cells], notes
+        if is_setup and not same_text:  # the change may be an import that the answers need
+            notes.append(f"the cell {_name(given)} had been changed; it was run, and then as it was given")
+            cells.insert(place, given)
+            place += 1
+    return cells, notes
 
 
-def _texts(notebook: NotebookNode, problem_set: ProblemSet, notes: list[str]) -> tuple[dict[str, str], list[str]]:
+def _places(cells: list[NotebookNode], problem_set: ProblemSet) -> dict[str, int]:
+    """After which cell each automatic item can be asked for; an item whose test is not there has no place."""
+    places = {}
+    for item in problem_set.items:
+        test = re.compile(rf"^@item\(\s*[\"']{re.escape(item.name)}[\"']", re.M)
+        found = [n for n, cell in enumerate(cells, 1) if _name(cell) == item.name or test.search(cell.source)]
+        if found and not item.manual:
+            places[item.name] = found[-1]
+    return places
+
+
+def _elsewhere(notebook: NotebookNode, problem_set: ProblemSet) -> str:
+    """The texts of cells that are neither a question of the set nor the answer to one."""
+    names = {item.name for item in problem_set.items}
+    own = (cell.source for cell in notebook.cells if cell.cell_type != "code" and _name(cell) not in names)
+    return "\n\n".join(EMPTY.sub("", text) for text in own if text.strip() not in problem_set.texts)
+
+
+def _texts(notebook: NotebookNode, problem_set: ProblemSet) -> tuple[dict[str, str], list[str]]:
     """What was written for each manual question, by the name of its cell."""
-    texts = {}
+    texts, notes = {}, []
     for item in problem_set.items:
         if item.manual:
             written = [cell.source for cell in notebook.cells if _name(cell) == item.name]
-            texts[item.name] = re.sub(r"\A\s*YOUR ANSWER HERE\s*\Z", "", "\n\n".join(written))
+            texts[item.name] = EMPTY.sub("", "\n\n".join(written))
             if not written:
-                notes = [*notes, f"no cell is marked as the answer to {item.name}: look for it in the notebook"]
+                notes.append(f"no cell is marked as the answer to {item.name}: look for it in the notebook")
     return texts, notes

@@ -9,6 +9,7 @@ each submission, from a seed that the report names.
 
 import contextlib
 import io
+import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from mlcourse.assignments.walls import Wall
 from mlcourse.lessons.checks.verdict import Verdict
 
 SECONDS_OF_A_CHECK = 20.0  # of this process: an answer may be built to keep a check busy
-LONGEST_TEXT = 20_000  # characters of a written answer
+LONGEST_TEXT, LONGEST_MESSAGE = 20_000, 2_000  # characters of a written answer, and of what is said of an item
 OWN = "own("
 
 
@@ -92,15 +93,18 @@ def grade(
     try:
         held = contents.read(path, problem_set)
     except contents.NoNotebook as error:
-        why = printable(str(error))
-        results = tuple(Result(item.name, 0, item.points, "wrong", why) for item in problem_set.items)
+        why = printable(str(error))  # a person has to look at it: what cannot be read is not yet wrong
+        results = tuple(
+            Result(item.name, None, item.points, "to be marked", why, why) for item in problem_set.items
+        )
         return Report(name, problem_set.name, printable(str(path)), results, notes=(why,), seed=seed)
     with Box(wall) as box, variants.graded_as(name):
         student = Student(box, held.cells, name)
-        sitting = Sitting(problem_set, student, held.texts, others, np.random.default_rng(seed))
+        sitting = Sitting(problem_set, student, held, others, np.random.default_rng(seed))
         results = sitting.results()
     stopped = (f"Code cell {number + 1} stopped: {why}" for number, why in sorted(student.stopped.items()))
-    said = tuple(map(printable, stopped)), tuple(map(printable, (*held.notes, *sitting.notes)))
+    notes = (*held.notes, *_of_another(held.cells, name), *sitting.notes)
+    said = tuple(map(printable, stopped)), tuple(map(printable, notes))
     return Report(name, problem_set.name, printable(str(path)), results, *said, seed)
 
 
@@ -110,42 +114,72 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in whole)
 
 
+def _of_another(cells: list[str], name: str) -> list[str]:
+    """A note, if the notebook names another student than the one for whom it was handed in."""
+    said = {told for cell in cells for told in re.findall(r"^STUDENT\s*=\s*[\"']([^\"'\n]+)[\"']", cell, re.M)}
+    other = [told for told in sorted(said) if told.strip().lower() != name.lower()]
+    return [f"the notebook says that it is of {other[0]!r}: own data are those of {name}"] if other else []
+
+
 @dataclass
 class Sitting:
     """The items of one submission: first what is visible of each, then what is hidden.
 
     A visible check tells values. So none runs after a hidden one, whose inputs a student's code could have kept.
+    An answer is asked for where its test stands, so that later cells take nothing from it and need not run; and,
+    where it is defined anew further down, at the end, too. It is right if it is right at one of the two.
     """
 
     problem_set: ProblemSet
     student: Student
-    texts: dict[str, str]
+    held: contents.Contents
     others: tuple[str, ...]
     rng: np.random.Generator
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.namespace: dict[str, Any] = {"__name__": "__grader__"}
-        self.had: dict[tuple[str, str], Any] = {}
+        self.had: dict[tuple[str, int, str], Any] = {}
+        self.names: tuple[str, ...] = ()
         with judged_by(self._decide), contextlib.redirect_stdout(io.StringIO()):
             for source in self.problem_set.given:
                 self._run(source)
 
     def results(self) -> tuple[Result, ...]:
         """What each item brings."""
-        wrong: dict[str, Result] = {}
-        for hidden in (False, True):
-            self.hidden = hidden
-            for item in self.problem_set.items:
-                if not item.manual and item.name not in wrong and (found := self._judged(item)):
-                    wrong[item.name] = found
-        return tuple(wrong.get(item.name) or self._whole(item) for item in self.problem_set.items)
+        end = len(self.held.cells)
+        automatic = [item for item in self.problem_set.items if not item.manual]
+        asked = sorted(((self.held.places.get(item.name, end), item) for item in automatic), key=lambda at: at[0])
+        wrong: dict[str, dict[int, Result]] = {item.name: {} for item in automatic}
+        self.hidden, at_the_end = False, []
+        for place, item in asked:
+            self._judge(item, place, wrong)
+            if contents.defines(self.held.cells[place:], self.names):
+                at_the_end.append((end, item))
+        for place, item in at_the_end:
+            self._judge(item, place, wrong)
+        self.hidden, right = True, set()
+        for place, item in asked + at_the_end:
+            if item.name not in right and place not in wrong[item.name]:
+                self._judge(item, place, wrong)
+                right |= set() if place in wrong[item.name] else {item.name}
+        last = {name: found[max(found)] for name, found in wrong.items() if name not in right}
+        return tuple(last.get(item.name) or self._whole(item) for item in self.problem_set.items)
+
+    def _judge(self, item: Item, place: int, wrong: dict[str, dict[int, Result]]) -> None:
+        """Judge an item by its visible or by its hidden check, at a place; say what is wrong."""
+        self.student.place = place
+        if found := self._judged(item):
+            wrong[item.name][place] = found
 
     def _whole(self, item: Item) -> Result:
         """An item that was passed, or that a person marks."""
         if not item.manual:
             return Result(item.name, item.points, item.points, "passed", "Correct.")
-        text = printable(self.texts[item.name])
+        text = printable(self.held.texts[item.name])
+        if not text.strip() and self.held.elsewhere.strip():
+            self.notes.append(f"the cell of {item.name} is empty, and there are texts elsewhere in the notebook")
+            text = f"(Nothing stands in its cell. Elsewhere:)\n\n{printable(self.held.elsewhere)}"
         if not text.strip():
             return Result(item.name, 0.0, item.points, "not attempted", "There is no answer.")
         if len(text) > LONGEST_TEXT:
@@ -160,10 +194,13 @@ class Sitting:
                 self._run(item.source)
             return None
         except NotYet:
-            return Result(item.name, 0, item.points, self.verdict.status, printable(self.verdict.message))
+            message = printable(self.verdict.message)[:LONGEST_MESSAGE]
+            return Result(item.name, 0, item.points, self.verdict.status, message)
         except Busy:
             self.student.leave()
             return Result(item.name, 0, item.points, "wrong", "Your answer kept the check busy for too long.")
+        except MemoryError:
+            return Result(item.name, 0, item.points, "wrong", "Your answer is too large for the check.")
 
     def _run(self, source: str) -> None:
         """Run a cell of the lecturer's notebook."""
@@ -171,6 +208,7 @@ class Sitting:
 
     def _decide(self, check: Findings, question: str, names: tuple[str, ...], hidden: bool, _: dict) -> None:
         """The court of `item`: judge what the student's process answers."""
+        self.names = names
         if hidden != self.hidden:
             return
         self.student.discreet, self.student.lost = hidden, ""
@@ -199,10 +237,11 @@ class Sitting:
         raise NotYet
 
     def _value(self, name: str) -> Any:
-        """An answer, asked for once: the visible and the hidden check judge the same."""
-        if (self.item.name, name) not in self.had:
-            self.had[self.item.name, name] = self.student.get(name)
-        return self.had[self.item.name, name]
+        """An answer, asked for once at a place: the visible and the hidden check judge the same."""
+        here = self.item.name, self.student.place, name
+        if here not in self.had:
+            self.had[here] = self.student.get(name)
+        return self.had[here]
 
     def _whose(self, question: str, judged: Callable[[], Verdict]) -> None:
         """Note the students for whom a wrong answer would have been right."""

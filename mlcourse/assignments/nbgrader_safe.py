@@ -2,13 +2,17 @@
 
 The course's nbgrader_config.py names it. A submission's cells then run in a student's process inside walls, the
 tests outside; what a test cell brought is written into it as its output, from which nbgrader takes the points. So
-formgrader, feedback and export work as ever, on points that no student could write.
+formgrader, feedback and export work as ever, on points that no student could write. What students wrote is shown
+there without any HTML of theirs: a script in an answer would run with all rights of the lecturer who marks it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from jinja2 import pass_context
 from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -49,3 +53,11 @@ def _output(result: Result) -> NotebookNode:
     if result.points:
         return nbformat.v4.new_output("stream", name="stdout", text=f"{result.message}\n")
     return nbformat.v4.new_output("error", ename="NotYet", evalue=result.message, traceback=[result.message])
+
+
+@pass_context
+def markdown2html(context: Any, source: str) -> str:
+    """Markdown as nbconvert's filter of this name shows it, with HTML as the text that it is."""
+    attachments = context.get("cell", {}).get("attachments", {})
+    renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False, attachments=attachments)
+    return MarkdownWithMath(renderer=renderer).render(source)

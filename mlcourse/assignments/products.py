@@ -29,6 +29,9 @@ c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.ClearHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
+# Formgrader shows what students wrote; their scripts stay text there.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"markdown2html": "mlcourse.assignments.nbgrader_safe.markdown2html"}
 '''
 # What grading needs of what the course needs: no torch
 GRADER_NEEDS = "numpy ipython psutil nbformat jinja2 matplotlib matplotlib-inline traitlets packaging"

@@ -19,14 +19,14 @@ import psutil
 
 from mlcourse.assignments import walls, wire
 
-SECONDS_A_CELL, SECONDS_A_CALL, SECONDS_IN_ALL = 20.0, 10.0, 120.0  # of processor time
+SECONDS_A_CELL, SECONDS_A_CALL, SECONDS_IN_ALL = 20.0, 10.0, 180.0  # of processor time
 SECONDS_FOR_A_START = 30.0  # of this course's own imports
 PATIENCE = 4.0  # wall time at most, in units of the processor time that was allowed
 MEMORY = 3 * 2**30  # bytes that the whole tree may hold
 PROCESSES = 48
 FILES = 256  # open ones of the whole tree: some are memory
 LONGEST = 32 * 2**20  # bytes of one answer
-STARTS = 8  # how often a submission may lose its process
+LOSSES = 8  # how often a submission may lose its process
 LOOK = 0.25  # seconds between two looks at the tree
 
 
@@ -238,10 +238,11 @@ class Answer:
 
 
 class Student:
-    """The answers of one submission: its cells, run in a box, again and again without those that kill it.
+    """The answers of one submission: its cells, run in a box up to a place, again without those that kill it.
 
     Attributes:
-        stopped: cell number -> what the student is told about it, of the first run.
+        place: how many cells have run when a question is asked. It may be set back: then they run anew.
+        stopped: cell number -> what the student is told about it; nothing of runs while `discreet`.
         lost: why the process was lost last, "" if it was not; who reads it may empty it.
         discreet: whether exceptions come without their words, as while hidden inputs are about.
     """
@@ -250,7 +251,8 @@ class Student:
         self.box, self.cells, self.name = box, list(cells), name
         self.stopped: dict[int, str] = {}
         self.discreet, self.lost = False, ""
-        self._ready, self._alive, self._starts = False, False, 0
+        self.place = len(cells)
+        self._ran, self._alive, self._losses = -1, False, 0  # cells that have run; -1: none can be asked
 
     def get(self, name: str) -> Any:
         """Return the value with this name; for a function, a function that asks the student's.
@@ -278,14 +280,14 @@ class Student:
 
     def leave(self) -> None:
         """End the process, which may be in the middle of an answer; the next question starts another."""
-        self.box.close()
-        self._ready = False
+        self._gone()
+        self._losses += 1
 
     def _ask(self, message: dict[str, Any], *, what: str, functions: list[Callable]) -> dict[str, Any]:
         try:
             return self._asked(message, what, functions)
         except Lost as error:
-            self._ready, self.lost = False, str(error)
+            self.lost = str(error)
             raise
 
     def _asked(self, message: dict[str, Any], what: str, functions: list[Callable]) -> dict[str, Any]:
@@ -303,8 +305,12 @@ class Student:
         except (wire.Unreadable, KeyError, TypeError, IndexError) as error:
             self.leave()
             raise Lost(f"{what} did not answer in a form that can be read") from error
+        except Lost:
+            self.leave()
+            raise
         if "died" in reply:
-            self._alive = False
+            self._died()
+            self._losses += 1
             raise Lost(f"{what} ended the process")
         if "missing" in reply:
             raise Missing(message.get("get") or message["call"])
@@ -312,45 +318,60 @@ class Student:
             raise _exception(reply["raised"], tell=not self.discreet)
         return reply
 
+    def _died(self) -> None:
+        """The copy that ran the cells is gone; the process that makes copies is not."""
+        self._ran, self._alive = -1, False
+
+    def _gone(self) -> None:
+        """Nothing is left of the process."""
+        self.box.close()
+        self._ran = -1
+
     def _run(self) -> None:
-        """See to it that the cells have run; a cell that kills the process is left out of the next run."""
-        first = self._starts == 0
-        while not self._ready:
-            if self._starts >= STARTS:
+        """See to it that the cells before the place have run, and no others; one that kills is left out then."""
+        while self._ran != self.place:
+            if self._losses >= LOSSES:
                 raise Lost("the process was lost too often")
-            self._starts += 1
             try:
+                if 0 <= self._ran < self.place:
+                    self._attempt({"on": self.place})
+                    continue
+                self._ran = -1
                 if not self.box.running or (self._alive and not self.box.end_run()):
                     self.box.start()
-                self._attempt(tell=first)
+                self._alive = True
+                self._attempt({"run": self.cells, "student": self.name, "place": self.place})
             except Lost:
-                if self.box.exhausted:
-                    self._starts = STARTS
+                self._losses = LOSSES if self.box.exhausted else self._losses + 1
 
-    def _attempt(self, *, tell: bool) -> None:
-        self.box.say({"run": self.cells, "student": self.name})
-        self._alive, number = True, -1
+    def _attempt(self, what: dict[str, Any]) -> None:
+        self.box.say(what)
+        least, number = self._ran, -1
         self.box.allow(SECONDS_A_CELL, "this cell")
         try:
             while True:
                 message = self.box.hear()
                 if "ready" in message:
-                    self._ready = True
+                    self._ran = self.place
                     return
                 if "died" in message:
-                    self._alive = False
                     raise Lost("this cell ended the process")
-                if type(message.get("cell")) is int and number < message["cell"] < len(self.cells):
+                if type(message.get("cell")) is int and max(least - 1, number) < message["cell"] < self.place:
                     number = message["cell"]
                     self.box.allow(SECONDS_A_CELL, "this cell")
-                elif message.get("error") and tell and number >= 0:
+                elif message.get("error") and number >= 0 and not self.discreet:
                     error = _exception(message["error"], tell=True)
                     if not isinstance(error, NotImplementedError):  # a stub that waits for its answer
                         self.stopped.setdefault(number, f"{type(error).__name__}: {error}")
         except Lost as error:
-            if number in range(len(self.cells)):
+            if self.box.running:
+                self._died()
+            else:
+                self._gone()
+            if number >= 0:
                 self.cells[number] = None
-                self.stopped[number] = str(error)
+                if not self.discreet:  # which cell it is could tell of hidden inputs
+                    self.stopped[number] = str(error)
             raise
 
 

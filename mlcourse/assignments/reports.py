@@ -10,8 +10,10 @@ out/reports.json          all of it, for `assignment export`
 import csv
 import dataclasses
 import html
+import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -41,7 +43,11 @@ p { margin: .3em 0; overflow-wrap: anywhere }</style>
 {% endfor %}{% for line in report.stopped %}<p>{{ line }}</p>
 {% endfor %}</html>
 """)
-FORMULA = tuple("=+-@＝＋－＠")  # what begins one in a spreadsheet
+# What may begin a formula in a spreadsheet, and what is before it. A run is looked at once, from its beginning:
+# a student could write a long one.
+FORMULA = re.compile(r"(?<![\s;,'\"])([\s;,'\"]*)([=+\-@＝＋－＠])")
+ANYWHERE = ("id", "name", "email")  # of the roster: each finds a student's line in whatever column it stands
+AGAIN = "download it anew, and give it as it is"
 SIGNS = {status: sign for status, (sign, _, _) in LOOKS.items()} | {"to be marked": "✎", "marked": "✎"}
 
 
@@ -56,7 +62,7 @@ def write(reports: list[Report], out: Path) -> None:
     _table(out / "points.csv", ("student", *names, "sum"), (_line(report) for report in reports))
     waiting = [(report.student, r.name, r.most, "", "", r.text) for report in reports for r in report.results
                if r.status == "to be marked"]  # fmt: skip
-    _table(out / "to_mark.csv", MARKS, waiting)
+    _table(out / "to_mark.csv", MARKS, waiting, encoding="utf-8-sig")  # else Excel shows ü as two signs
     notes = [f"{report.student}: {note}".replace("\n", " ") for report in reports for note in report.notes]
     (out / "for_the_lecturer.txt").write_text("\n".join(notes or ["Nothing odd."]) + "\n", encoding="utf-8")
 
@@ -92,10 +98,12 @@ def marked(reports: list[Report], path: Path) -> list[Report]:
     """Return the reports with the points that a person gave, from a filled-in to_mark.csv.
 
     Raises:
-        ValueError: a line with points for nothing that waits, or points that are no number from 0 to the most.
+        ValueError: a column is missing, a line has points for nothing that waits, or points that are no number
+            from 0 to the most.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.DictReader(file) if (row["points"] or "").strip()]
+    fix = "keep the first line that `assignment grade` wrote"
+    rows, _ = read_table(path, ("student", "item", "points", "comment"), fix)
+    rows = [row for row in rows if row["points"].strip()]
     waiting = {
         (report.student, r.name): r for report in reports for r in report.results if r.status.endswith("marked")
     }
@@ -105,9 +113,7 @@ def marked(reports: list[Report], path: Path) -> list[Report]:
         if key not in waiting:
             raise ValueError(f"{path.name}: {item} of {student} waits for no mark")
         points = _points(row["points"], waiting[key].most, f"{path.name}: {item} of {student}")
-        marks[key] = dataclasses.replace(
-            waiting[key], points=points, status="marked", message=row["comment"] or ""
-        )
+        marks[key] = dataclasses.replace(waiting[key], points=points, status="marked", message=row["comment"])
 
     def after(report: Report) -> Report:
         results = (marks.get((report.student, result.name), result) for result in report.results)
@@ -137,7 +143,7 @@ def fill_moodle(
     Raises:
         ValueError: it is no such worksheet.
     """
-    rows, columns = _worksheet(worksheet, ("Identifier", "Grade"))
+    rows, columns = read_table(worksheet, ("Identifier", "Grade"), AGAIN)
 
     def fill(row: dict[str, str], report: Report) -> None:
         row["Grade"] = f"{report.points:g}"
@@ -158,7 +164,7 @@ def fill_canvas(
     Raises:
         ValueError: it is no such gradebook, or not one column has that title.
     """
-    rows, columns = _worksheet(gradebook, ("Student", "ID"))
+    rows, columns = read_table(gradebook, ("Student", "ID"), AGAIN)
     fit = [column for column in columns if column == title or column.startswith(f"{title} (")]
     if len(fit) != 1:
         raise ValueError(
@@ -171,13 +177,36 @@ def fill_canvas(
     return _fill(rows, columns, reports, students, fill, out)
 
 
-def _worksheet(path: Path, needed: Iterable[str]) -> tuple[list[dict[str, str]], list[str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        rows, columns = list(reader), list(reader.fieldnames or [])
+def read_table(path: Path, needed: Iterable[str], fix: str) -> tuple[list[dict[str, str]], list[str]]:
+    """Read a CSV that a person gives, as an LMS or a spreadsheet stored it: its rows, and its columns in order.
+
+    It is UTF-8, else what Excel writes (cp1252). Between cells stands `,` or `;`, as its first line says.
+
+    Args:
+        needed: the columns that it must have.
+        fix: what to do where one is missing.
+
+    Raises:
+        ValueError: one is missing, or it is no CSV.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    try:
+        tables = [
+            csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=separator) for separator in ",;"
+        ]
+        table = max(tables, key=lambda table: sum(name in (table.fieldnames or ()) for name in needed))
+        rows, columns = list(table), list(table.fieldnames or [])
+    except csv.Error as error:
+        raise ValueError(f"{path.name} cannot be read as a table ({error}); store it as CSV") from error
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise ValueError(f"{path.name} has no column {missing[0]!r}: download it anew, and give it as it is")
+        raise ValueError(f"{path.name} has no column {missing[0]!r}: {fix}")
+    for row in rows:
+        row.pop(None, None)  # what is right of the last column
     return rows, columns
 
 
@@ -189,20 +218,31 @@ def _fill(
     fill: Callable[[dict[str, str], Report], None],
     out: Path,
 ) -> list[str]:
-    """Fill the line of each student: the one that holds the id, or what the roster says beside it."""
+    """Fill the line of each student, and return those who have none, or several."""
     lost = []
     for report in reports:
-        known = {
-            report.student.lower(),
-            *(value.lower() for value in students.get(report.student, {}).values() if value),
-        }
-        fit = [row for row in rows if known & {(value or "").strip().lower() for value in row.values()}]
+        fit = _lines_of(rows, report.student, students.get(report.student, {}))
         if len(fit) == 1:
             fill(fit[0], report)
         else:
             lost.append(report.student)
     _table(out, columns, ([row[column] for column in columns] for row in rows), guard=False)
     return lost
+
+
+def _lines_of(rows: list[dict[str, str]], student: str, told: dict[str, str]) -> list[dict[str, str]]:
+    """The lines that hold a student's id, name or email; where none does, what else the roster says of them.
+
+    That counts only in a column of the same name: a tutor's email, say, is in the tutor's own line, too.
+    """
+    known = {_same(value) for value in (student, *(told.get(key, "") for key in ANYWHERE))} - {""}
+    fit = [row for row in rows if known & set(map(_same, row.values()))]
+    more = {column: _same(value) for column, value in told.items() if column not in ANYWHERE and value}
+    return fit or [row for row in rows if any(_same(row.get(column, "")) == more[column] for column in more)]
+
+
+def _same(value: str) -> str:
+    return value.strip().lower()
 
 
 def _comments(report: Report) -> list[str]:
@@ -221,14 +261,28 @@ def _line(report: Report) -> list[object]:
     ]
 
 
-def _table(path: Path, columns: Iterable[str], lines: Iterable[Iterable[object]], *, guard: bool = True) -> None:
-    """Write a CSV. A text that a spreadsheet would take for a formula gets an apostrophe: students wrote some."""
+def _table(
+    path: Path,
+    columns: Iterable[str],
+    lines: Iterable[Iterable[object]],
+    *,
+    guard: bool = True,
+    encoding: str = "utf-8",
+) -> None:
+    """Write a CSV. What a spreadsheet would take for a formula gets an apostrophe: students wrote some.
+
+    One whose separator is not the comma begins a cell inside a text, too, after a semicolon, tab or new line.
+    """
+
+    def disarmed(found: re.Match) -> str:
+        before, sign = found.groups()
+        begins = found.start() == 0 or any(separator in before for separator in ";\t\r\n")
+        return f"{before}'{sign}" if begins else found[0]
 
     def safe(value: object) -> object:
-        risky = guard and isinstance(value, str) and value.lstrip(" \t\r\n;,'\"")[:1] in FORMULA
-        return f"'{value}" if risky else value
+        return FORMULA.sub(disarmed, value) if guard and isinstance(value, str) else value
 
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding=encoding) as file:
         writer = csv.writer(file)
         writer.writerow(list(columns))
         writer.writerows([safe(value) for value in line] for line in lines)

@@ -125,12 +125,14 @@ class ProblemSet:
         items: in the notebook's order.
         given: the cells that the grader runs on its own side: all that is not answered or tested.
         cells: all its cells that have a name, in order.
+        texts: what stands in the cells that are neither code nor an answer.
     """
 
     name: str
     items: tuple[Item, ...]
     given: tuple[str, ...]
     cells: tuple[NotebookNode, ...]
+    texts: frozenset[str]
 
     @classmethod
     def of(cls, name: str, notebook: NotebookNode) -> "ProblemSet":
@@ -151,7 +153,8 @@ class ProblemSet:
             )
         answered = {cell.id for cell in named if cell.metadata.nbgrader.solution or cell.metadata.nbgrader.grade}
         given = (cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.id not in answered)
-        return cls(name, items, tuple(given), named)
+        texts = (cell.source for cell in notebook.cells if cell.cell_type != "code" and cell.id not in answered)
+        return cls(name, items, tuple(given), named, frozenset(map(str.strip, texts)))
 
     @classmethod
     def stored(cls, path: Path) -> "ProblemSet":

@@ -82,12 +82,20 @@ def around(wall: Wall, at_hand: Mapping[str, str] = MappingProxyType({})) -> lis
     command = "bwrap --unshare-all --unshare-user --disable-userns --die-with-parent --new-session".split()
     command += "--as-pid-1 --cap-drop ALL --hostname student".split()  # process 1 cannot be killed from inside
     command += ["--size", str(ROOM), "--tmpfs", "/tmp", "--chdir", "/tmp"]  # first: the course may lie in /tmp
-    for folder in _readable():
+    outside, of_the_clone = _readable()
+    covered = _covered(outside)
+    for folder in outside:
+        command += ["--ro-bind-try", folder, folder]
+    for folder in covered:
+        command += ["--tmpfs", folder]
+    for folder in of_the_clone:
         command += ["--ro-bind-try", folder, folder]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(ROOM // 8), "--tmpfs", "/dev/shm"]
     for here, inside in at_hand.items():
         command += ["--ro-bind-try", here, inside]
-    return [*command, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+    for folder in (*covered, "/proc", "/dev", "/"):
+        command += ["--remount-ro", folder]
+    return [*command, "--"]
 
 
 @functools.cache
@@ -118,13 +126,29 @@ def environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "MPLBACKEND": "Agg",
+        # Python orders a set of strings anew in each process: an answer that depends on it would get other points
+        # at each grading.
+        "PYTHONHASHSEED": "0",
     }
     return given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(paths.REPOSITORY)}
 
 
-def _readable() -> list[str]:
-    """What a student's process reads: the system's libraries, Python, this package, the course's data."""
+def _readable() -> tuple[list[str], list[str]]:
+    """What a student's process reads: the system's libraries, Python, this package, the course's data.
+
+    Returns:
+        the folders outside of the course's clone, and those in it.
+    """
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
     python = [sys.base_prefix, sys.prefix, *sysconfig.get_paths().values()]
-    course = [str(Path(__file__).parents[1]), str(paths.REPOSITORY / "data")]
-    return list(dict.fromkeys([*system, *python, *course]))
+    course = [str(paths.REPOSITORY / "mlcourse"), str(paths.REPOSITORY / "data")]
+    folders = list(dict.fromkeys([*system, *python, *course]))
+    of_the_clone = [folder for folder in folders if Path(folder).is_relative_to(paths.REPOSITORY)]
+    return [folder for folder in folders if folder not in of_the_clone], of_the_clone
+
+
+def _covered(folders: list[str]) -> list[str]:
+    """The places at which these folders show the clone, if it lies in one of them: it holds the solutions."""
+    real = {folder: Path(folder).resolve() for folder in folders}  # /lib is /usr/lib, say, and shows it again
+    inside = [folder for folder in folders if paths.REPOSITORY.is_relative_to(real[folder])]
+    return list(dict.fromkeys(str(Path(folder) / paths.REPOSITORY.relative_to(real[folder])) for folder in inside))

@@ -8,6 +8,7 @@ state) and functions (by a number: the student's side calls back).
 import base64
 import json
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,8 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
     """Make a value ready for JSON.
 
     Args:
-        value: numbers, strings, None, arrays, lists, tuples and dicts of these, `Examples`, `Task`.
+        value: numbers, strings, None, arrays, lists, tuples and dicts of these, `Examples`, `Task`. What a
+            lesson's check takes for a number or an array is one here, too: a Fraction, what has `__array__`.
         functions: gets the functions among the values, which then travel by their place here; None: none may.
 
     Raises:
@@ -62,15 +64,15 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
 
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    if isinstance(value, np.generic):
-        value = value.item() if value.dtype.kind in NUMBERS else value
+    if isinstance(value, np.generic) and value.dtype.kind in NUMBERS:
+        value = float(value) if isinstance(value, np.longdouble) else value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value if type(value) in (bool, int, float, str, type(None)) else _plain(value)
     if isinstance(value, np.ndarray):
         return _array(value)
     if type(value).__name__ in RECORDS and isinstance(value, tuple):
         return {"record": type(value).__name__, "of": [inner(entry) for entry in value]}
-    if isinstance(value, list):
+    if isinstance(value, list | range):
         return [inner(entry) for entry in value]
     if isinstance(value, tuple):
         return {"tuple": [inner(entry) for entry in value]}
@@ -81,9 +83,13 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
     if callable(value) and functions is not None:
         functions.append(value)
         return {"function": len(functions) - 1}
-    raise Unreadable(
-        f"a {type(value).__name__} cannot be handed to the grader: return numbers, arrays, tuples or dicts"
-    )
+    if isinstance(value, np.generic):  # a complex number, a date: they have what is asked for below, too
+        raise _refused(value)
+    if hasattr(type(value), "__array__"):
+        return _array(np.asarray(value))
+    if hasattr(type(value), "__float__"):  # a Decimal, a Fraction, a number of sympy's
+        return _number(value)
+    raise _refused(value)
 
 
 def decode(data: Any, function: Callable[[int], Callable] | None = None, depth: int = 0) -> Any:
@@ -129,7 +135,25 @@ def _plain(value: Any) -> bool | int | float | str:
     return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
 
 
+def _number(value: Any) -> int | float:
+    """A number of a library's own, as one of Python's."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError("a text is no number, although float() would read it")
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    except (TypeError, ValueError, OverflowError) as error:  # such as a formula that holds an unknown
+        raise _refused(value) from error
+
+
+def _refused(value: Any) -> Unreadable:
+    return Unreadable(
+        f"a {type(value).__name__} cannot be handed to the grader: return numbers, arrays, tuples or dicts"
+    )
+
+
 def _array(value: np.ndarray) -> dict[str, Any]:
+    if value.dtype.kind == "O":
+        value = np.array([_number(entry) for entry in value.flat], dtype=float).reshape(value.shape)
     if value.dtype.kind not in NUMBERS:
         raise Unreadable(f"an array of {value.dtype} cannot be handed to the grader: return one of numbers")
     value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).reshape(value.shape)

@@ -5,11 +5,12 @@
 It imports what sets need, and then forks for each run: the copy runs the cells and answers, so that the next
 run begins clean without importing anything again, and what kills a copy does not kill this process.
 
-Messages to it: {"run": [source, …], "student": id}, then {"get": name} and {"call": name, "with": arguments}.
-Messages from it: {"hello": true}; {"cell": n} before a cell and {"ran": n, "error": …}
-after it; {"ready": true}; {"value": …}, {"callable": true}, {"missing": true} or {"raised": …} for an answer;
-{"ask": place, "with": arguments}, where an argument was a function of the grader's; {"died": status}. A question
-has a number, which its answer carries.
+Messages to it: {"run": [source, …], "student": id, "place": n} runs the cells before the n-th, {"on": n} those
+up to a later place; {"get": name} and {"call": name, "with": arguments} ask. Messages from it: {"hello": true};
+{"cell": n} before a cell and {"ran": n, "error": …} after it; {"ready": true} at the place; {"value": …},
+{"callable": true}, {"missing": true} or {"raised": …} for an answer; {"ask": n, "with": arguments}, where the
+n-th argument was a function of the grader's; {"died": status}. A question has a number, which its answer
+carries.
 """
 
 import os
@@ -50,7 +51,7 @@ def main() -> None:
             try:
                 _confine()
                 os.environ[VARIABLE] = message["student"]
-                _serve(_run(message["run"], message["student"], say), hear, say)
+                _live(message, hear, say)
             finally:
                 os._exit(0)
         ended = (0, 0)
@@ -71,12 +72,25 @@ def _confine() -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _run(cells: list[str], student: str, say: BinaryIO) -> dict[str, Any]:
-    """Run the cells in IPython, each whatever became of the others; return what they have defined."""
+def _live(first: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
+    """Run cells up to a place and answer there, until the grader hangs up, or ends this copy."""
+    shell, cells, place = _shell(first["student"]), first["run"], 0
+    message = {"on": first["place"]}
+    while True:
+        if "on" in message:
+            _run(shell, cells, range(place, message["on"]), say)
+            place = message["on"]
+        else:
+            _answer(message, shell.user_ns, hear, say)
+        if not (line := hear.readline()):
+            return
+        message = wire.loads(line)
+
+
+def _shell(student: str) -> Any:
+    """IPython without a terminal, in which cells run."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
-
-    from mlcourse.assignments.items import judged_by
 
     class Shell(InteractiveShell):
         def enable_gui(self, gui: str | None = None) -> None:
@@ -86,20 +100,26 @@ def _run(cells: list[str], student: str, say: BinaryIO) -> dict[str, Any]:
     config.HistoryManager.enabled = False
     shell = Shell.instance(config=config)
     shell.user_ns["STUDENT"] = student  # for a notebook that has lost the cell in which it stood
+    return shell
+
+
+def _run(shell: Any, cells: list[str | None], numbers: range, say: BinaryIO) -> None:
+    """Run cells, each whatever became of the others; those that are None are left out."""
+    from mlcourse.assignments.items import judged_by
+
     with judged_by(lambda *_: None):  # a notebook's own tests decide nothing here
-        for number, source in enumerate(cells):
-            if source is None:
+        for number in numbers:
+            if cells[number] is None:
                 continue
             _say(say, {"cell": number})
-            result = shell.run_cell(source)
+            result = shell.run_cell(cells[number])
             error = result.error_before_exec or result.error_in_exec
             _say(say, {"ran": number, "error": _words(error) if error else None})
     _say(say, {"ready": True})
-    return shell.user_ns
 
 
-def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
-    """Answer until the grader hangs up, or ends this copy."""
+def _answer(message: dict[str, Any], namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
+    """Answer a question of the grader's."""
 
     def callback(place: int) -> Any:
         def function(*arguments: Any) -> Any:
@@ -111,20 +131,18 @@ def _serve(namespace: dict[str, Any], hear: BinaryIO, say: BinaryIO) -> None:
 
         return function
 
-    while line := hear.readline():
-        message = wire.loads(line)
-        try:
-            found = _find(namespace, message.get("get") or message["call"])
-            if "call" in message:
-                value = found(*wire.decode(message["with"], callback), **wire.decode(message["named"], callback))
-                reply = {"value": wire.encode(value)}
-            else:
-                reply = {"callable": True} if callable(found) else {"value": wire.encode(found)}
-        except _Missing:
-            reply = {"missing": True}
-        except BaseException as error:  # SystemExit too: a call that exits has only not answered
-            reply = {"raised": _words(error)}
-        _say(say, reply | {"number": message["number"]})
+    try:
+        found = _find(namespace, message.get("get") or message["call"])
+        if "call" in message:
+            value = found(*wire.decode(message["with"], callback), **wire.decode(message["named"], callback))
+            reply = {"value": wire.encode(value)}
+        else:
+            reply = {"callable": True} if callable(found) else {"value": wire.encode(found)}
+    except _Missing:
+        reply = {"missing": True}
+    except BaseException as error:  # SystemExit too: a call that exits has only not answered
+        reply = {"raised": _words(error)}
+    _say(say, reply | {"number": message["number"]})
 
 
 class _Missing(Exception):

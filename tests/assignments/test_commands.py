@@ -5,7 +5,8 @@ import csv
 import pytest
 from typer.testing import CliRunner
 
-from mlcourse.assignments import sets
+from mlcourse.assignments import batch, reports, sets
+from mlcourse.assignments.grade import Report
 from mlcourse.cli import app
 
 SHEET = "Identifier,Email address,Grade,Feedback comments\nParticipant 7,ann@example.org,-,\n"
@@ -55,6 +56,32 @@ def test_whom_nobody_knows_is_told_and_the_others_are_graded(course, wall):
     stranger.write_text("{}")
     said = grade(course, stranger, fails=True)
     assert "no student of the roster" in said and "1 graded" in said
+
+
+def test_of_two_that_are_the_same_students_neither_is_graded(course, monkeypatch):
+    monkeypatch.setattr("mlcourse.assignments.walls.choose", lambda trust: "none")
+    again = course / "downloads" / "else_4712_1000" / "u1.ipynb"
+    again.parent.mkdir()
+    again.write_text("{}")
+    said = grade(course, again, again, fails=True).replace("\n", "")
+    assert "0 graded" in said and "u1_ps4.ipynb and " in said and f"{again} are all u1's" in said
+    assert reports.read(course / "graded") == []
+
+
+def test_ctrl_c_leaves_the_reports_of_all_that_were_done(course, monkeypatch):
+    monkeypatch.setattr("mlcourse.assignments.walls.choose", lambda trust: "none")
+
+    def stopped(*_, keep, **named):
+        keep(Report("u1", "ps4", "", ()))
+        raise KeyboardInterrupt
+
+    def stopped_at_once(*_, **named):
+        raise KeyboardInterrupt
+
+    for grading in (stopped, stopped_at_once):
+        monkeypatch.setattr(batch, "grade_all", grading)
+        grade(course, fails=True)
+        assert [report.student for report in reports.read(course / "graded")] == ["u1"]
 
 
 def test_without_walls_it_refuses(course, monkeypatch):

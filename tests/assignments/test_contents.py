@@ -1,8 +1,11 @@
 """Renamed, duplicated, split, re-kernelled or stripped notebooks are graded by their contents, and it is said."""
 
+import json
+
 import nbformat
 import pytest
 
+from mlcourse.assignments import remote
 from mlcourse.assignments.contents import read
 from mlcourse.assignments.grade import grade
 
@@ -50,6 +53,33 @@ def reverse_ids(notebook):
         cell["id"] = cell["id"][::-1]
 
 
+def import_in_setup(notebook):
+    named(notebook, "setup-1").source += "\nimport math"
+    named(notebook, "next-answer").source = "def next_one(a):\n    return a + math.exp(0)"
+
+
+def helper_again(notebook):
+    """A helper of an answer is defined anew for a later one."""
+    named(notebook, "double-answer").source = "def h(a): return 2 * a\ndef double(a): return h(a)"
+    named(notebook, "next-answer").source = "def h(a): return a + 1\ndef next_one(a): return h(a)"
+
+
+def scratch(notebook):
+    """What comes further down takes nothing away."""
+    notebook.cells.append(nbformat.v4.new_code_cell("mine = 'scratch'\ndel double\n%reset -f"))
+
+
+def answered_below(notebook):
+    """The answer was written anew under its test; above it stands the first try."""
+    named(notebook, "double-answer").source = "def double(a):\n    return a"
+    notebook.cells.append(nbformat.v4.new_code_cell("def double(a):\n    return a + a"))
+
+
+def prose_in_a_cell_of_its_own(notebook):
+    named(notebook, "why").source = "YOUR ANSWER HERE"
+    notebook.cells.append(nbformat.v4.new_markdown_cell("Because it is so."))
+
+
 def extra(notebook):
     notebook.cells.insert(0, nbformat.v4.new_code_cell("1 / 0"))
     notebook.cells.append(nbformat.v4.new_raw_cell("raw"))
@@ -62,6 +92,11 @@ CHANGES = {
     split: None,
     merge: None,
     drop_setup: "the cell setup-1 was missing, and was put back",
+    import_in_setup: "the cell setup-1 had been changed; it was run",
+    helper_again: None,
+    scratch: None,
+    answered_below: None,
+    prose_in_a_cell_of_its_own: "the cell of why is empty, and there are texts elsewhere",
     reverse_ids: None,
     extra: None,
 }
@@ -70,8 +105,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_notebook_keeps_its_points(change, hand_in, toy, wall):
     report = grade(hand_in(change=change), toy, "u1", wall=wall)
-    expected = FULL | ({"why": 0} if change is strip else {})
-    assert {result.name: result.points for result in report.results} == expected, report
+    assert {result.name: result.points for result in report.results} == FULL, report
     assert CHANGES[change] is None or any(note.startswith(CHANGES[change]) for note in report.notes)
 
 
@@ -89,8 +123,8 @@ def test_a_renamed_notebook_is_found_by_what_it_holds(hand_in, tmp_path, toy):
 
 def test_an_edited_setup_is_put_back_where_it_stood(hand_in, toy):
     found = read(hand_in({"setup-1": "x = 3"}), toy)
-    assert "x = 3" not in found.cells and found.cells[1].startswith("import numpy")
-    assert found.notes == ["the cell setup-1 had been changed, and was put back"]
+    assert found.cells[1] == "x = 3" and found.cells[2].startswith("import numpy")
+    assert found.notes == ["the cell setup-1 had been changed; it was run, and then as it was given"]
 
 
 def test_an_old_notebook_is_read(hand_in, toy, tmp_path):
@@ -102,6 +136,47 @@ def test_an_old_notebook_is_read(hand_in, toy, tmp_path):
     old.parent.mkdir()
     old.write_text(nbformat.writes(notebook), encoding="utf-8")
     assert read(old, toy).notes == []
+
+
+def test_a_notebook_as_other_programs_write_it_is_read(hand_in, toy, tmp_path):
+    told = json.loads(hand_in().read_text(encoding="utf-8"))
+    for cell in told["cells"]:
+        cell["source"] = cell["source"] if isinstance(cell["source"], list) else [cell["source"]]
+        if cell["cell_type"] == "code":
+            cell["outputs"] = None
+    del told["cells"][0]["metadata"]
+    other = tmp_path / "other" / "toy.ipynb"
+    other.parent.mkdir()
+    other.write_text("\ufeff" + json.dumps(told), encoding="utf-8")
+    assert read(other, toy) == read(hand_in(), toy)
+
+
+def test_of_two_copies_the_answered_one_is_graded(hand_in, toy):
+    solved = hand_in(name="two/toy-Copy1.ipynb")
+    hand_in({"double-answer": "raise NotImplementedError()"}, name="two/toy.ipynb")
+    assert read(solved.parent, toy).notes[0] == "of several notebooks toy-Copy1.ipynb was graded, not toy.ipynb"
+
+
+def test_cells_below_the_last_item_are_not_run(hand_in, toy, wall, monkeypatch):
+    """So experiments for a written answer, however long, cost nothing and cannot lose what was right."""
+    monkeypatch.setattr(remote, "SECONDS_A_CELL", 1.0)
+
+    def experiments(notebook):
+        notebook.cells += [nbformat.v4.new_code_cell("while True: pass") for _ in range(9)]
+
+    report = grade(hand_in(change=experiments), toy, "u1", wall=wall)
+    assert {result.name: result.points for result in report.results} == FULL and report.stopped == ()
+
+
+def test_a_notebook_that_names_another_student_is_noted(hand_in, toy, wall):
+    def says(name):
+        return grade(hand_in(change=lambda book: named_student(book, name)), toy, "u1", wall=wall).notes
+
+    def named_student(book, name):
+        next(cell for cell in book.cells if cell.source.startswith("STUDENT")).source = f'STUDENT = "{name}"'
+
+    assert says("U1") == ()
+    assert says("u2") == ("the notebook says that it is of 'u2': own data are those of u1",)
 
 
 def test_the_stub_of_a_manual_question_is_no_answer(hand_in, toy):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
+from nbgrader.server_extensions.formgrader import handlers
+from traitlets.config import Config
 
 from mlcourse.assignments import products, sets
 from tests.assignments.mistakes import ps1 as mistakes
@@ -59,6 +62,30 @@ def course(tmp_path_factory):
         path.write_text(nbformat.writes(version), encoding="utf-8")
     nbgrader(course, "generate_assignment", "ps1")
     return course
+
+
+def test_formgrader_runs_no_script_of_a_student(tmp_path):
+    """The page that a lecturer marks on, made as formgrader makes it."""
+    settings = Config()
+    exec(products.CONFIG, {"get_config": lambda: settings})
+    settings.HTMLExporter.template_name = "formgrade"
+    settings.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+    evil = (
+        "<script>alert(1)</script> <img src=x onerror=alert(2)>\n\n[a](javascript:alert(3)) ![p](attachment:p.png)"
+    )
+    answer = nbformat.v4.new_markdown_cell(evil, attachments={"p.png": {"image/png": "iVBORw0KGgo="}})
+    answer.metadata["nbgrader"] = {"grade_id": "why", "grade": True, "solution": True, "points": 1}
+    data = {"text/html": "<b>bold</b><script>alert(4)</script>"}, {"application/javascript": "alert(5)"}
+    outputs = [nbformat.v4.new_output("display_data", data=one) for one in data]
+    code = nbformat.v4.new_code_cell("1", outputs=outputs)
+    path = tmp_path / "toy.ipynb"
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[answer, code])), encoding="utf-8")
+    names = ("assignment_id", "notebook_id", "submission_id", "base_url", "mathjax_url", "student", "first_name")
+    told = dict.fromkeys([*names, "last_name", "notebook_path"], "x") | {"index": 0, "total": 1}
+    page, _ = HTMLExporter(config=settings).from_filename(str(path), resources=told)
+    assert "<b>bold</b>" in page and "data:image/png" in page
+    for harm in ("<script>alert", "<img src=x", 'href="javascript:', "alert(5)"):
+        assert harm not in page, harm
 
 
 def test_nbgrader_makes_the_same_students_notebook(course):

@@ -86,7 +86,7 @@ def test_a_box_leaves_nothing_behind(wall):
 
 
 def test_too_many_losses_end_it(wall, monkeypatch):
-    monkeypatch.setattr(remote, "STARTS", 3)
+    monkeypatch.setattr(remote, "LOSSES", 3)
     cells = ["import os", *["os._exit(1)"] * 5, "x = 1"]
     with Box(wall) as box, pytest.raises(Lost, match="too often"):
         Student(box, cells, "u1").get("x")

@@ -114,3 +114,51 @@ def test_canvas_gradebook_is_filled_in(tmp_path):
 def test_a_folder_without_reports_is_told_so(tmp_path):
     with pytest.raises(ValueError, match="grade into it first"):
         reports.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "disarmed"),
+    [
+        ("Because of this;=1+1", "Because of this;'=1+1"),
+        ("See\n=HYPERLINK(1)", "See\n'=HYPERLINK(1)"),
+        ("See\t+1;\r@x", "See\t'+1;\r'@x"),
+        ('a; "=1', "a; \"'=1"),
+        (" ,-1", " ,'-1"),
+        ("a = b - 1; c = 2, d@e", "a = b - 1; c = 2, d@e"),
+    ],
+)
+def test_no_part_of_a_text_becomes_a_formula(text, disarmed, tmp_path):
+    reports.write([Report("u1", "ps1", "", (Result("a", None, 10, "to be marked", "", text),))], tmp_path)
+    with (tmp_path / "to_mark.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file))["answer"] == disarmed
+
+
+def test_a_line_is_found_by_who_it_is_and_not_by_a_tutor(tmp_path):
+    sheet, out = tmp_path / "sheet.csv", tmp_path / "out.csv"
+    sheet.write_text("Identifier,Email,Grade,Matricle\n1,ann@example.org,,\n2,tutor@example.org,,\n3,,,77\n")
+    students = {"u0001": {"id": "u0001", "tutor": "tutor@example.org"}}
+    assert reports.fill_moodle([ANN], sheet, out, students) == ["u0001"]
+    students["u0001"]["email"] = "Ann@example.org"
+    assert reports.fill_moodle([ANN], sheet, out, students) == []
+    assert [row["Grade"] for row in rows(out)] == ["10", "", ""]
+    assert reports.fill_moodle([ANN], sheet, out, {"u0001": {"id": "u0001", "Matricle": "77"}}) == []
+    assert [row["Grade"] for row in rows(out)] == ["", "", "10"]
+
+
+def test_what_excel_has_stored_is_read(tmp_path):
+    marks = tmp_path / "to_mark.csv"
+    text = 'student;item;most;points;comment;answer\r\nu0001;b;15;12,5;"Schön; gut.";x, y\r\n'
+    for encoding in ("cp1252", "utf-8", "utf-8-sig"):
+        marks.write_bytes(text.encode(encoding))
+        result = reports.marked([ANN, BEN], marks)[0].results[1]
+        assert (result.points, result.message) == (12.5, "Schön; gut.")
+    marks.write_text("student,item,most,mark\n")
+    with pytest.raises(ValueError, match="to_mark.csv has no column 'points': keep the first line"):
+        reports.marked([ANN], marks)
+
+
+def test_moodles_worksheet_from_excel_is_filled_in(tmp_path):
+    sheet, out = tmp_path / "sheet.csv", tmp_path / "out.csv"
+    sheet.write_bytes("Identifier;Full name;Grade\r\nParticipant 1;Zoë;-\r\n".encode("cp1252"))
+    assert reports.fill_moodle([ANN], sheet, out, {"u0001": {"id": "u0001", "name": "zoë"}}) == []
+    assert rows(out) == [{"Identifier": "Participant 1", "Full name": "Zoë", "Grade": "10"}]

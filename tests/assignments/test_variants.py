@@ -13,6 +13,13 @@ def test_the_same_student_has_the_same_data_and_others_have_others():
     assert own("ps1/y", "a").normal() != drawn["a"]
 
 
+def test_capitals_and_blanks_make_no_other_student(monkeypatch):
+    assert own("q", "u17").integers(10**9) == 758191042, "ids in lower case keep their data"
+    assert len({own("q", name).normal() for name in ("u17", "U17", " u17 ")}) == 1
+    with graded_as("U17 "):
+        assert own("q").normal() == own("q", "u17").normal()
+
+
 def test_the_graders_id_counts_and_not_the_notebooks(monkeypatch, tmp_path):
     of_a, of_b = own("q", "a").normal(), own("q", "b").normal()
     with graded_as("a"):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,34 @@ def test_inside_there_is_little(code, tmp_path, wall, monkeypatch):
 def test_inside_only_tmp_can_be_written(place, tmp_path, wall):
     done = inside(wall, f"open({place!r} + '/written', 'w')", tmp_path)
     assert "Read-only" in done.stderr or "No such file" in done.stderr or "Permission" in done.stderr
+
+
+def test_a_clone_inside_a_system_folder_is_covered(monkeypatch):
+    monkeypatch.setattr(walls.paths, "REPOSITORY", Path("/usr/local/course"))
+    monkeypatch.setattr(sys, "base_prefix", "/usr/local")
+    monkeypatch.setattr(sys, "prefix", "/usr/local/course/.venv")
+    command = walls.around("bubblewrap")
+    cover = command.index("/usr/local/course")
+    assert command[cover - 1] == "--tmpfs"
+    assert max(command.index(place) for place in ("/usr", "/usr/local")) < cover
+    assert all(command.index(f"/usr/local/course/{part}") > cover for part in ("mlcourse", "data", ".venv"))
+
+
+def test_a_covered_clone_is_empty_inside_and_cannot_be_written(monkeypatch, tmp_path, wall):
+    monkeypatch.setattr(walls.paths, "REPOSITORY", Path("/usr/share"))
+    done = inside(wall, "import os; print(os.listdir('/usr/share')); open('/usr/share/written', 'w')", tmp_path)
+    assert done.stdout == "[]\n" and "Read-only" in done.stderr
+
+
+def test_a_set_has_the_same_order_in_each_process():
+    orders = {
+        subprocess.run(
+            [sys.executable, "-S", "-c", "print(list(map(hash, 'abc')))"],
+            env=walls.environment(), capture_output=True, text=True, check=True,
+        ).stdout
+        for _ in range(2)
+    }  # fmt: skip
+    assert len(orders) == 1
 
 
 def test_a_wall_that_does_not_stand_is_found(monkeypatch):

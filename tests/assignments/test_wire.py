@@ -1,5 +1,7 @@
 """What travels: every value comes back as it was, and nothing else is read."""
 
+import decimal
+import fractions
 import json
 
 import hypothesis
@@ -67,6 +69,40 @@ def test_tasks_numbers_and_generators_travel():
     assert over_there.normal() == rng.normal()
 
 
+class Number:
+    """As sympy's are: nothing but `float` reads it."""
+
+    def __float__(self):
+        return 0.5
+
+
+class Formula:
+    """As sympy's are that hold an unknown."""
+
+    def __float__(self):
+        raise TypeError("an unknown")
+
+
+class Column:
+    """As those of a table are."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "value", [np.longdouble(0.5), fractions.Fraction(1, 2), decimal.Decimal("0.5"), np.float16(0.5), Number()]
+)
+def test_what_a_lesson_takes_for_a_number_is_one(value):
+    back = wire.decode(json.loads(json.dumps(wire.encode([value, np.array([value], dtype=object)]))))
+    assert back[0] == 0.5 and type(back[0]) is float
+    assert back[1].dtype == float and back[1] == [0.5]
+
+
+def test_what_a_lesson_takes_for_an_array_is_one():
+    assert same(wire.decode(wire.encode((range(3), Column()))), ([0, 1, 2], np.array([1.0, 2.0])))
+
+
 def test_functions_go_one_way():
     functions: list = []
     data = wire.encode([abs], functions)
@@ -79,7 +115,23 @@ def test_functions_go_one_way():
 
 
 @pytest.mark.parametrize(
-    "value", [b"x", {1, 2}, object(), np.array([object()]), np.array(["a"]), np.array([1j]), 1j]
+    "value",
+    [
+        b"x",
+        {1, 2},
+        object(),
+        np.array([object()]),
+        np.array(["a"]),
+        np.array([1j]),
+        1j,
+        np.complex64(1j),
+        np.datetime64(1, "s"),
+        np.array(["1"], dtype=object),
+        Formula(),
+        fractions.Fraction(10**400),
+        iter([1]),
+        map(abs, [1]),
+    ],
 )
 def test_what_cannot_travel_is_named(value):
     with pytest.raises(wire.Unreadable, match="cannot be handed to the grader"):

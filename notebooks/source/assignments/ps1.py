@@ -9,7 +9,7 @@
 # | **Time** | about 3 hours: 35 + 20 + 50 + 30 + 25 + 20 minutes for the six questions |
 # | **Points** | 100: pull-backs 15, Hessian times vector 15, MAML 25, a judge 15, your own five points 15, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria. When you are done, save the notebook and hand it in where your course says.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of question 5 come from your id, and no other student has them. Question 6 is read by a person, by the printed criteria. While your set is graded, a cell may compute for 20 seconds, and one call of a function for 10. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** Questions 1 to 4 are to be answered in plain NumPy, without an autograd package. You may talk to others, and you may use a language model as a tutor. Say so in question 6, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 
@@ -190,7 +190,7 @@ def bent_loss(rng, n):
     c = rng.uniform(-0.4, 0.4, n + 2)
 
     def gradient(w):
-        return m.T @ np.tanh(m @ w + c)
+        return m.T @ np.tanh(m @ np.reshape(w, n) + c)
 
     def hessian(w):
         return m.T @ ((1 - np.tanh(m @ w + c) ** 2)[:, None] * m)
@@ -222,6 +222,8 @@ def _(hessian_times):
     # at (1, 1) the Hessian is [[2, 2], [2, 6]]
     got = hessian_times(gradient, np.array([1.0, 1.0]), np.array([0.6, -0.8]))
     want = np.array([-0.4, -3.6])
+    if np.shape(got) not in ((), (2,)):
+        yield f"Hv has the shape {np.shape(got)}: that of v, (2,), is right"
     yield compare(
         got,
         want,
@@ -258,8 +260,11 @@ def _(hessian_times, rng):
         theta, v = rng.uniform(0.2, 0.6, n) * rng.choice([-1, 1], n), unit_vector(rng, n)
         want = hessian(theta) @ v
         far_off = [(gradient(theta + h * v) - gradient(theta - h * v)) / (2 * h) for h in (1.0, 0.1)]
+        got = hessian_times(gradient, theta, v)
+        if np.shape(got) != (n,):
+            yield "Hv has another shape than v"
         yield compare(
-            hessian_times(gradient, theta, v),
+            got,
             want,
             name="Hv",
             rtol=1e-7,
@@ -301,6 +306,20 @@ def _(hessian_times):
                 ),
             ],
         )
+    tripled = hessian_times(lambda w: 3 * gradient(w) + 1, theta, v)
+    yield compare(
+        tripled,
+        3 * np.asarray(once),
+        name="Hv for three times the gradient plus a constant",
+        rtol=1e-4,
+        diagnoses=[
+            (
+                lambda _: True,
+                "three times the gradient, plus a constant, must give three times Hv: "
+                "Hv comes from the difference of two gradients",
+            ),
+        ],
+    )
 
 ### BEGIN HIDDEN TESTS
 @item("hessian-any-length", "hessian_times", hidden=True)
@@ -311,6 +330,14 @@ def _(hessian_times, rng):
     mine = np.asarray(hessian_times(gradient, theta, v), dtype=float)
     if mine.shape != (n,) or not np.any(mine):
         yield "Hv of a vector that is not zero is zero here, or has another shape than v"
+    factor, constant = rng.uniform(2, 4), rng.uniform(0.5, 1.0, n)
+    yield compare(
+        hessian_times(lambda w: factor * gradient(w) + constant, theta, v),
+        factor * mine,
+        name="Hv for a multiple of the gradient plus a constant",
+        rtol=1e-4,
+        diagnoses=[(lambda _: True, "a multiple of the gradient, plus a constant, must give the same multiple of Hv: Hv comes from the difference of two gradients")],
+    )
     for c, word in ((10 ** rng.uniform(5, 8), "long"), (10 ** rng.uniform(-8, -5), "short")):
         got = np.asarray(hessian_times(gradient, theta, c * v), dtype=float)
         unscaled = got.shape == (n,) and np.allclose(got, mine, rtol=1e-4)
@@ -596,6 +623,8 @@ def outer_step(theta, tasks, inner_lr, inner_steps, meta_lr):
 def _(outer_step, meta_gradient):
     theta, task = np.array([0.5, -1.0, 0.2]), example_task(3)
     gradient = np.asarray(meta_gradient(theta, task, 0.3, 2))
+    if gradient.shape != (3,):
+        yield "your `meta_gradient` returns no array of the shape of θ: answer 3b first"
     yield compare(
         outer_step(theta, [task], 0.3, 2, 0.1),
         theta - 0.1 * gradient,
@@ -628,7 +657,8 @@ def _(outer_step, meta_gradient, rng):
     theta, how = rng.normal(size=3), (0.3, 2)
 
     def gradient(start, task):
-        return np.asarray(meta_gradient(start, task, *how), dtype=float)
+        got = meta_gradient(start, task, *how)
+        return np.asarray(got, dtype=float) if np.shape(got) == (3,) else np.full(3, np.nan)
 
     found = np.array([gradient(theta, task) for task in tasks])
     if found.shape != (3, 3) or not np.all(np.isfinite(found)) or np.allclose(found[0], found[1]):

@@ -9,7 +9,7 @@
 # | **Time** | about 4 hours: 25 + 25 + 20 + 25 + 25 minutes for the five programs, 20 for the intervals, 35 for Reptile, 45 for your own words, 20 for this page |
 # | **Points** | 100: five programs with 12 each, intervals 15, Reptile 10, in your own words 15 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. It does not say whether the flaw is gone. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria. When you are done, save the notebook and hand it in where your course says.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see looks at the form of the answer, and says when the mended program has become another one. It does not say whether the flaw is gone. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. The data of questions 6 and 7 come from your id, and no other student has them. Question 8 is read by a person, by the printed criteria. While your set is graded, a cell may compute for 20 seconds, and one call of a function for 10. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in question 8, with one sentence on what for. What you hand in must be your own: the witnesses are inputs that you invent, and you should be able to explain each line.
 
@@ -226,7 +226,10 @@ def _(mended_a, rng):
         counts = rng.integers(2, 5, n_classes)
         counts[np.argmax(numbers)] = 30  # the last class is so large that the given split cuts it
         labels = rng.permutation(np.repeat(numbers, counts))
-        train, test = (np.sort(np.asarray(rows, dtype=int)) for rows in mended_a(labels))
+        parts = mended_a(labels)
+        if sum(map(np.size, parts)) != len(labels):
+            yield "not every row stands on exactly one side"
+        train, test = (np.sort(np.asarray(rows, dtype=int)) for rows in parts)
         if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(len(labels))):
             yield "not every row stands on exactly one side"
         if len(np.intersect1d(labels[train], labels[test])):
@@ -302,7 +305,7 @@ def _(flaw_b, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **2b (4 points).** `witness_b`: three things, `(theta, tasks, inner_lr)`, in the form of the program's arguments. The given program and an honest one must move `theta` in *opposite* directions: the inner product of the two moves is negative. One task with one parameter is enough.
+# **2b (4 points).** `witness_b`: three things, `(theta, tasks, inner_lr)`, in the form of the program's arguments. At most 2,000 numbers together. The given program and an honest one must move `theta` in *opposite* directions: the inner product of the two moves is negative. One task with one parameter is enough.
 
 # %% tags=["answer"] item="b-witness"
 ### BEGIN SOLUTION
@@ -315,13 +318,22 @@ witness_b = (np.array([1.0]), [(one_point, one_point)], 0.8)
 def _(witness_b):
     # The form is checked here; the value when your set is graded.
     theta, tasks, inner_lr = witness_b
-    moved, loss_there = program_b(np.asarray(theta, dtype=float), tasks, inner_lr)
-    data = [a for task in tasks for part in task for a in part]
-    if np.ndim(theta) != 1 or not finite(theta, inner_lr, moved, loss_there, *data):
+    if not finite(theta, inner_lr, *(a for task in tasks for part in task for a in part)):
         yield (
             "`witness_b` should be (theta, tasks, inner_lr) with finite numbers, "
             "at most 2,000 of them"
         )
+    d = np.size(theta)
+    sets = [(np.shape(x), np.shape(y)) for task in tasks for x, y in task]
+    form = all(len(ys) == 1 and ys[0] and xs == (*ys, d) for xs, ys in sets)
+    if np.shape(theta) != (d,) or not d or not sets or np.ndim(inner_lr) or not form:
+        yield (
+            "`witness_b` should hold theta (d,), a list of tasks ((x, y), (query_x, query_y)) "
+            "with x (n, d) and y (n,), and a number; no set may be empty"
+        )
+    moved, loss_there = program_b(np.asarray(theta, dtype=float), tasks, inner_lr)
+    if not finite(moved, loss_there):
+        yield "on `witness_b` the program's result is not finite: take smaller numbers"
 
 ### BEGIN HIDDEN TESTS
 @item("b-witness", "witness_b", hidden=True)
@@ -401,6 +413,8 @@ def _(mended_b, rng):
             return np.array(found)
 
         moved, mean_loss = mended_b(theta, tasks, inner_lr, meta_lr)
+        if np.shape(moved) != (d,):
+            yield "the new theta has another shape than theta"
         away = np.asarray(moved, dtype=float) - theta
         yield compare(
             away,
@@ -654,18 +668,17 @@ witness_d = (np.array([[-1.0], [1.0]]), np.array([0, 1]), np.array([[2.0], [5.0]
 @item("d-witness", "witness_d")
 def _(witness_d):
     # The form is checked here; the value when your set is graded.
+    if not finite(*witness_d):
+        yield "`witness_d` should hold finite numbers, at most 2,000 of them"
     support_x, support_y, query_x = (np.asarray(part, dtype=float) for part in witness_d)
     n, d = support_x.shape if support_x.ndim == 2 else (0, 0)
-    if not n or support_y.shape != (n,) or query_x.ndim != 2 or query_x.shape[1] != d:
+    if not n * d or support_y.shape != (n,) or query_x.ndim != 2 or query_x.shape[1] != d:
         yield "`witness_d` should be support_x (n, d), support_y (n,) and query_x (m, d)"
     if set(support_y.tolist()) != {0.0, 1.0}:
         yield "support_y should hold zeros and ones, both of them"
     scores, _ = program_d(support_x, support_y, query_x)
-    if not len(scores) or not finite(support_x, query_x, scores):
-        yield (
-            "`witness_d` should hold at least one query, and finite numbers, "
-            "at most 2,000 of them"
-        )
+    if not len(scores) or not finite(scores):
+        yield "`witness_d` should hold at least one query, and give finite scores"
 
 ### BEGIN HIDDEN TESTS
 @item("d-witness", "witness_d", hidden=True)
@@ -831,6 +844,8 @@ witness_e = (0.0, np.tile([2.0, 5.0], (20, 1)), np.array([[2.0, 5.0]]), np.array
 @item("e-witness", "witness_e")
 def _(witness_e):
     # The form is checked here; the value when your set is graded.
+    if not finite(*witness_e):
+        yield "`witness_e` should hold finite numbers, at most 2,000 of them"
     theta, train, val, test = (np.asarray(part, dtype=float) for part in witness_e)
     rows = all(part.shape[1:] == (2,) and len(part) for part in (train, val, test))
     if theta.ndim or not rows:
@@ -838,8 +853,8 @@ def _(witness_e):
             "`witness_e` should be a number and three arrays (n, 2), "
             "each with at least one row"
         )
-    if not finite(theta, train, val, test, program_e(float(theta), train, val, test)[1]):
-        yield "`witness_e` should hold finite numbers, at most 2,000 of them"
+    if not finite(program_e(float(theta), train, val, test)[1]):
+        yield "on `witness_e` the program's loss is not finite: take smaller numbers"
 
 ### BEGIN HIDDEN TESTS
 @item("e-witness", "witness_e", hidden=True)

@@ -9,7 +9,7 @@
 # | **Time** | about 4 hours: 50 + 50 + 25 + 65 + 45 minutes for the five questions, 5 for this page |
 # | **Points** | 100: a sampler 20, prototypes and log-probabilities 25, the linear form 15, an unbalanced episode of your own 20, a table with intervals 20 |
 #
-# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of questions 4 and 5b come from your id, and no other student has them: the form is checked here; the values when your set is graded. When you are done, save the notebook and hand it in where your course says.
+# **How it is graded.** Every item has one check, in the cell below its answer. The part that you see teaches: run it as often as you like. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part runs on fresh inputs that nobody has seen. So an answer that only fits the visible inputs gets no points. The data of questions 4 and 5b come from your id, and no other student has them: the form is checked here; the values when your set is graded. While your set is graded, a cell may compute for 20 seconds, and one call of a function for 10. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** You may talk to others, and you may use a language model as a tutor. Say so in a cell that you add at the end, with one sentence on what for. What you hand in must be your own: the set asks for a prediction and for numbers from your own data, and you should be able to explain each line.
 
@@ -22,10 +22,7 @@ import numpy as np
 from mlcourse.assignments import item, own
 from mlcourse.lessons.checks.compare import compare
 from mlcourse.reference import protonet
-from mlcourse.tasks import Examples, Task, glyphs
-
-# uint8 (671 letters, 20 drawings, 28, 28): 255 is ink, 0 is paper
-LETTERS = glyphs.splits().test.images
+from mlcourse.tasks import Episodes, Examples, Task, glyphs
 
 # %% [markdown]
 # ## Question 1 · A sampler of episodes (20 points, 50 minutes)
@@ -773,13 +770,24 @@ def _(compare_rules, rng):
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **5b. Your numbers (10 points).** Now run it. Draw **600** episodes, 5-way **5-shot** with 5 queries of each class, from `LETTERS`, with the generator `rng` below, which comes from your id. Score two rules on the *same* episodes: nearest prototype with weights, metric and temperature 1, and nearest neighbour on raw pixels, which is given below. Use your functions of questions 1 and 2. If one of them does not work yet, use the course's `Episodes` and `protonet` in its place. The part of the check that you see looks at the form only. Hand in
+# **5b. Your numbers (10 points).** Now run it. `episodes_of` draws **600** episodes of letters from your id, 5-way **5-shot** with 5 queries of each class. Each is a `Task` as your `episode` returns it. Score two rules on the *same* episodes: nearest prototype with weights, metric and temperature 1, and nearest neighbour on raw pixels, which is given below. Use your functions of question 2. If one of them does not work yet, use the course's `protonet` in its place. The part of the check that you see looks at the form only. Hand in
 #
-# - `scores`, a dict with the keys `"prototypes"` and `"neighbour"`: the accuracies of the 600 episodes, from 0 to 1, in the same order.
+# - `scores`, a dict with the keys `"prototypes"` and `"neighbour"`: the accuracies of the 600 episodes, from 0 to 1, in the order in which they are drawn.
 #
 # Before you run it, write your guess of the difference into the cell that you add at the end. `compare_rules` makes the table: look at the half-width of the difference, and at what it would be without pairs.
 
 # %% tags=["setup"]
+def episodes_of(rng, n=600):
+    """One student's n episodes, one after another.
+
+    Each is a Task: support x (25, 784), y (25,), and query x (25, 784), y (25,).
+    """
+    letters = Episodes(glyphs.splits().test, n_way=5, k_shot=5, n_query=5)
+    for _ in range(n):
+        drawn = letters.sample(1, rng)
+        yield Task(*(Examples(x.reshape(25, -1).astype(float), y[0]) for x, y in drawn))
+
+
 def nearest_neighbour(support, query_x):
     """The labels (Q,) of the support examples with the nearest pixels.
 
@@ -791,17 +799,15 @@ def nearest_neighbour(support, query_x):
     return support.y[squares.argmin(axis=1)]
 
 # %% tags=["answer"] item="own-scores"
-rng = own("ps3/table", STUDENT)
+mine = episodes_of(own("ps3/table", STUDENT))  # a generator: one loop uses it up
 ### BEGIN SOLUTION
 def nearest_prototype(support, query_x, n_way=5):
     weights, metric = np.ones(len(support.y)), np.ones(support.x.shape[1])
     prototypes = weighted_prototypes(support.x, support.y, weights, n_way)
     return log_probabilities(query_x, prototypes, metric, 1.0).argmax(axis=1)
 
-n_episodes, five_shots = 600, [5] * 5
 scores = {"prototypes": [], "neighbour": []}
-for _ in range(n_episodes):
-    drawn = episode(LETTERS, *choose(*LETTERS.shape[:2], five_shots, 5, rng))
+for drawn in mine:
     for name, rule in (("prototypes", nearest_prototype), ("neighbour", nearest_neighbour)):
         scores[name].append(np.mean(rule(drawn.support, drawn.query.x) == drawn.query.y))
 scores = {name: np.array(values) for name, values in scores.items()}
@@ -824,23 +830,60 @@ def _(scores):
             yield f"`scores[{name!r}]` should be shares of 25 queries"
 
 ### BEGIN HIDDEN TESTS
+TIE = 1e-3  # of a squared distance: single precision, and the order of a sum, do not reach it
+
+
+def _shares(task, rule):
+    """The least and the largest share of right answers that a rule may have on an episode.
+
+    A query that is as near to two classes, within TIE, may count as either.
+    """
+    (x, _), (queries, truth) = task  # grouped by label, five of each
+    x, own_class = x.reshape(5, 5, -1), truth[:, None] == np.arange(5)
+    places = {
+        "prototypes": x.mean(axis=1),
+        "neighbour": x,
+        "one shot": x[:, 0],
+        "queries": queries.reshape(5, 5, -1).mean(axis=1),
+        "queries alone": queries,
+        "farthest": x.mean(axis=1),
+    }[rule].reshape(-1, x.shape[-1])
+    squares = ((places**2).sum(axis=1) - 2 * queries @ places.T) * (-1 if rule == "farthest" else 1)
+    squares = squares.reshape(25, 5, -1).min(axis=-1)
+    lead = np.where(own_class, np.inf, squares).min(axis=1) - squares[own_class]
+    return np.mean(lead > TIE), np.mean(lead > -TIE)
+
+
+def _fits(values, tasks, rule):
+    """Whether these are a rule's scores. It stops at the first wrong one: the grader asks this for every student."""
+    for value, task in zip(values, tasks, strict=True):
+        low, high = _shares(task, rule)
+        if not low - 1e-6 <= value <= high + 1e-6:
+            return False
+    return True
+
+
 @item("own-scores", "scores", hidden=True)
 def _(scores, rng):
-    ours, rival = (np.asarray(scores[name], float) for name in ("prototypes", "neighbour"))
-    if ours.mean() < 0.1 or rival.mean() < 0.1:
-        yield "a rule is worse than guessing: does it answer with the farthest class?"
-    if abs(ours.mean() - 0.2) < 0.05 or abs(rival.mean() - 0.2) < 0.05:
-        yield "a rule is as good as guessing: are its labels in another order than the examples?"
-    if np.array_equal(ours, rival):
-        yield "both rules have the same scores: with five shots a mean is not one example. Is this 1-shot, or one rule twice?"
-    if ours.mean() < 0.55:
-        yield "the prototypes score as with fewer shots: five examples of each class make each mean"
-    if ours.mean() > 0.86 or rival.mean() > 0.8:
-        yield "this is too good for raw pixels: something of the queries reached the support set"
-    if not 0.02 < ours.mean() - rival.mean() < 0.14:
-        yield "the difference is not what two such rules have on raw pixels: look at a few episodes"
-    if not all(0.06 < values.std() < 0.14 for values in (ours, rival)):
-        yield "accuracies of single episodes vary more, or less, than these: hand in one number for each episode"
-    if not np.corrcoef(ours, rival)[0, 1] > 0.25:
-        yield "the two rules do not seem to have met the same episodes: a hard episode should be hard for both. Draw once, score twice"
+    given = {name: np.asarray(scores[name], float) for name in ("prototypes", "neighbour")}
+    if np.array_equal(given["prototypes"], given["neighbour"]):
+        yield "both rules have the same scores: with five shots a mean is not one example. Is this one rule twice?"
+    episodes = episodes_of(own("ps3/table"))
+    tasks = [next(episodes) for _ in range(10)]
+    for name, values in given.items():
+        if _fits(values[:10], tasks, name):
+            continue
+        for rule, message in (
+            ("queries", "the queries are in the support set here: the support set makes the prototypes"),
+            ("queries alone", "the queries are in the support set here: each query was its own neighbour"),
+            ("farthest", "the farthest class is the answer here: which log-probability is the largest?"),
+            ("one shot", "only one example of each class counts here: all five make its mean"),
+            ({"prototypes": "neighbour", "neighbour": "prototypes"}[name], "these are the scores of the other rule"),
+        ):
+            if _fits(values[:10], tasks, rule):
+                yield f"`scores[{name!r}]`: {message}"
+        yield f"`scores[{name!r}]` are not the accuracies of this rule on your episodes, in the order in which they are drawn"
+    for place, task in enumerate(episodes, start=10):
+        if any(not _fits(values[[place]], [task], name) for name, values in given.items()):
+            yield "`scores` begins right, but not all of the 600 numbers are: is each number from an episode of its own?"
 ### END HIDDEN TESTS

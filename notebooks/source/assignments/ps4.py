@@ -9,7 +9,7 @@
 # | **Time** | about 6 hours: 75 + 40 + 85 + 90 + 40 + 35 minutes for the six questions |
 # | **Points** | 100: the contract 30, what a task is 15, floor and exact answer 15, an experiment 20, a failure 10, a picture 10 |
 #
-# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place. Your own constants and helper functions may stand in the answer cells of question 1, too. In this set no data come from your id: the family is your own. When you are done, save the notebook and hand it in where your course says.
+# **How it is graded.** Question 1 is judged by checks. They know nothing of your family: they ask for what every family must keep. The part that you see teaches. "Run All" stops at the first open item, so run the cells one by one. When your work is graded, a second part draws tasks with fresh generators. Questions 2 to 6 are read by a person, by the printed criteria. Put your code for them into cells that you add above each answer, and leave their outputs in place. Your own constants and helper functions may stand in the answer cells of question 1, too. In this set no data come from your id: the family is your own. While your set is graded, a cell may compute for 20 seconds, and one call of a function for 10. When you are done, save the notebook and hand it in where your course says.
 #
 # **Rules.** The family must not be one of the course's: no plain sines, no letters, and no rings, which are in [08](../../08_prototypical_networks.ipynb). You may talk to others, and you may use a language model as a tutor. Say so at the end of question 6, with one sentence on what for. What you hand in must be your own: you should be able to explain each line, and why your family has the shape that it has.
 
@@ -29,8 +29,10 @@ def seen_before(support_x, query_x):
     """
     support_x, query_x = np.asarray(support_x), np.asarray(query_x)
     rounding = 1e-12 * np.abs(query_x).max()
-    apart = np.abs(support_x[:, :, None] - query_x[:, None])
-    return (apart <= rounding).all(axis=-1).any()
+    return any(
+        (np.abs(query_x - support_x[:, [place]]) <= rounding).all(axis=-1).any()
+        for place in range(support_x.shape[1])
+    )
 
 # %% [markdown]
 # ## Question 1 · The contract (30 points, 75 minutes)
@@ -88,7 +90,10 @@ def _(draw):
     one, other = (draw(7, np.random.default_rng(2)) for _ in range(2))
     if not np.array_equal(one, other):
         yield "the same state of `rng` gave different tasks: take all chance from `rng`"
-    yield shared_fault(*(draw(300, np.random.default_rng(seed)) for seed in (3, 4)))
+    train, test = (draw(300, np.random.default_rng(seed)) for seed in (3, 4))
+    for parameters in (train, test):
+        yield parameters_fault(parameters, 300)
+    yield shared_fault(train, test)
 
 ### BEGIN HIDDEN TESTS
 @item("tasks", "draw", hidden=True)
@@ -205,11 +210,20 @@ def values_faults(draw, inputs, outputs, seeds):
     """What is wrong with the values of 200 tasks; seeds: of the five draws that are made."""
 
     def values(parameters, x, number):
-        return np.asarray(outputs(parameters, x, np.random.default_rng(seeds[number])))
+        y = outputs(parameters, x, np.random.default_rng(seeds[number]))
+        if fault := values_fault(y, *x.shape[:2]):
+            raise ValueError(fault)
+        return np.asarray(y)
 
     parameters = np.asarray(draw(200, np.random.default_rng(seeds[0])))
     x = np.asarray(inputs(200, np.random.default_rng(seeds[1]))[1])  # 10 or more points each
-    yield values_fault(values(parameters, x, 2), 200, x.shape[1])
+    if parameters.size > 200 * 100 or x.size > 200 * 1000 or x.ndim != 3:
+        yield (
+            f"for 200 tasks `draw` gives {parameters.shape} and `inputs` queries {x.shape}: "
+            "mend 1a and 1b first"
+        )
+    y = outputs(parameters, x, np.random.default_rng(seeds[2]))
+    yield values_fault(y, 200, x.shape[1])
     sizes = np.abs(values(parameters, x, 2)).max(axis=(1, 2))
     parameters, x = (np.roll(part, -sizes.argmin(), axis=0) for part in (parameters, x))
     y = values(parameters, x, 2)  # now the task with the smallest values is the first
@@ -363,15 +377,29 @@ def task_fault(tasks, n_tasks):
                 f"{name} has x {np.shape(x)} and y {np.shape(y)} for {n_tasks} tasks: "
                 "(T, n, d) and (T, n, 1) are right"
             )
-        if not np.isfinite(x).all() or not np.isfinite(y).all():
+    if too_large(tasks[0][0], tasks[1][0]):
+        return (
+            f"the points have the shapes {np.shape(tasks[0][0])} and {np.shape(tasks[1][0])}: "
+            "1b asks for 3 to 20 support points, 10 to 100 queries, and 1 to 4 numbers each"
+        )
+    for name, part in zip(("support", "query"), tasks, strict=True):
+        if not all(np.isfinite(numbers).all() for numbers in part):
             return f"{name} holds a number that is not finite"
     return None
+
+def too_large(support_x, query_x):
+    """Whether points (T, n, d) are far more than 1b allows: too many to compute with."""
+    (n_tasks, s, d), (as_many, q, as_wide) = np.shape(support_x), np.shape(query_x)
+    return not (
+        n_tasks == as_many <= 300 and s <= 100 and q <= 200 and d == as_wide and 1 <= d <= 4
+    )
 
 def leak(tasks, inputs):
     """Say that a support point is among the queries; None if that is due to `inputs` (1b)."""
     if not seen_before(tasks[0][0], tasks[1][0]):
         return None
-    if seen_before(*inputs(300, np.random.default_rng(0))):
+    points = inputs(300, np.random.default_rng(0))
+    if not too_large(*points) and seen_before(*points):
         return None
     return "a support point is among the queries of its task: the learner has already seen it"
 

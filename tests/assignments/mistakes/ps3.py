@@ -210,21 +210,47 @@ MISTAKES = [
     Mistake(item="table", old="scores.std(ddof=1)", new="scores.std()", says="use `ddof=1`"),
     Mistake(item="table", old="1.96 * difference", new="difference", says="1.96 is missing"),
     Mistake(item="table", old="difference.std(ddof=1)", new="difference.std()", says="use `ddof=1`"),
-    Mistake(item="own-scores", old="[5] * 5", new="[1] * 5", says="not one example"),
-    Mistake(
-        item="own-scores",
-        old="        scores[name].append(",
-        new=(
-            "        drawn = episode(LETTERS, *choose(*LETTERS.shape[:2], five_shots, 5, rng))\n"
-            "        scores[name].append("
-        ),
-        says="the same episodes",
-    ),
     Mistake(
         item="own-scores",
         old="rule(drawn.support,",
         new="rule(drawn.query,",
-        says="too good for raw pixels",
+        says="the queries are in the support set",
+    ),
+    Mistake(
+        item="own-scores", old=".argmax(axis=1)", new=".argmin(axis=1)", says="the farthest class is the answer"
+    ),
+    Mistake(
+        item="own-scores",
+        old="np.ones(len(support.y))",
+        new="1.0 * (np.arange(25) % 5 == 0)",
+        says="only one example of each class counts",
+    ),
+    Mistake(
+        item="own-scores",
+        old='("prototypes", nearest_prototype)',
+        new='("prototypes", nearest_neighbour)',
+        says="one rule twice",
+    ),
+    Mistake(
+        item="own-scores",
+        old='(("prototypes", nearest_prototype), ("neighbour", nearest_neighbour))',
+        new='(("neighbour", nearest_prototype), ("prototypes", nearest_neighbour))',
+        says="the scores of the other rule",
+    ),
+    Mistake(
+        item="own-scores",
+        old='own("ps3/table", STUDENT)',
+        new="np.random.default_rng(0)",
+        says="not the accuracies of this rule on your episodes",
+    ),
+    Mistake(
+        item="own-scores", old="np.array(values)", new="np.sort(values)", says="in the order in which they are"
+    ),
+    Mistake(
+        item="own-scores",
+        old="np.array(values)",
+        new="np.array(values[:100] * 6)",
+        says="from an episode of its own",
     ),
 ]
 
