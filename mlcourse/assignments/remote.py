@@ -301,7 +301,7 @@ class Student:
                 if "died" in reply or reply.get("number") == number:
                     break
                 if reply.get("to") == number:
-                    self.box.say(_called_back(functions[reply["ask"]], reply["with"]))
+                    self.box.say(_called_back(functions[reply["ask"]], reply["with"], reply["named"]))
         except (wire.Unreadable, KeyError, TypeError, IndexError) as error:
             self.leave()
             raise Lost(f"{what} did not answer in a form that can be read") from error
@@ -375,10 +375,10 @@ class Student:
             raise
 
 
-def _called_back(function: Callable, arguments: Any) -> dict[str, Any]:
+def _called_back(function: Callable, arguments: Any, named: Any) -> dict[str, Any]:
     """What a function of the grader's answers to a student's code; a complaint, if it cannot use what it got."""
     try:
-        return {"value": wire.encode(function(*wire.decode(arguments)))}
+        return {"value": wire.encode(function(*wire.decode(arguments), **wire.decode(named)))}
     except Exception as error:
         return {"raised": f"the function that you were given cannot use this: {type(error).__name__}"}
 

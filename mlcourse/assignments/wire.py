@@ -64,8 +64,12 @@ def encode(value: Any, functions: list[Callable] | None = None, depth: int = 0) 
 
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
+    if isinstance(value, np.longdouble):
+        value = float(value)
+    if isinstance(value, np.floating):  # it has methods that a float has not, and a student's code may use them
+        return {"scalar": _array(np.asarray(value))}
     if isinstance(value, np.generic) and value.dtype.kind in NUMBERS:
-        value = float(value) if isinstance(value, np.longdouble) else value.item()
+        value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value if type(value) in (bool, int, float, str, type(None)) else _plain(value)
     if isinstance(value, np.ndarray):
@@ -115,6 +119,8 @@ def decode(data: Any, function: Callable[[int], Callable] | None = None, depth: 
     try:
         if "array" in data:
             return _read_array(data)
+        if "scalar" in data:
+            return _read_array(data["scalar"])[()]
         if "tuple" in data:
             return tuple(inner(entry) for entry in data["tuple"])
         if "dict" in data:

@@ -9,9 +9,10 @@ from mlcourse.assignments.remote import Box, Lost, Missing, Student
 CELLS = [
     "import numpy as np\nfrom mlcourse.tasks import Task, Examples\nvalue = np.arange(3.0)",
     "1 / 0",
-    "%matplotlib inline\nimport os\nwho = STUDENT + os.environ['MLCOURSE_STUDENT']",
+    "%matplotlib inline\n%load_ext what_is_not_here\nimport os\nwho = STUDENT + os.environ['MLCOURSE_STUDENT']",
     "def apply(f, a, *, times=1):\n    for _ in range(times): a = f(a)\n    return a",
     "def draw(rng): return rng.normal()",
+    "def by_name(f): return f(b=1.0, a=3.0).item()",
     "def stay(task): return task",
     "def stop(): raise KeyError('x')",
     "def leave(): os._exit(1)",
@@ -32,6 +33,7 @@ def test_values_functions_and_callbacks(student):
     assert student.get("who") == "u1u1" and student.get("last") is True
     assert student.get("apply")(lambda a: a + 1, np.ones(2), times=3).tolist() == [4, 4]
     assert student.call("family.double", (4,)) == 8
+    assert student.get("by_name")(lambda a, b: np.float64(a - b)) == 2
 
 
 def test_generators_and_tasks_go_over(student):

@@ -712,7 +712,7 @@ def wavy(rng, shape, size=1.0, value=1.0):
 
     def f(x):
         u = np.ravel(x) / size
-        return float(value * (np.sum(np.sin(m @ u + c)) + 0.5 * np.sum((u - bottom) ** 2)))
+        return value * (np.sum(np.sin(m @ u + c)) + 0.5 * np.sum((u - bottom) ** 2))
 
     slope = value / size * (m.T @ np.cos(m @ place + c) + place - bottom)
     return f, size * place.reshape(shape), slope.reshape(shape)
