@@ -2,6 +2,7 @@
 
 A notebook is known by its contents and never by its name or kernel. The cells that a set gives are put back as
 they were given; all other code cells are run in the order in which they stand: what counts is what they define.
+The searches here are linear in what was handed in: a text may be made to keep a pattern busy.
 """
 
 import json
@@ -17,6 +18,7 @@ from mlcourse.assignments.sets import ProblemSet
 
 LARGEST = 64 * 2**20  # bytes of a notebook
 MOST_CELLS = 1000
+LONGEST_LINE = 500  # characters; a line that defines an answer is shorter
 STUB = re.compile(r"raise NotImplementedError\(\)|YOUR ANSWER HERE")  # as nbgrader leaves it
 EMPTY = re.compile(r"\A\s*YOUR ANSWER HERE\s*\Z")
 
@@ -45,10 +47,11 @@ class Contents:
 
 
 def defines(cells: Iterable[str], names: tuple[str, ...]) -> bool:
-    """Whether one of these names is given a value, or a function, at the top of one of these cells."""
+    """Whether a line of these cells seems to give one of these names a value or a function."""
     any_of = "|".join(map(re.escape, names))
-    at_top = re.compile(rf"^(?:(?:def|class)\s+(?:{any_of})\b|[\w\s,]*\b(?:{any_of})\b[^=(\n]*=(?!=))", re.M)
-    return any(at_top.search(cell) for cell in cells)
+    gives = re.compile(rf"(?:def|class) +(?:{any_of})\b|[\w ,]*\b(?:{any_of})\b[^=(]*=(?!=)")
+    lines = (line for cell in cells for line in cell.splitlines() if len(line) <= LONGEST_LINE)
+    return any(map(gives.match, lines))
 
 
 def read(path: Path, problem_set: ProblemSet) -> Contents:
@@ -129,7 +132,8 @@ def _cell(cell: dict) -> NotebookNode:
 
 
 def _text(source: object) -> str:
-    return source if isinstance(source, str) else "".join(map(str, source))
+    text = source if isinstance(source, str) else "".join(map(str, source))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _mapping(value: object) -> dict:

@@ -116,7 +116,7 @@ def printable(text: str) -> str:
 
 def _of_another(cells: list[str], name: str) -> list[str]:
     """A note, if the notebook names another student than the one for whom it was handed in."""
-    said = {told for cell in cells for told in re.findall(r"^STUDENT\s*=\s*[\"']([^\"'\n]+)[\"']", cell, re.M)}
+    said = {told for cell in cells for told in re.findall(r"^STUDENT *= *[\"']([^\"'\n]+)[\"']", cell, re.M)}
     other = [told for told in sorted(said) if told.strip().lower() != name.lower()]
     return [f"the notebook says that it is of {other[0]!r}: own data are those of {name}"] if other else []
 

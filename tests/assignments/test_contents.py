@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from mlcourse.assignments import remote
-from mlcourse.assignments.contents import read
+from mlcourse.assignments.contents import defines, read
 from mlcourse.assignments.grade import grade
 
 FULL = {"double": 10, "mine": 5, "next": 5, "why": None}
@@ -144,11 +144,20 @@ def test_a_notebook_as_other_programs_write_it_is_read(hand_in, toy, tmp_path):
         cell["source"] = cell["source"] if isinstance(cell["source"], list) else [cell["source"]]
         if cell["cell_type"] == "code":
             cell["outputs"] = None
+        cell["source"] = [text.replace("\n", "\r\n") for text in cell["source"]]
     del told["cells"][0]["metadata"]
     other = tmp_path / "other" / "toy.ipynb"
     other.parent.mkdir()
     other.write_text("\ufeff" + json.dumps(told), encoding="utf-8")
     assert read(other, toy) == read(hand_in(), toy)
+
+
+def test_what_defines_an_answer_is_found_and_hostile_texts_are_read_at_once():
+    again = ["mine = 3", "mine: float = 3", "other, mine = 1, 2", "if x:\n    mine = 2", "def mine(a): pass"]
+    assert all(defines([cell], ("mine",)) for cell in again)
+    no_more = ["f(mine=3)", "mine == 3", "mines = 3", "print(mine)", "yours(mine)"]
+    assert not any(defines([cell], ("mine",)) for cell in no_more)
+    assert not defines(["mine, " * 10**6, "mine\n" * 10**6, "\n" * 10**6 + "mine"], ("mine", "other"))
 
 
 def test_of_two_copies_the_answered_one_is_graded(hand_in, toy):
