@@ -499,7 +499,9 @@ def _(sample, inputs, rng):
 # Compute two numbers for your family, each with a 95 % interval over at least 300 tasks, and give your code. Notebook 02 does both for sines. These are errors: the exact answer lies *below* the floor.
 #
 # - **The floor of pooled training**: the smallest expected error of one curve for all tasks. It ignores the support set.
-# - **The exact answer**, or the best possible one: the smallest expected error of anything that sees the support set. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set. Weighted draws fail without a message where the noise is small, because one draw then gets nearly all the weight. So look at the *effective number* of draws of a task, $1 / \sum_i w_i^2$ with weights $w_i$ that sum to one. If it is below about 30 for many tasks, draw more, or use a finer grid around the best fit. If your family has no noise, count: are there enough measurements to know the parameters? Your query values hold noise, if your family has any, so the exact answer's error is the posterior variance plus the noise variance.
+# - **The exact answer**, or the best possible one: the smallest expected error of anything that sees the support set. You wrote the family, so you can compute it, by a formula, a grid, or many draws of the parameters that you weight by how well each fits the support set. Your query values hold noise, if your family has any, so the exact answer's error is the posterior variance plus the noise variance.
+#
+# **Weighted draws fail without a message where the noise is small**: one draw then gets nearly all the weight. So look at the *effective number* of draws of a task, $1 / \sum_i w_i^2$ with weights $w_i$ that sum to one. If it is below about 30 for many tasks, draw more, or use a finer grid around the best fit. If your family has no noise, count: are there enough measurements to know the parameters?
 #
 # - 5 points: the floor, with the reason why nothing without support can be better;
 # - 7 points: the exact answer, with the reason why nothing at all can be better, and what part of its error is noise;
@@ -557,7 +559,14 @@ def _(sample, inputs, rng):
 # %% [markdown]
 # ## Question 4 · An experiment with a table (20 points, 90 minutes)
 #
-# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Examples: how does the error fall with `k_shot`, the number of support points? How many practice tasks does a meta-learner need? Is a learned prior better than a learned starting point? For another `k_shot` write a `sample` of that size, and let the learner practise on tasks of the same size. Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer. `contest` and its parts in question 1d are yours to use: `learner`, `smooth_features`, `ridge` and `learned_prior`. Call them, copy nothing. For MAML or Reptile bring x and y to numbers from −1 to 1 first, or the steps diverge. `mlcourse.training.train` takes your `sample` as its family.
+# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer.
+#
+# - How does the error fall with `k_shot`, the number of support points? For another `k_shot` write a `sample` of that size, and let the learner practise on tasks of the same size.
+# - How many practice tasks does a meta-learner need?
+# - Is a learned prior better than a learned starting point? For MAML or Reptile bring x and y to numbers from −1 to 1 first, or the steps diverge. `mlcourse.training.train` takes your `sample` as its family.
+# - Or a question of your own.
+#
+# `contest` and its parts in question 1d are yours to use: `learner`, `smooth_features`, `ridge` and `learned_prior`. Call them, copy nothing.
 #
 # Write what you expect into the next cell *before* you run anything. Then add your code cells below it.
 #
