@@ -168,11 +168,11 @@ def _limit_memory() -> None:
 
     Then the grading of that one submission fails, and says so; the machine and the others live on.
     """
-    import resource  # not at the top: Windows has none, and exports points without grading
+    import resource  # not at the top, nor the worker: Windows has none, and exports points without grading
 
-    limits = [limit for limit in resource.getrlimit(resource.RLIMIT_AS) if limit != resource.RLIM_INFINITY]
-    most = min(MEMORY, *limits) if limits else MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    from mlcourse.assignments.worker import confine
+
+    confine({resource.RLIMIT_AS: MEMORY})
 
 
 def _failed(name: str, path: Path, problem_set: ProblemSet, error: Exception) -> Report:

@@ -8,9 +8,9 @@ run begins clean without importing anything again, and what kills a copy does no
 Messages to it: {"run": [source, …], "student": id, "place": n} runs the cells before the n-th, {"on": n} those
 up to a later place; {"get": name} and {"call": name, "with": arguments} ask. Messages from it: {"hello": true};
 {"cell": n} before a cell and {"ran": n, "error": …} after it; {"ready": true} at the place; {"value": …},
-{"callable": true}, {"missing": true} or {"raised": …} for an answer; {"ask": n, "with": arguments}, where the
-n-th argument was a function of the grader's; {"died": status}. A question has a number, which its answer
-carries.
+{"callable": true}, {"missing": true} or {"raised": …} for an answer; {"ask": n, "with": arguments,
+"named": arguments}, where the n-th argument was a function of the grader's; {"died": status}. A question has a
+number, which its answer carries.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def main() -> None:
         copy = os.fork()
         if copy == 0:
             try:
-                _confine()
+                confine(LIMITS)
                 os.environ[VARIABLE] = message["student"]
                 _live(message, hear, say)
             finally:
@@ -67,10 +67,11 @@ def _say(stream: BinaryIO, message: dict[str, Any]) -> None:
     stream.flush()
 
 
-def _confine() -> None:
-    for what, most in LIMITS.items():
-        hard = resource.getrlimit(what)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+def confine(limits: dict[int, int]) -> None:
+    """Limit what this process and its children may use: number in `resource` -> the most. Lower ones stay."""
+    for what, most in limits.items():
+        there = [limit for limit in resource.getrlimit(what) if limit != resource.RLIM_INFINITY]
+        most = min(most, *there) if there else most
         resource.setrlimit(what, (most, most))
 
 
