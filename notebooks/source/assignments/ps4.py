@@ -559,7 +559,7 @@ def _(sample, inputs, rng):
 # %% [markdown]
 # ## Question 4 · An experiment with a table (20 points, 90 minutes)
 #
-# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer.
+# Ask **one** question about adaptation in your family, and answer it with a table of two or three rows. Compare three learners: one that adapts with what it learned from other tasks, one that learns each task from scratch, and the floor or the exact answer. Questions to choose from:
 #
 # - How does the error fall with `k_shot`, the number of support points? For another `k_shot` write a `sample` of that size, and let the learner practise on tasks of the same size.
 # - How many practice tasks does a meta-learner need?
