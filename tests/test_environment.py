@@ -17,7 +17,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "prometheus-client": "prometheus_client"}
+# What conda-forge may not have: `pip: -e .` brings it
+PYPI_ALONE = {"fastapi-offline", "higher"}
 # Imported as itself, and installed as a requirement of the declared package on the right
 COMES_WITH = {
     "contourpy": "matplotlib",
@@ -25,17 +27,23 @@ COMES_WITH = {
     "ipython": "ipywidgets",
     "markupsafe": "jinja2",
     "packaging": "pooch",
+    "pydantic-core": "pydantic",
     "requests": "pooch",
+    "starlette": "fastapi",
     "traitlets": "ipywidgets",
 }
 # The course measures itself against these where they are installed, and does without where they are not
-OPTIONAL = {"higher", "jax"}
+OPTIONAL = {"jax", "ray", "redis", "tensorflow", "tensorflow-cpu", "torchopt"}
 # What commands of authors and teachers import when they run: they have the extras
 AUTHORS = {"playwright", "scikit-image", "jinja2", "jupytext", "nbconvert", "nbformat", "nbgrader", "psutil"}
 # Modules of the course; the last four lie beside book/build.py
 OURS = {"mlcourse", "tests", "api", "covers", "looks", "slides"}
 # Used by people and not by import
-TOOLS = {"jupyterlab"}
+TOOLS = {
+    "jupyterlab",
+    "httptools",
+    "httpx",
+}  # uvicorn reads requests by one, fastapi.testclient sends by the other
 
 
 def project(root: pathlib.Path) -> dict:
@@ -92,7 +100,11 @@ def author_files(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def test_conda_and_pip_ask_for_the_same(root: pathlib.Path) -> None:
-    ours = {CONDA_NAMES.get(name, name): line.specifier for name, line in run_time(root).items()}
+    ours = {
+        CONDA_NAMES.get(name, name): line.specifier
+        for name, line in run_time(root).items()
+        if name not in PYPI_ALONE
+    }
     theirs = {name: spec for name, spec in conda_specs(root).items() if name not in {"python", "pip"}}
     assert {name: SpecifierSet(spec) for name, spec in theirs.items()} == ours
     assert conda_specs(root)["python"] == project(root)["requires-python"]
