@@ -22,6 +22,7 @@ PAGES = {
     "evaluation": ("evaluation", "metrics", "baselines"),
     "rates_and_weights": ("rates", "weights"),
     "engine": ("fast",),
+    "adapters": ("adapters",),
     "ground": ("arguments", "errors", "files", "paths", "doctor"),
 }
 SIDES = {"reference": "NumPy, to be read", "fast": "PyTorch, to be run"}

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from mlcourse.experiments.bench import conv4_jax
+from mlcourse.experiments.bench import dialects
 from mlcourse.experiments.bench.agreement import Gradient, disagreement, require_higher
 from mlcourse.experiments.bench.conv4_jax import NotHere
+from mlcourse.experiments.bench.dialects import INNER_LR, SIZES, Contender
 from mlcourse.experiments.bench.timing import interleaved_medians, require_rounds
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast import capture, losses, maml, networks
@@ -23,13 +24,9 @@ from mlcourse.reference import networks as reference_networks
 from mlcourse.tasks import Sinusoids, Task, each
 
 N_TASKS, K_SHOT, N_QUERY = 25, 10, 10
-SIZES = (1, 40, 40, 1)
-INNER_LR = 0.01
 AGREEMENT = 1e-4  # largest relative difference between two gradients, one of them in float32
 
 _mse = torch.nn.functional.mse_loss
-
-Contender = Callable[[], Gradient]  # computes the meta-gradient of the same tasks from the same weights, anew
 
 
 def meta_gradient(
@@ -53,7 +50,7 @@ def meta_gradient(
     require_higher()
     started = time.perf_counter()
     with threads_of_torch(threads):
-        found = [_measure(number, repeats, seed, say) for number in steps]
+        found = [measure(make_contenders(number, seed), number_of(number), repeats, say) for number in steps]
     command = ["python", "-m", "mlcourse", "bench", "meta-gradient"]
     command += [word for number in steps for word in ("--inner-steps", str(number))] if steps != [1, 5] else []
     for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
@@ -84,28 +81,32 @@ def _rows(steps: list[int], found: list[dict[str, Any]]) -> list[dict[str, Any]]
     for name in found[0]:
         values = {}
         for number, each_one in zip(steps, found, strict=True):
-            label, one = f"{number} step{'s' if number > 1 else ''}", each_one[name]
+            label, one = number_of(number), each_one[name]
             if isinstance(one, str):
                 values[f"{label}, ms"] = one
                 continue
-            values[f"{label}, ms"] = _rounded(1e3 * one["call"])
-            values[f"{label}, times as fast as higher"] = _rounded(each_one["higher"]["call"] / one["call"])
-            values[f"{label}, first call, s"] = _rounded(one["first"], 2)
+            values[f"{label}, ms"] = rounded(1e3 * one["call"])
+            values[f"{label}, times as fast as higher"] = rounded(each_one["higher"]["call"] / one["call"])
+            values[f"{label}, first call, s"] = rounded(one["first"], 2)
         rows.append({"method": name, "values": values})
     return rows
 
 
-def _rounded(number: float, digits: int = 3) -> float:
+def rounded(number: float, digits: int = 3) -> float:
     return float(f"{number:.{digits}g}")
 
 
-def _measure(inner_steps: int, repeats: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Of each contender the seconds of the "first" call and the median of a later "call", or why there is none."""
+def measure(
+    everyone: dict[str, Contender | str], what: str, repeats: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Of each contender the seconds of the "first" call and the median of a later "call", or why there is none.
+
+    One is named "reference"; RuntimeError when another disagrees with it.
+    """
     from torch._inductor.utils import fresh_cache  # takes two seconds to import
 
-    everyone = make_contenders(inner_steps, seed)
     contenders = {name: one for name, one in everyone.items() if callable(one)}
-    say(f"{inner_steps} inner step{'s' if inner_steps > 1 else ''}: compiling, and comparing the gradients")
+    say(f"{what}: compiling, and comparing the gradients")
     gradients, first = {}, {}
     with fresh_cache():  # else torch would find what it compiled in an earlier run
         for name, contender in contenders.items():
@@ -121,34 +122,46 @@ def _measure(inner_steps: int, repeats: int, seed: int, say: Callable[[str], Non
     return {name: timed.get(name, why) for name, why in everyone.items()}
 
 
+def number_of(steps: int) -> str:
+    """ "1 step", "5 steps"."""
+    return f"{steps} step{'s' if steps > 1 else ''}"
+
+
 # --- the contenders ----------------------------------------------------------------------------------------
 
 
 def make_contenders(inner_steps: int, seed: int = 0) -> dict[str, Contender | str]:
     """Every way to compute the meta-gradient, on the same weights and tasks, or why it cannot be measured here."""
-    rng = np.random.default_rng(seed)
-    tasks, weights = Sinusoids(K_SHOT, N_QUERY).sample(N_TASKS, rng), networks.mlp(SIZES).init(rng)
-    quick, params = tensors(tasks, dtype=torch.float32), tensors(weights, dtype=torch.float32)
+    params, tasks = draw(seed)
+    single = tensors((params, tasks), dtype=torch.float32)
     return {
-        "fast, compiled": _or_why_not(_fast, params, quick, inner_steps, "compile"),
-        "fast, recorded": _fast(params, quick, inner_steps, "trace"),
-        "fast, eager": _fast(params, quick, inner_steps, "eager"),
-        "JAX jit + vmap": _or_why_not(_jax, params, quick, inner_steps),
-        "reference": _reference(arrays(weights), tasks, inner_steps),
-        "plain loop over tasks": _plain_loop(params, quick, inner_steps),
-        "learn2learn's way": _clone_and_adapt(params, quick, inner_steps),
-        "higher": _higher(params, quick, inner_steps),
+        "fast, compiled": or_why_not(fast, *single, inner_steps, "compile"),
+        "fast, recorded": fast(*single, inner_steps, "trace"),
+        "fast, eager": fast(*single, inner_steps, "eager"),
+        "JAX jit + vmap": or_why_not(dialects.jax, *single, inner_steps),
+        "reference": reference(params, tasks, inner_steps),
+        "plain loop over tasks": _plain_loop(*single, inner_steps),
+        "learn2learn's way": _clone_and_adapt(*single, inner_steps),
+        "higher": dialects.higher(*single, inner_steps),
     }
 
 
-def _or_why_not(make: Callable[..., Contender], *how: Any) -> Contender | str:
+def draw(seed: int) -> tuple[networks.Params, Task]:
+    """Weights and tasks, float64."""
+    rng = np.random.default_rng(seed)
+    tasks, weights = Sinusoids(K_SHOT, N_QUERY).sample(N_TASKS, rng), networks.mlp(SIZES).init(rng)
+    return tensors((weights, tasks), dtype=torch.float64)
+
+
+def or_why_not(make: Callable[..., Contender], *how: Any) -> Contender | str:
+    """What `make` makes, or why it cannot."""
     try:
         return make(*how)
     except (NotHere, ValueError) as error:  # a ValueError: capture found no compiler
         return f"not measured: {error}"
 
 
-def _fast(params: networks.Params, tasks: Task, inner_steps: int, mode: str) -> Contender:
+def fast(params: networks.Params, tasks: Task, inner_steps: int, mode: str) -> Contender:
     """`mlcourse.fast`: all tasks at once."""
     loss = losses.squared_error(networks.mlp(SIZES))
 
@@ -159,8 +172,9 @@ def _fast(params: networks.Params, tasks: Task, inner_steps: int, mode: str) -> 
     return lambda: ready(params, tasks)
 
 
-def _reference(params: Gradient, tasks: Task, inner_steps: int) -> Contender:
+def reference(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
     """`mlcourse.reference`: NumPy, float64, one task after the other."""
+    params, tasks = arrays((params, tasks))
     loss = reference_losses.squared_error(reference_networks.mlp(SIZES))
     return lambda: reference_maml.meta_gradient(loss, params, tasks, inner_lr=INNER_LR, inner_steps=inner_steps)
 
@@ -187,7 +201,7 @@ def _plain_loop(params: networks.Params, tasks: Task, inner_steps: int) -> Conte
 
 def _clone_and_adapt(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
     """learn2learn's way: clone the module for each task, adapt the clone, and go back through all at the end."""
-    model, separate = _module(params), list(each(tasks))
+    model, separate = dialects.module(params), list(each(tasks))
 
     def gradient() -> Gradient:
         model.zero_grad()
@@ -200,55 +214,6 @@ def _clone_and_adapt(params: networks.Params, tasks: Task, inner_steps: int) -> 
                 clone = {name: p - INNER_LR * g for (name, p), g in zip(clone.items(), slopes, strict=True)}
             total = total + _mse(functional_call(model, clone, (query.x,)), query.y)
         (total / N_TASKS).backward()
-        return _slopes_of(model)
+        return dialects.slopes_of(model)
 
     return gradient
-
-
-def _higher(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
-    """`higher`, as its own MAML example uses it."""
-    higher, separate, model = require_higher(), list(each(tasks)), _module(params)
-    inner = torch.optim.SGD(model.parameters(), lr=INNER_LR)
-
-    def gradient() -> Gradient:
-        model.zero_grad()
-        for support, query in separate:
-            with higher.innerloop_ctx(model, inner, copy_initial_weights=False) as (functional, optimiser):
-                for _ in range(inner_steps):
-                    optimiser.step(_mse(functional(support.x), support.y))
-                (_mse(functional(query.x), query.y) / N_TASKS).backward()
-        return _slopes_of(model)
-
-    return gradient
-
-
-def _module(params: networks.Params) -> torch.nn.Sequential:
-    """The same network, with the same weights, as a module of torch."""
-    linears = [torch.nn.Linear(n_in, n_out) for n_in, n_out in zip(SIZES[:-1], SIZES[1:], strict=True)]
-    with torch.no_grad():
-        for layer, linear in enumerate(linears):
-            linear.weight.copy_(params[f"w{layer}"].T)
-            linear.bias.copy_(params[f"b{layer}"])
-    return torch.nn.Sequential(linears[0], torch.nn.ReLU(), linears[1], torch.nn.ReLU(), linears[2])
-
-
-def _slopes_of(model: torch.nn.Sequential) -> Gradient:
-    """The gradients that its weights hold, by our names."""
-    linears = list(model)[::2]
-    weights = {f"w{layer}": linear.weight.grad.T for layer, linear in enumerate(linears)}
-    return weights | {f"b{layer}": linear.bias.grad for layer, linear in enumerate(linears)}
-
-
-def _jax(params: networks.Params, tasks: Task, inner_steps: int) -> Contender:
-    """JAX, where it is installed."""
-    how = {"inner_lr": INNER_LR, "inner_steps": inner_steps, "loss_in": _squared_error_in}
-    return conv4_jax.contender(*arrays((params, tasks)), **how)
-
-
-def _squared_error_in(jax: Any) -> Callable:
-    def loss(params: Gradient, x: Any, y: Any) -> Any:
-        for layer in range(len(SIZES) - 1):
-            x = (jax.nn.relu(x) if layer else x) @ params[f"w{layer}"] + params[f"b{layer}"]
-        return ((x - y) ** 2).mean()
-
-    return loss

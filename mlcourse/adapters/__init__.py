@@ -1,0 +1,1 @@
+"""Other libraries' shapes on this course's engine: code written for them runs after one changed import."""

@@ -1,0 +1,140 @@
+"""The table of notebook 18: the same meta-gradient by every library that installs, and why the others do not.
+
+Run it with `python -m mlcourse bench libraries`, where `pip install -e ".[libraries]"` was run before.
+"""
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from mlcourse.experiments.bench import dialects
+from mlcourse.experiments.bench.agreement import distance
+from mlcourse.experiments.bench.sinusoid import (
+    K_SHOT,
+    N_QUERY,
+    N_TASKS,
+    draw,
+    fast,
+    measure,
+    number_of,
+    or_why_not,
+    reference,
+    rounded,
+)
+from mlcourse.experiments.bench.timing import require_rounds
+from mlcourse.experiments.results import cpu_cores, provenance
+from mlcourse.fast.arrays import tensors
+from mlcourse.fast.threads import threads_of_torch
+
+AGREEMENT = 1e-6  # largest relative difference from the NumPy reference, all in float64
+MAKERS = {  # of each row the contender, and the package whose version it shows
+    "this course, compiled": (partial(fast, mode="compile"), "torch"),
+    "this course, recorded": (partial(fast, mode="trace"), "torch"),
+    "plain torch.func": (dialects.torch_func, "torch"),
+    "JAX": (dialects.jax, "jax"),
+    "TensorFlow": (dialects.tensorflow, "tensorflow-cpu"),
+    "higher": (dialects.higher, "higher"),
+    "TorchOpt": (dialects.torchopt, "torchopt"),
+    "learn2learn's shape, by our adapter": (dialects.learn2learn, "torch"),
+}
+# Tried in November 2026, on Python 3.11 with this course's constraints.txt
+DO_NOT_INSTALL = {
+    "learn2learn": ("0.2.0", "its C files include longintrepr.h, which Python 3.11 moved"),
+    "torchmeta": ("1.8.0", "it asks for torch older than 1.10, which Python 3.11 never had"),
+}
+
+
+def libraries(
+    *,
+    inner_steps: Sequence[int] = (1, 5),
+    repeats: int = 40,
+    threads: int = 1,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """How far each library's meta-gradient is from the reference, and how long it takes: a table of `results`.
+
+    repeats: interleaved rounds; figures are medians over them, in milliseconds, and seconds of the first call.
+    threads: of torch. say: told what goes on. A library that is not here keeps its row, which says so;
+    RuntimeError for one whose gradient is another.
+    """
+    steps = require_rounds(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed)
+    started = time.perf_counter()
+    with threads_of_torch(threads):
+        off = {number: _off(number, seed, say) for number in steps}
+        found = {
+            number: measure(make_contenders(number, seed), number_of(number), repeats, say) for number in steps
+        }
+    command = ["python", "-m", "mlcourse", "bench", "libraries"]
+    command += [word for number in steps for word in ("--inner-steps", str(number))] if steps != [1, 5] else []
+    for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
+        command += [f"--{flag}", str(value)] if value != default else []
+    return {
+        "name": "bench_libraries",
+        "title": "One meta-gradient of MAML by every library that installs",
+        **provenance(shlex.join(command), [seed], started),
+        "protocol": _protocol(repeats, threads),
+        "rows": _rows(off, found),
+    }
+
+
+def _protocol(repeats: int, threads: int) -> str:
+    threads_used = f"{threads} torch thread{'s' if threads > 1 else ''} on {cpu_cores()} cores"
+    reasons = "; ".join(f"{name} {release}, since {why}" for name, (release, why) in DO_NOT_INSTALL.items())
+    return (
+        f"One second-order MAML meta-gradient, same weights and tasks for all: {N_TASKS} sinusoids, {K_SHOT} "
+        f"support and {N_QUERY} query examples each, network {dialects.SIZES}. Off by: length of the difference "
+        f"from the NumPy reference, as a share of its length, all in float64, the larger of the two numbers of "
+        f"steps. Times in float32: medians of {repeats} interleaved rounds, {threads_used} (JAX and TensorFlow "
+        "take all cores). The first call compiles where something is compiled; imports are not counted. Two "
+        f"do not install: {reasons}."
+    )
+
+
+def make_contenders(inner_steps: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
+    """The reference, and of each row the contender or why it cannot be measured here."""
+    params, tasks = draw(seed)
+    given = tensors((params, tasks), dtype=dtype)
+    made = {name: or_why_not(maker, *given, inner_steps) for name, (maker, _) in MAKERS.items()}
+    return {"reference": reference(params, tasks, inner_steps), **made}
+
+
+def _off(inner_steps: int, seed: int, say: Callable[[str], None]) -> dict[str, float]:
+    """How far each gradient is from the reference, in float64."""
+    say(f"{number_of(inner_steps)}: comparing the gradients in float64")
+    contenders = make_contenders(inner_steps, seed, torch.float64)
+    true = contenders["reference"]()
+    off = {name: distance(one(), true) for name, one in contenders.items() if callable(one)}
+    if not max(off.values()) <= AGREEMENT:
+        raise RuntimeError(f"the libraries do not compute the same gradient; relative differences: {off}")
+    return off
+
+
+def _rows(off: dict[int, dict[str, float]], found: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for name, (_, package) in MAKERS.items():
+        values: dict[str, Any] = {"version": _version(package)}
+        for number, each_one in found.items():
+            one, label = each_one[name], number_of(number)
+            if isinstance(one, str):
+                values["off by"] = one
+                continue
+            values["off by"] = f"{max(each[name] for each in off.values()):.0e}"
+            values[f"{label}, ms"] = rounded(1e3 * one["call"])
+            values[f"{label}, first call, s"] = rounded(one["first"], 2)
+        rows.append({"method": name, "values": values})
+    for name, (release, _) in DO_NOT_INSTALL.items():
+        rows.append({"method": name, "values": {"version": f"{name} {release}", "off by": "does not install"}})
+    return rows
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package).partition('+')[0]}"
+    except PackageNotFoundError:
+        return "–"
