@@ -87,7 +87,7 @@ def test_each_question_comes_before_its_answer(name):
 @every_deck
 def test_an_exercise_shows_its_stub(name):
     (exercise,) = of_kind(name, "exercise")
-    assert "..." in exercise.code and re.search(r"Exercise \d\.\d ●+○* \d+ minutes", exercise.kicker)
+    assert "..." in exercise.code and re.search(r"Exercise \d+\.\d ●+○* \d+ minutes", exercise.kicker)
 
 
 @every_deck
