@@ -76,14 +76,14 @@ class GradientLearner:
             inner_steps=self.inner_steps,
             first_order=True,
         )
-        return _judge(self.network, phi, support.x, query_x, self.queries)
+        return judge(self.network, phi, support.x, query_x, self.queries)
 
     def _along_one(self, support: Examples, query_x: torch.Tensor) -> torch.Tensor:
-        phi, predictions = self.params, [_judge(self.network, self.params, support.x, query_x, self.queries)]
+        phi, predictions = self.params, [judge(self.network, self.params, support.x, query_x, self.queries)]
         loss = ready.guarded(self.loss, self.params)
         for rates in each_step(self.params, self.inner_lr, self.inner_steps):
             phi = inner_step(loss, phi, support, rates, first_order=True)
-            predictions.append(_judge(self.network, phi, support.x, query_x, self.queries))
+            predictions.append(judge(self.network, phi, support.x, query_x, self.queries))
         return torch.stack(predictions)
 
 
@@ -131,7 +131,7 @@ class AdamLearner:
             picks,
             inner_lr=self.inner_lr,
         )
-        return _judge(self.network, phi, support.x, query_x, self.queries)
+        return judge(self.network, phi, support.x, query_x, self.queries)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def by_prototype(embed: Callable[[np.ndarray], torch.Tensor]) -> Callable:
     return learner
 
 
-def _judge(
+def judge(
     network: Network, params: Params, support_x: torch.Tensor, query_x: torch.Tensor, queries: str
 ) -> torch.Tensor:
     """Outputs for the queries, (Q, outputs): in one batch, or each beside the support set alone."""

@@ -60,11 +60,11 @@ def trusting(function: Callable) -> Callable:
 class Watch:
     """`watch(function)` is `function` with torch's derivatives right; ValueError when it is not pure.
 
-    helped: whether a function of torch had to be exchanged that is wrong in a loop, too.
+    exchanged: whether a function of torch had to be exchanged. helped: whether one that is wrong in a loop, too.
     """
 
     def __init__(self) -> None:
-        self.helped = False
+        self.helped = self.exchanged = False
 
     def __call__(self, function: Callable) -> Callable:
         def called(*arguments: Any) -> Any:
@@ -140,6 +140,7 @@ class _Right(TorchFunctionMode):
         if ours is None:
             self.might_draw = self.might_draw or getattr(function, "__name__", "") in _MIGHT_DRAW
             return function(*args, **kwargs)
+        self.watch.exchanged = True
         if function in _WRONG_EVERYWHERE:
             self.watch.helped = True
         return ours(*args, **kwargs)

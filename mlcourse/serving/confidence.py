@@ -1,0 +1,125 @@
+"""What a score is worth: the chance that a prediction is right, read off validation tasks.
+
+Two scores are made into chances. The support set's own (`Adapted.score`) says, before any question is asked, what
+to expect of this task. That of a prediction, the largest probability, says what to expect of this answer; where a
+model gives numbers, a prediction's chance is that of its task.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlcourse.serving.servable import CLASSES, Servable
+from mlcourse.tasks.task import Examples, TaskFamily, each
+
+BINS = 12  # of equally many validation examples each
+NO_CHANCE = 1e-9  # what lies outside all that was validated has the chance 0, and is never answered
+TARGET = 0.99  # of the predictions that are given, so many shall be right
+
+
+@dataclass(frozen=True)
+class Chance:
+    """From a score to a chance, straight lines between a few points that never fall."""
+
+    scores: tuple[float, ...]
+    chances: tuple[float, ...]
+
+    def __call__(self, scores: Any) -> np.ndarray:
+        """The chance for each score; zero below the lowest that validation has seen, where nothing is known."""
+        return np.interp(scores, self.scores, self.chances, left=0.0)
+
+
+def chance_of(scores: np.ndarray, right: np.ndarray) -> Chance:
+    """Fit on scores (n,) and how often each was right (n,), from 0 to 1: bins of equal size, made monotone."""
+    order = np.argsort(scores, kind="stable")
+    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    middle = [float(scores.min()), *(float(np.mean(scores[part])) for part in parts[1:])]
+    share = np.maximum.accumulate([float(np.mean(right[part])) for part in parts])
+    return Chance(tuple(middle), tuple(share.tolist()))
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What a registered model knows of its own reliability.
+
+    task, prediction: from a score to a chance. threshold: below this chance a server abstains. tolerance: for
+    numbers, how far off still counts as right; None for classes.
+    """
+
+    task: Chance
+    prediction: Chance
+    threshold: float
+    tolerance: float | None
+
+    def of_predictions(self, kind: str, outputs: np.ndarray, task_score: float) -> np.ndarray:
+        """The chance of each prediction, (Q,), from the model's outputs (Q, outputs)."""
+        if kind == CLASSES:
+            return self.prediction(np.exp(outputs.max(axis=1)))
+        return np.full(len(outputs), float(self.task(task_score)))
+
+    def right(self, kind: str, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Which predictions are right, (Q,) of bool: the class, or every number within the tolerance."""
+        if kind == CLASSES:
+            return outputs.argmax(axis=1) == y
+        return (np.abs(outputs - y) <= self.tolerance).all(axis=1)
+
+
+def from_plain(held: dict[str, Any]) -> Confidence:
+    """The reverse of `dataclasses.asdict`."""
+    task, prediction = (
+        Chance(tuple(c["scores"]), tuple(c["chances"])) for c in (held["task"], held["prediction"])
+    )
+    return Confidence(task, prediction, float(held["threshold"]), held["tolerance"])
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Validation or test tasks, tried one by one: scores of the tasks (T,), and of every prediction (T, Q)."""
+
+    task_scores: np.ndarray
+    scores: np.ndarray
+    right: np.ndarray  # (T, Q) of bool
+
+
+def try_tasks(
+    model: Servable, family: TaskFamily, *, n_tasks: int, rng: np.random.Generator, tolerance: float | None
+) -> Tried:
+    """Adapt to each of `n_tasks` tasks as the server would, and note what came out."""
+    found: list[tuple[float, np.ndarray, np.ndarray]] = []
+    unscaled = Chance((0.0, 1.0), (0.0, 1.0))
+    raw = Confidence(unscaled, unscaled, 0.0, tolerance)
+    for support, query in each(family.sample(n_tasks, rng)):
+        (adapted,) = model.adapt(Examples(support.x[None], support.y[None]))
+        outputs = model.predict(adapted.arrays, query.x)
+        sure = np.exp(outputs.max(axis=1)) if model.form.kind == CLASSES else np.full(len(outputs), adapted.score)
+        found.append((adapted.score, sure, raw.right(model.form.kind, outputs, query.y)))
+    return Tried(*(np.array(part) for part in zip(*found, strict=True)))
+
+
+def fitted(tried: Tried, *, tolerance: float | None, target: float = TARGET) -> Confidence:
+    """Chances from validation tasks, and the lowest threshold above which `target` of the predictions is right.
+
+    Where no threshold reaches it, the threshold is the highest chance: only the surest bin is answered.
+    """
+    task = chance_of(tried.task_scores, tried.right.mean(axis=1))
+    scores, right = tried.scores.ravel(), tried.right.ravel()
+    prediction = chance_of(scores, right)
+    order = np.argsort(-scores, kind="stable")
+    so_far = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(so_far >= target)
+    lowest = scores[order][enough[-1]] if len(enough) else scores.max()
+    return Confidence(task, prediction, max(float(prediction(lowest)), NO_CHANCE), tolerance)
+
+
+def answered(confidence: Confidence, tried: Tried) -> tuple[float, float]:
+    """On other tasks: the share of predictions that are given, and the share of these that is right."""
+    given = confidence.prediction(tried.scores) >= confidence.threshold
+    return float(given.mean()), float(tried.right[given].mean()) if given.any() else float("nan")
+
+
+def interval(right: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, standard deviation over tasks, and half of the 95 % interval of the mean; of at least two tasks."""
+    spread = float(np.std(right, ddof=1))
+    return float(np.mean(right)), spread, 1.96 * spread / len(right) ** 0.5
