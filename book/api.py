@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Callable
 from types import ModuleType
 
-WINGS = ("lessons", "experiments", "assignments", "cli", "__main__")  # on top of the package: no reference
+WINGS = ("lessons", "experiments", "assignments", "serving", "cli", "__main__")  # on top of the package: no reference
 # Page: the rooms on it. The two twins' common modules have a page of their own, side by side.
 PAGES = {
     "tasks": ("tasks",),

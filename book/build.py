@@ -8,6 +8,8 @@ exercises.md         every exercise, from the notebooks
 notebooks.md         the table of notebooks
 evening.md, …        the learning paths, and the courses of the instructor guide
 classroom.md         what one student takes of a machine
+serving.md           the server under load, and when things break
+stream.md            tasks that are read from files
 results.md           the tables of data/results
 slides.md            the table of decks, with a plan for each session
 package/NAME.md      the reference of the package, a page each
@@ -215,6 +217,8 @@ def main() -> None:
         "results.md": results_page(),
         "slides.md": slides.plan_table(),
         "classroom.md": results.table(results.load("classroom")),
+        "serving.md": "\n\n".join(results.table(results.load(name)) for name in ("serving", "serving_faults")),
+        "stream.md": results.table(results.load("stream")),
         "static/colours.css": looks.colours(),
         **{f"{path}.md": path_table(path, known) for path in PATHS},
         **{f"package/{name}.md": page for name, page in api.pages().items()},

@@ -46,6 +46,11 @@ STATUS: dict[type[Exception], int] = {  # the first that fits
     ValueError: 422,
 }
 AGAIN = {503, 507}  # after a moment
+PRIVATE = {  # whose own words name files: these are for the log
+    DataError: "this model cannot be loaded; the server's log says why: register the model again",
+    StoreFull: "the store of adapters is full; delete some, or free some space",
+    StoreDown: "the store of adapters does not answer; try again",
+}
 log = logging.getLogger("mlcourse.serving")
 Id = Annotated[str, InPath(max_length=64)]
 Name = Annotated[str, Query(max_length=64)]
@@ -237,7 +242,9 @@ def _add_models(app: FastAPI) -> None:
     async def models(request: Request) -> Response:
         """The models, and the version of each that answers where none is named."""
         registry = service_of(request).registry
-        return JSONResponse({"models": [_described(registry, name) for name in registry.names()]})
+        return JSONResponse(
+            {"models": [_described(registry, name) for name in registry.names() if registry.sound(name)]}
+        )
 
     @app.get("/models/{name}")
     async def model(request: Request, name: Id, version: Version | None = None) -> Response:
@@ -273,8 +280,8 @@ def _add_watching(app: FastAPI) -> None:
     async def readyz(request: Request) -> Response:
         """It may be sent requests: models are warm, and the store can be read and written."""
         service = service_of(request)
-        if service.ready:
-            raise Refused(503, f"not ready: {service.ready}")
+        if service.not_ready:
+            raise Refused(503, f"not ready: {service.not_ready}")
         await service.store.check()
         return JSONResponse({"ready": True})
 
@@ -323,7 +330,10 @@ def _add_errors(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         status = next(number for kind, number in STATUS.items() if isinstance(error, kind))
         again = {"Retry-After": "1"} if status in AGAIN else None
-        return JSONResponse({"error": str(error)}, status, again)
+        told = next((words for kind, words in PRIVATE.items() if isinstance(error, kind)), None)
+        if told:
+            log.warning("%s", error)
+        return JSONResponse({"error": told or str(error)}, status, again)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)

@@ -240,6 +240,14 @@ class Registry:
             self._loaded[key] = load(self._folder(name, version), device=self.device)
         return self._loaded[key]
 
+    def sound(self, name: str) -> bool:
+        """Whether its current version can be loaded."""
+        try:
+            self.model(name)
+        except DataError:
+            return False
+        return True
+
     def loaded(self, name: str, version: int) -> Model | None:
         """The version, where it is in memory already."""
         return self._loaded.get((name, version))

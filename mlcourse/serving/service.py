@@ -4,6 +4,7 @@ Of every request the answer is decided here: which version of which model, whose
 exceptions with a sentence that a caller may be shown.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcourse.errors import DataError
 from mlcourse.serving.bodies import array
 from mlcourse.serving.lanes import Batched, Pooled
 from mlcourse.serving.meters import Meters
@@ -27,6 +29,9 @@ LONGEST_LABEL = 100  # characters
 FRESH = 1.0  # seconds for which the current version of a model is taken as known
 
 
+log = logging.getLogger("mlcourse.serving")
+
+
 class NotThere(LookupError):
     """There is no such model or adapter, or it is not this caller's."""
 
@@ -35,25 +40,31 @@ class Service:
     """One process's share of the work; whatever must outlive it lies in `store`."""
 
     def __init__(self, settings: Settings, registry: Registry, store: Store, lane: Lane | None = None) -> None:
-        """lane: makes what gathers support sets for `_adapt_together`; by default `Batched` as the settings say."""
+        """lane: makes what gathers support sets for `_adapt_together`; by default `Batched` by the settings."""
         self.settings, self.registry, self.store = settings, registry, store
         self.meters = Meters()
         bounds = {"most": settings.most_at_once, "room": settings.room, "window": settings.window}
         self.batched = (lane or partial(Batched, **bounds, seen=self.meters.batch))(self._adapt_together)
         self.pooled = Pooled(settings.threads, settings.room)
-        self.ready = ""  # why not, in words, is told by `start`
+        self.not_ready = "not started"  # why not, in words; "" once it is
         self._current: dict[str, tuple[int, float]] = {}
 
     async def start(self) -> None:
-        """Load and warm up every current model: the first batch of a shape takes torch many times as long."""
-        self.ready = "warming up"
+        """Load and warm up every current model: the first batch of a shape takes torch many times as long.
+
+        A damaged model is logged; whoever asks for it is told, and the others are served.
+        """
+        self.not_ready = "warming up"
         for name in self.registry.names():
-            await self.pooled.submit(self._warm_up, name)
-        self.ready = ""
+            try:
+                await self.pooled.submit(self._warm_up, name)
+            except DataError as error:
+                log.error("%s", error)
+        self.not_ready = ""
 
     async def stop(self) -> None:
         """Finish what is being written."""
-        self.ready = "stopping"
+        self.not_ready = "stopping"
         await self.batched.close()
         await self.pooled.close()
         await self.store.close()
@@ -113,9 +124,7 @@ class Service:
         if form.kind == CLASSES:
             labels = _labels("y", y, len(x))
             known = {label: number for number, label in enumerate(adapter.about["labels"])}
-            true = np.array(
-                [known.get(label, -1) for label in labels]
-            )  # a class that was not taught is never right
+            true = np.array([known.get(label, -1) for label in labels])  # -1: never right
         else:
             true = _numbers("y", y, form, len(x))
         outputs = await self.pooled.submit(model.servable.predict, adapter.arrays, x)
@@ -127,7 +136,10 @@ class Service:
         """Of every current model what feedback shows, and its record."""
         found = []
         for name in self.registry.names():
-            model = await self._model(name, None)
+            try:
+                model = await self._model(name, None)
+            except DataError:
+                continue  # it answers nobody, so there is nothing to watch
             window = await self.store.window(name, model.version, self.settings.feedback_window)
             judged = dict(model.record["judged"])
             found.append((model.labels, watch(window, judged["right"]), judged))

@@ -343,7 +343,7 @@ class _Writer(_Reader):
 
     def _commit(self, *works: Work) -> list[Any]:
         self._open()  # again, since an error may have closed it
-        self._begin()
+        self._database.execute("BEGIN IMMEDIATE")
         try:
             answers = [work(self._database) for work in works]
             self._database.execute("COMMIT")
@@ -352,19 +352,6 @@ class _Writer(_Reader):
                 self._database.execute("ROLLBACK")
             raise
         return answers
-
-    def _begin(self) -> None:
-        """Have the lock. SQLite's own waiting sleeps up to 100 ms, while other processes take it again and again."""
-        until = time.monotonic() + self.patience
-        self._database.execute("PRAGMA busy_timeout = 0")
-        while True:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.001)
 
 
 def _connected(path: Path, patience: float) -> sqlite3.Connection:

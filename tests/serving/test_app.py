@@ -3,11 +3,13 @@
 import base64
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from mlcourse.paths import data_folder
 from mlcourse.serving.app import create_app
 from mlcourse.serving.lanes import Busy
 from mlcourse.serving.settings import Settings
@@ -200,7 +202,8 @@ def test_bodies_are_bounded_in_size_kind_and_packing(client, sine):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(StoreDown("d"), 503), (StoreFull("f"), 507), (Damaged("x"), 410), (Busy("b"), 503)]
+    ("error", "status"),
+    [(StoreDown("/secret"), 503), (StoreFull("/secret"), 507), (Damaged("x"), 410), (Busy("b"), 503)],
 )
 def test_what_befalls_the_store_has_a_status(client, sine, monkeypatch, error, status):
     async def fails(*arguments):
@@ -208,7 +211,7 @@ def test_what_befalls_the_store_has_a_status(client, sine, monkeypatch, error, s
 
     monkeypatch.setattr(client.app.state.service.store, "put", fails)
     answer = client.post("/adapt", json={"model": "sines", "support": sine})
-    assert answer.status_code == status and answer.json() == {"error": str(error)}
+    assert answer.status_code == status and set(answer.json()) == {"error"} and "secret" not in answer.text
     assert ("Retry-After" in answer.headers) == (status in (503, 507))
 
 
@@ -265,3 +268,17 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path):
     (tmp_path / "tokens").write_text("short\n")
     with pytest.raises(ValueError, match="at least 16 characters"):
         create_app(Settings(tokens=str(tmp_path / "tokens")))
+
+
+def test_a_damaged_model_is_told_and_the_others_are_served(tmp_path, sine):
+    folder = tmp_path / "models"
+    shutil.copytree(data_folder() / "models", folder)
+    (folder / "glyphs/1/params.safetensors").write_bytes(b"broken")
+    settings = Settings(models=str(folder), embedded=False, store=str(tmp_path / "a.sqlite"))
+    with TestClient(create_app(settings)) as client:
+        assert adapted(client, sine)["model"] == "sines"
+        assert [one["name"] for one in client.get("/models").json()["models"]] == ["sines"]
+        assert client.get("/metrics").status_code == client.get("/readyz").status_code == 200
+        images = {"x": np.zeros((2, 1, 28, 28)).tolist(), "y": ["a", "b"]}
+        told = client.post("/adapt", json={"model": "glyphs", "support": images})
+        assert told.status_code == 503 and "register the model again" in told.text and "models" not in told.text
