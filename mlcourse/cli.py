@@ -17,6 +17,7 @@ from mlcourse import experiments
 from mlcourse.assignments import commands as assignments
 from mlcourse.errors import DataError
 from mlcourse.files import require_place
+from mlcourse.serving import commands as serving
 
 
 class OneLineErrors(TyperGroup):
@@ -44,6 +45,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(results_app, name="results")
 app.add_typer(bench_app, name="bench")
 app.add_typer(assignments.app, name="assignment")
+app.add_typer(serving.app)
+app.add_typer(serving.models_app, name="models")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
@@ -289,6 +292,27 @@ def bench_meta_gradient(
     print_table(table, as_json)
 
 
+@bench_app.command("libraries")
+def bench_libraries(
+    inner_steps: Annotated[list[int], typer.Option(help="Inner steps; repeat for several.")] = (1, 5),
+    repeats: Annotated[int, typer.Option(help="Rounds in which every library runs.")] = 40,
+    threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of weights and tasks.")] = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """The same meta-gradient in JAX, TensorFlow, higher, TorchOpt and here: agreement and time."""
+    from mlcourse.experiments import results
+    from mlcourse.experiments.bench import libraries
+
+    if out:
+        require_place(out)
+    table = libraries.libraries(inner_steps=inner_steps, repeats=repeats, threads=threads, seed=seed, say=say)
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
 @bench_app.command("widgets")
 def bench_widgets(
     repeats: Annotated[int, typer.Option(help="Rounds in which every widget is made.")] = 3,
@@ -316,6 +340,52 @@ def bench_classroom(out: Out = None, as_json: Json = False) -> None:
     if out:
         require_place(out)
     table = classroom.students()
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
+@bench_app.command("stream")
+def bench_stream(
+    gigabytes: Annotated[float, typer.Option(help="Task data to write into a temporary folder.")] = 2.0,
+    n_batches: Annotated[int, typer.Option(help="Batches of 25 tasks that are drawn.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the tasks.")] = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Task data in files: tasks a second and memory, mapped, loaded whole, or by torch's loader."""
+    from mlcourse.experiments import results
+    from mlcourse.experiments.bench import stream
+
+    if out:
+        require_place(out)
+    table = stream.stream(gigabytes=gigabytes, n_batches=n_batches, seed=seed, say=say)
+    if out:
+        results.save(table, out)
+    print_table(table, as_json)
+
+
+@bench_app.command("serving")
+def bench_serving(
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Break it instead: what is lost, what is said.")
+    ] = False,
+    rounds: Annotated[
+        int | None, typer.Option(help="Rounds in which every kind of request runs.", show_default="5")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """The server of adapters under load: requests a second, waiting, processor time, memory."""
+    from mlcourse.experiments import results
+    from mlcourse.experiments.bench import serving, serving_faults
+
+    if out:
+        require_place(out)
+    if faults and rounds is not None:
+        raise ValueError("--rounds belongs to the load; leave out --faults")
+    load = {} if rounds is None else {"rounds": rounds}
+    table = serving_faults.faults(say=say) if faults else serving.load(say=say, **load)
     if out:
         results.save(table, out)
     print_table(table, as_json)

@@ -29,6 +29,7 @@ REINSTALL = "run `make clean-all`, then `make lab`; or: pip install -c constrain
 # what lies in data/, and lessons read
 WEIGHTS = ("drawing", "glyphs_maml", "sinusoid_maml", "sinusoid_pooled", "sinusoid_reptile")
 TABLES = (
+    "bench_libraries",
     "bench_meta_gradient_conv4",
     "bench_meta_gradient_conv4_cuda",
     "bench_meta_gradient_sinusoid",
@@ -36,7 +37,10 @@ TABLES = (
     "exact",
     "kin",
     "drawing",
+    "serving",
+    "serving_faults",
     "sinusoid",
+    "stream",
     "transfer_glyphs_to_omniglot",
 )
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from mlcourse import cli, doctor
 from mlcourse.errors import DataError
 from mlcourse.experiments import bench, commands, omniglot_table, results, sinusoid
+from mlcourse.experiments.bench import libraries
 from mlcourse.tasks import store
 
 TABLE = {
@@ -74,6 +75,9 @@ COMMANDS = (
     "reproduce drawing",
     "results table",
     "bench meta-gradient",
+    "bench libraries",
+    "bench stream",
+    "bench serving",
 )
 
 
@@ -205,6 +209,14 @@ def test_bench_stores_and_prints(run, monkeypatch, tmp_path):
         assert word in images.stdout
 
 
+def test_bench_of_the_libraries_passes_on_what_it_is_asked(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(libraries, "libraries", lambda *, say, **how: TABLE | {"protocol": f"{how}"})
+    shown = run("bench", "libraries", "--inner-steps", 3, "--repeats", 2, "--out", tmp_path / "b.json", "--json")
+    said = "{'inner_steps': [3], 'repeats': 2, 'threads': 1, 'seed': 0}"
+    assert json.loads(shown.stdout)["protocol"] == said
+    assert results.load(str(tmp_path / "b.json"))["protocol"] == said
+
+
 def test_a_flag_of_the_other_bench_is_refused(run):
     forbid_traceback(run("bench", "meta-gradient", "--channels", 4), says="--channels belongs to --model conv4")
 
@@ -251,6 +263,8 @@ WRONG = [  # a command line, and what is said instead of working
     ("bench meta-gradient --model conv5", '(did you mean "conv4"?)'),
     ("bench meta-gradient --model conv4 --n-way 1", "n_way is 1; give a whole number of at least 2"),
     ("bench meta-gradient --out FILE/x.json", "x.json cannot be written (Not a directory)"),
+    ("bench serving --rounds 0", "rounds is 0; give a whole number of at least 1"),
+    ("bench serving --faults --rounds 3", "--rounds belongs to the load; leave out --faults"),
 ]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from mlcourse import paths
+from mlcourse.experiments.bench.server import free_port
 from mlcourse.experiments.results import provenance
 
 # Runs a notebook, and prints what its kernel took: processor time, and memory at its peak.
@@ -60,9 +61,7 @@ def _run(path: Path) -> dict[str, float]:
 
 def _server() -> int:
     """The memory of JupyterLab once it answers, in MB."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + SECONDS_FOR_A_SERVER
