@@ -43,6 +43,7 @@ MINUTES = {
     "08": (35, 30, 15, 10),
     "09": (28, 32, 20, 10),
     "18": (34, 26, 20, 10),
+    "19": (33, 32, 15, 10),
 }
 QUESTION = re.compile(r"^\*\*Predict\.\*\*", re.MULTILINE)
 ABLE = re.compile(r"^\| \*\*You will be able to\*\* \| (.+) \|$", re.MULTILINE)
