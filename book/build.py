@@ -70,7 +70,8 @@ PATHS = {
         ("Week 8", ["07"], ""),
         ("Week 9", ["08"], "With Snell et al. (2017). Then problem set 3."),
         ("Week 10", ["09"], "A GPU helps, and is not needed."),
-        ("Weeks 11 and 12", [], "Projects: problem set 4, a task family of one's own, measured as in 03."),
+        ("Week 11", ["18", "19"], "In class the halves that the group needs: old code, or a server."),
+        ("Week 12", [], "Projects: problem set 4, a task family of one's own, or a capstone of 19."),
     ],
     "two_weeks": [
         (

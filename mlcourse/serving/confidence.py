@@ -15,7 +15,6 @@ from mlcourse.serving.servable import CLASSES, Servable
 from mlcourse.tasks.task import Examples, TaskFamily, each
 
 BINS = 12  # of equally many validation examples each
-NO_CHANCE = 1e-9  # what lies outside all that was validated has the chance 0, and is never answered
 TARGET = 0.99  # of the predictions that are given, so many shall be right
 
 
@@ -44,20 +43,18 @@ def chance_of(scores: np.ndarray, right: np.ndarray) -> Chance:
 class Confidence:
     """What a registered model knows of its own reliability.
 
-    task, prediction: from a score to a chance. threshold: below this chance a server abstains. tolerance: for
-    numbers, how far off still counts as right; None for classes.
+    task, prediction: from a score to a chance. threshold: below this score of a prediction a server abstains; None
+    where it always does. tolerance: for numbers, how far off still counts as right; None for classes.
     """
 
     task: Chance
     prediction: Chance
-    threshold: float
+    threshold: float | None
     tolerance: float | None
 
-    def of_predictions(self, kind: str, outputs: np.ndarray, task_score: float) -> np.ndarray:
-        """The chance of each prediction, (Q,), from the model's outputs (Q, outputs)."""
-        if kind == CLASSES:
-            return self.prediction(np.exp(outputs.max(axis=1)))
-        return np.full(len(outputs), float(self.task(task_score)))
+    def given(self, scores: np.ndarray) -> np.ndarray:
+        """Which predictions of these scores are given, and not abstained from: of bool."""
+        return np.zeros(np.shape(scores), bool) if self.threshold is None else scores >= self.threshold
 
     def right(self, kind: str, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which predictions are right, (Q,) of bool: the class, or every number within the tolerance."""
@@ -66,12 +63,17 @@ class Confidence:
         return (np.abs(outputs - y) <= self.tolerance).all(axis=1)
 
 
+def scores_of(kind: str, outputs: np.ndarray, task_score: float) -> np.ndarray:
+    """The score of each prediction, (Q,): its largest probability; where there are numbers, that of its task."""
+    return np.exp(outputs.max(axis=1)) if kind == CLASSES else np.full(len(outputs), task_score)
+
+
 def from_plain(held: dict[str, Any]) -> Confidence:
     """The reverse of `dataclasses.asdict`."""
     task, prediction = (
         Chance(tuple(c["scores"]), tuple(c["chances"])) for c in (held["task"], held["prediction"])
     )
-    return Confidence(task, prediction, float(held["threshold"]), held["tolerance"])
+    return Confidence(task, prediction, held["threshold"], held["tolerance"])
 
 
 @dataclass(frozen=True)
@@ -89,33 +91,34 @@ def try_tasks(
     """Adapt to each of `n_tasks` tasks as the server would, and note what came out."""
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     unscaled = Chance((0.0, 1.0), (0.0, 1.0))
-    raw = Confidence(unscaled, unscaled, 0.0, tolerance)
+    raw = Confidence(unscaled, unscaled, None, tolerance)
     for support, query in each(family.sample(n_tasks, rng)):
         (adapted,) = model.adapt(Examples(support.x[None], support.y[None]))
         outputs = model.predict(adapted.arrays, query.x)
-        sure = np.exp(outputs.max(axis=1)) if model.form.kind == CLASSES else np.full(len(outputs), adapted.score)
+        sure = scores_of(model.form.kind, outputs, adapted.score)
         found.append((adapted.score, sure, raw.right(model.form.kind, outputs, query.y)))
     return Tried(*(np.array(part) for part in zip(*found, strict=True)))
 
 
 def fitted(tried: Tried, *, tolerance: float | None, target: float = TARGET) -> Confidence:
-    """Chances from validation tasks, and the lowest threshold above which `target` of the predictions is right.
+    """Chances from validation tasks, and the lowest score from which on `target` of the predictions is right.
 
-    Where no threshold reaches it, the threshold is the highest chance: only the surest bin is answered.
+    Equal scores are answered together or not at all. Where no score reaches the target, nothing is answered.
     """
     task = chance_of(tried.task_scores, tried.right.mean(axis=1))
     scores, right = tried.scores.ravel(), tried.right.ravel()
     prediction = chance_of(scores, right)
     order = np.argsort(-scores, kind="stable")
     so_far = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(so_far >= target)
-    lowest = scores[order][enough[-1]] if len(enough) else scores.max()
-    return Confidence(task, prediction, max(float(prediction(lowest)), NO_CHANCE), tolerance)
+    last_of_equals = np.append(np.diff(scores[order]) != 0, True)
+    enough = np.flatnonzero((so_far >= target) & last_of_equals)
+    threshold = float(scores[order][enough[-1]]) if len(enough) else None
+    return Confidence(task, prediction, threshold, tolerance)
 
 
 def answered(confidence: Confidence, tried: Tried) -> tuple[float, float]:
     """On other tasks: the share of predictions that are given, and the share of these that is right."""
-    given = confidence.prediction(tried.scores) >= confidence.threshold
+    given = confidence.given(tried.scores)
     return float(given.mean()), float(tried.right[given].mean()) if given.any() else float("nan")
 
 

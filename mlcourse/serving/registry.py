@@ -4,9 +4,9 @@
     models/sines/2/model.json            recipe, form, how it did on meta-test tasks, what its confidence is worth
     models/sines/current                 the version that answers where none is named
 
-`register` writes a version, whole or not at all, and never over another one. `promote` changes which one is
-current; old versions stay, and adapters that they made are answered by them. What a recipe names is imported:
-whoever may write into this folder may run code in the server.
+`register` writes a version, whole or not at all, never over another one, and never with the number of one that
+comes with the course. `promote` changes which one is current; old versions stay, and adapters that they made are
+answered by them. What a recipe names is imported: whoever may write into this folder may run code in the server.
 """
 
 import importlib
@@ -84,6 +84,11 @@ class Model:
         return f"{self.name}/{self.version}"
 
 
+def embedded_models() -> Path:
+    """The folder of the models that come with the course."""
+    return data_folder() / "models"
+
+
 # --- write ---------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +137,7 @@ def register(
     }
     record["confidence"] = record["judged"].pop("confidence")
     _require_same(model, _rebuilt(record, params, torch.device("cpu")), families.test, seed)
-    version = _next_version(Path(folder) / name)
+    version = 1 + max(_taken(home / name) for home in (Path(folder), embedded_models()))
     where = _write(Path(folder) / name, version, {**record, "version": version}, params)
     if promote_it:
         promote(name, version, folder=folder)
@@ -142,9 +147,10 @@ def register(
 def promote(name: str, version: int, *, folder: Path | str = "models") -> None:
     """From now on `version` answers where none is named. Running servers see it within a second."""
     home = Path(folder) / require_name(name)
-    if not (home / str(version) / "model.json").is_file():
-        there = ", ".join(map(str, _versions(home))) or "none"
-        raise ValueError(f"there is no version {version} of {name!r} in {folder}; there are: {there}")
+    there = sorted({*_versions(home), *_versions(embedded_models() / name)})
+    if version not in there:
+        told = ", ".join(map(str, there)) or "none"
+        raise ValueError(f"there is no version {version} of {name!r} in {folder}; there are: {told}")
     write_whole(home / "current", lambda file: file.write(f"{version}\n".encode()))
 
 
@@ -208,7 +214,7 @@ class Registry:
 
     def __init__(self, folder: Path | str | None = None, *, device: str = "cpu", embedded: bool = True) -> None:
         own = [Path(folder)] if folder is not None else []
-        self.homes = own + ([data_folder() / "models"] if embedded else [])
+        self.homes = own + ([embedded_models()] if embedded else [])
         self.device = torch.device(device)
         self._loaded: dict[tuple[str, int], Model] = {}
 
@@ -217,8 +223,9 @@ class Registry:
         return sorted({path.parent.name for home in self.homes for path in home.glob("*/current")})
 
     def versions(self, name: str) -> list[int]:
-        """Of one model, oldest first."""
-        return _versions(self._home(name))
+        """Of one model, oldest first; a version of one's own follows those that come with the course."""
+        self._home(name)
+        return sorted({version for home in self.homes for version in _versions(home / name)})
 
     def current(self, name: str) -> int:
         """The version that answers where none is named; read anew each time, since it may have been promoted."""
@@ -260,11 +267,10 @@ class Registry:
         raise KeyError(f"there is no such model{close}; there are: {', '.join(self.names()) or 'none'}")
 
     def _folder(self, name: str, version: int) -> Path:
-        home = self._home(name)
-        if version not in _versions(home):
-            there = ", ".join(map(str, _versions(home)))
-            raise KeyError(f"the model {name} has no such version; there are: {there}")
-        return home / str(version)
+        there = self.versions(name)
+        if version not in there:
+            raise KeyError(f"the model {name} has no such version; there are: {', '.join(map(str, there))}")
+        return next(home / name / str(version) for home in self.homes if version in _versions(home / name))
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Model:
@@ -379,9 +385,9 @@ def _versions(home: Path) -> list[int]:
     return sorted(int(path.parent.name) for path in home.glob("[0-9]*/model.json"))
 
 
-def _next_version(home: Path) -> int:
-    """One after the last, also where the last one is half removed."""
-    return max([int(path.name) for path in home.glob("[0-9]*") if path.name.isdigit()], default=0) + 1
+def _taken(home: Path) -> int:
+    """The last version, also where it is half removed; 0 where there is none."""
+    return max([int(path.name) for path in home.glob("[0-9]*") if path.name.isdigit()], default=0)
 
 
 def require_name(name: str) -> str:

@@ -15,16 +15,18 @@ import numpy as np
 
 from mlcourse.errors import DataError
 from mlcourse.serving.bodies import array
+from mlcourse.serving.confidence import scores_of
 from mlcourse.serving.lanes import Batched, Pooled
 from mlcourse.serving.meters import Meters
 from mlcourse.serving.registry import Model, Registry
 from mlcourse.serving.servable import CLASSES, Adapted, Form
 from mlcourse.serving.settings import Settings
-from mlcourse.serving.store import Adapter, Feedback, Store, Summary
+from mlcourse.serving.store import Adapter, Damaged, Feedback, Store, Summary
 from mlcourse.serving.watching import Watch, watch
 from mlcourse.tasks.task import Examples
 
 Lane = Callable[[Callable[[Any, list[Any]], list[Any]]], Any]  # gives something with `submit` and `close`
+DIGITS = 16  # of a model's digest, kept with each adapter
 LONGEST_LABEL = 100  # characters
 FRESH = 1.0  # seconds for which the current version of a model is taken as known
 
@@ -94,8 +96,7 @@ class Service:
     async def predict(self, owner: str, id: str, x: np.ndarray) -> dict[str, Any]:
         """Answer questions by an adapter that is there."""
         started = time.perf_counter()
-        adapter = await self._adapter(owner, id)
-        model = await self._model(adapter.model, adapter.version)
+        adapter, model = await self._adapter(owner, id)
         return await self._predicted(model, adapter.arrays, adapter.about, x, started)
 
     async def predict_at_once(
@@ -117,8 +118,7 @@ class Service:
         self, owner: str, id: str, x: np.ndarray, y: np.ndarray | Sequence[str | int]
     ) -> dict[str, Any]:
         """Compare true labels with what this adapter predicts, and remember how many were right."""
-        adapter = await self._adapter(owner, id)
-        model = await self._model(adapter.model, adapter.version)
+        adapter, model = await self._adapter(owner, id)
         form = model.servable.form
         form.require_x("x", self._few("x", x))
         if form.kind == CLASSES:
@@ -151,7 +151,7 @@ class Service:
 
     async def describe(self, owner: str, id: str) -> Adapter:
         """One of this owner's adapters."""
-        return await self._adapter(owner, id)
+        return await self._kept(owner, id)
 
     async def delete(self, owner: str, id: str) -> None:
         """Forget an adapter, in every process."""
@@ -173,7 +173,17 @@ class Service:
         except KeyError as error:
             raise NotThere(error.args[0]) from None
 
-    async def _adapter(self, owner: str, id: str) -> Adapter:
+    async def _adapter(self, owner: str, id: str) -> tuple[Adapter, Model]:
+        """An adapter and the model that made it; `Damaged` where other weights have its name and version now."""
+        adapter = await self._kept(owner, id)
+        model = await self._model(adapter.model, adapter.version)
+        if adapter.about["digest"] != model.record["digest"][:DIGITS]:
+            raise Damaged(
+                "the model that made this adapter has gone, and another has its name and version: adapt again"
+            )
+        return adapter, model
+
+    async def _kept(self, owner: str, id: str) -> Adapter:
         adapter = await self.store.get(id, owner)
         if adapter is None:
             raise NotThere("you have no such adapter; it may have been deleted, or be too old: adapt again")
@@ -183,7 +193,7 @@ class Service:
         """What a support set leads to, and the small facts that are kept with it."""
         form = model.servable.form
         form.require_x("support.x", self._few("support.x", x))
-        about: dict[str, Any] = {"examples": len(x)}
+        about: dict[str, Any] = {"examples": len(x), "digest": model.record["digest"][:DIGITS]}
         if form.kind == CLASSES:
             labels = _labels("support.y", y, len(x))
             names = list(dict.fromkeys(labels))  # in the order in which they come
@@ -227,8 +237,8 @@ class Service:
         outputs = await self.pooled.submit(model.servable.predict, dict(arrays), x.astype(np.float32))
         if not np.isfinite(outputs).all():
             raise ValueError("the predictions left the finite numbers; bring x to the scale of the support set")
-        sure = model.confidence.of_predictions(form.kind, outputs, about["score"])
-        given = sure >= model.confidence.threshold
+        scores = scores_of(form.kind, outputs, about["score"])
+        sure, given = model.confidence.prediction(scores), model.confidence.given(scores)
         for word, number in (("yes", given.sum()), ("no", (~given).sum())):
             self.meters.predictions.labels(model.labels, word).inc(int(number))
         answer: dict[str, Any] = {"model": model.name, "version": model.version}

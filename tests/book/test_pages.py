@@ -25,7 +25,7 @@ PICTURES_WITHOUT_WORDS = """() => [...document.querySelectorAll('.bd-article :is
     .filter(picture => !(picture.getAttribute('alt') || picture.getAttribute('aria-label') || '').trim())
     .map(picture => picture.outerHTML.slice(0, 80))"""
 # Whether every box that scrolls sideways can be reached by keyboard: the theme sees to it, a moment after a change
-REACHABLE = """() => [...document.querySelectorAll('pre, .cell_output > .output')]
+REACHABLE = """() => [...document.querySelectorAll('pre, .cell_output > .output, .pst-scrollable-table-container')]
     .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 # Code has thousands of coloured words of some twenty kinds: axe-core looks at one of each, in half the time
 EACH_KIND_ONCE = """() => {

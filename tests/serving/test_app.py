@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from fastapi.testclient import TestClient
 
 from mlcourse.paths import data_folder
@@ -14,6 +15,7 @@ from mlcourse.serving.app import create_app
 from mlcourse.serving.lanes import Busy
 from mlcourse.serving.settings import Settings
 from mlcourse.serving.store import Damaged, StoreDown, StoreFull
+from mlcourse.tasks.store import digest_of
 from mlcourse.tasks.task import Examples
 from tests.serving.conftest import characters, sines
 
@@ -282,3 +284,21 @@ def test_a_damaged_model_is_told_and_the_others_are_served(tmp_path, sine):
         images = {"x": np.zeros((2, 1, 28, 28)).tolist(), "y": ["a", "b"]}
         told = client.post("/adapt", json={"model": "glyphs", "support": images})
         assert told.status_code == 503 and "register the model again" in told.text and "models" not in told.text
+
+
+def test_an_adapter_never_meets_other_weights(tmp_path, sine):
+    """A registry that was thrown away and made anew has other weights under the same name and version."""
+    folder = tmp_path / "models"
+    shutil.copytree(data_folder() / "models", folder)
+    settings = Settings(models=str(folder), embedded=False, store=str(tmp_path / "a.sqlite"))
+    with TestClient(create_app(settings)) as client:
+        made = adapted(client, sine)["adapter"]
+    record = json.loads((folder / "sines/1/model.json").read_text())
+    numbers = safetensors.numpy.load_file(folder / "sines/1/params.safetensors")
+    others = {name: array[..., ::-1].copy() for name, array in numbers.items()}
+    (folder / "sines/1/params.safetensors").write_bytes(safetensors.numpy.save(others))
+    (folder / "sines/1/model.json").write_text(json.dumps(record | {"digest": digest_of(others)}))
+    with TestClient(create_app(settings)) as client:
+        told = client.post("/predict", json={"adapter": made, "x": [[1.0]]})
+        assert told.status_code == 410 and "adapt again" in told.json()["error"]
+        assert client.delete(f"/adapters/{made}").status_code == 204

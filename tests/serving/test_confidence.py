@@ -34,11 +34,17 @@ def test_what_is_fitted_on_validation_tasks_holds_on_others():
     assert 0.05 < share < 0.9 and abs(right - 0.9) < 0.03
 
 
-def test_where_nothing_is_good_enough_the_surest_alone_is_answered():
+def test_where_nothing_is_good_enough_nothing_is_answered():
     tried = drawn(0)
     hopeless = Tried(tried.task_scores, tried.scores, np.zeros_like(tried.right))
     confidence = fitted(hopeless, tolerance=None)
-    assert confidence.prediction(1.0) == 0.0 and answered(confidence, hopeless)[0] == 0.0  # no chance: no answer
+    assert confidence.threshold is None and answered(confidence, hopeless)[0] == 0.0  # no chance: no answer
+
+
+def test_equal_scores_are_answered_together_or_not_at_all():
+    scores, right = np.array([[0.9, 0.5, 0.5, 0.5]] * 20), np.array([[True, True, False, False]] * 20)
+    found = fitted(Tried(np.linspace(0, 1, 20), scores, right), tolerance=None, target=0.6)
+    assert found.threshold == 0.9  # the first of the equals alone would have done
 
 
 def test_right_is_the_class_or_within_the_tolerance():

@@ -135,3 +135,13 @@ def test_the_course_s_own_models_are_as_good_as_their_records_say():
         judged = Registry(None).record(name)["judged"]
         assert least < judged["mean"] < most and judged["n_tasks"] == 600
         assert judged["answered"]["right"] > 0.9
+
+
+def test_a_model_of_one_s_own_follows_the_course_s_of_the_same_name(tmp_path):
+    where = register(learner(), "sines", RECIPE, Families(FAMILY, FAMILY), folder=tmp_path, **QUICK)
+    found = Registry(tmp_path)
+    assert where.name == "2" and found.versions("sines") == [1, 2] and found.current("sines") == 2
+    sizes = [len(found.model("sines", version).servable.learner.params["b0"]) for version in (1, 2)]
+    assert sizes == [40, 8]
+    registry.promote("sines", 1, folder=tmp_path)
+    assert found.model("sines").version == 1
