@@ -92,6 +92,7 @@ def create_app(settings: Settings, *, lane: Lane | None = None) -> FastAPI:
         description="Send a support set, get an adapter; send questions, get predictions with their confidence.",
         redoc_url=None,
         lifespan=life,
+        responses={422: {"model": documents.Problem}},
     )
     app.state.settings, app.state.tokens = settings, tokens
     _add_errors(app)
@@ -139,6 +140,7 @@ def _add_requests(app: FastAPI) -> None:
         """Adapt a model to a support set; the adapter's id is for POST /predict."""
         whose, raw = owner(request), await body(request)
         if kind_of(request) == JSON:
+            _require_in_body(model, version)
             sent = read(documents.AdaptBody, raw)
             name, version, support = sent.model, sent.version, _support(sent.support)
         else:
@@ -160,6 +162,7 @@ def _add_requests(app: FastAPI) -> None:
         """Predict by an adapter, or for a support set that comes with the questions and is not kept."""
         whose, raw, service = owner(request), await body(request), service_of(request)
         if kind_of(request) == JSON:
+            _require_in_body(adapter, model, version)
             sent = read(documents.PredictBody, raw)
             adapter, model, version, x = sent.adapter, sent.model, sent.version, array("x", sent.x)
             support = _support(sent.support) if sent.support is not None else None
@@ -168,7 +171,7 @@ def _add_requests(app: FastAPI) -> None:
         else:
             *inline, x = several(raw, ("support.x", "support.y", "x")).values()
             support = tuple(inline)
-        _require_one_way(adapter, model, support)
+        _require_one_way(adapter, model, version, support)
         if adapter is not None:
             return JSONResponse(await service.predict(whose, adapter, x))
         return JSONResponse(await service.predict_at_once(_needed("model", model), version, *support, x))
@@ -182,6 +185,7 @@ def _add_requests(app: FastAPI) -> None:
         """Tell what was true: few-shot accuracy is watched over the last adapters."""
         whose, raw = owner(request), await body(request)
         if kind_of(request) == JSON:
+            _require_in_body(adapter)
             sent = read(documents.FeedbackBody, raw)
             id, x, y = sent.adapter, array("x", sent.x), _labels_of("y", sent.y)
         else:
@@ -204,9 +208,15 @@ def _needed(name: str, value: str | None) -> str:
     return value
 
 
-def _require_one_way(adapter: str | None, model: str | None, support: Any) -> None:
-    if (adapter is None) == (support is None) or (adapter is not None and model is not None):
-        raise BadBody("name an adapter, or else a model and a support set: one of the two")
+def _require_in_body(*parameters: Any) -> None:
+    if any(one is not None for one in parameters):
+        raise BadBody("with a body in JSON everything goes into the body; leave the address without ?...")
+
+
+def _require_one_way(adapter: str | None, model: str | None, version: int | None, support: Any) -> None:
+    named = (model, version) != (None, None)
+    if (adapter is None) == (support is None) or (adapter is not None and named):
+        raise BadBody("name an adapter alone, or else a model and a support set: one of the two")
 
 
 # --- what there is -------------------------------------------------------------------------------------------
@@ -341,7 +351,9 @@ def _add_errors(app: FastAPI) -> None:
 
     async def by_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+        told = {404: "there is no such address", 405: "this address takes another method"}
+        words = told.get(error.status_code, str(error.detail))
+        return JSONResponse({"error": f"{words}; /docs lists them all"}, error.status_code, error.headers)
 
     async def unreadable(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -32,8 +32,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        reason = str(error).split(" at line")[0][:100]
-        raise BadBody(f"the body is no JSON that can be read ({reason}); send a JSON object") from None
+        reason = str(error)[:100]
+        raise BadBody(f"the body is no JSON ({reason}); send a JSON object: NaN and Infinity are none") from None
     if not isinstance(found, dict):
         raise BadBody(f"the body is a JSON {type(found).__name__}; send an object, in braces")
     return found
@@ -93,7 +93,7 @@ def _one(name: str, raw: bytes) -> tuple[np.ndarray, bytes]:
         raise BadBody(f"{name} is not in NumPy's format; send the bytes that numpy.save writes") from None
     if dtype.kind not in "iuf" or dtype.itemsize > 8 or len(shape) > MOST_AXES or min(shape, default=0) < 0:
         raise BadBody(
-            f"{name} has dtype {dtype.kind!r} and {len(shape)} axes; send real numbers of at most 64 bits"
+            f"{name} has dtype {dtype.kind!r} and {len(shape)} axes; send real numbers, and texts in JSON"
         )
     count = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 1
     begin, end = file.tell(), file.tell() + count * dtype.itemsize

@@ -19,7 +19,7 @@ APP = "mlcourse.serving.app:from_settings"
 app = typer.Typer()
 models_app = typer.Typer(help="The registry: what there is, and which version answers.", no_args_is_help=True)
 
-Models = Annotated[Path, typer.Option(help="The registry's folder.")]
+Models = Annotated[Path, typer.Option(help="The registry's folder; behind it are the course's own models.")]
 
 
 @app.command()
@@ -31,20 +31,24 @@ def train(
         str | None, typer.Option(help="maml, anil, meta-sgd (sines); protonet, maml (images).")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model; by default the data's.")] = None,
-    n_way: Annotated[int, typer.Option(help="Images: classes of a task.")] = 5,
-    k_shot: Annotated[int | None, typer.Option(help="Labelled examples, of each class or in all.")] = None,
-    meta_steps: Annotated[int | None, typer.Option(help="How long to train.")] = None,
-    channels: Annotated[int, typer.Option(help="Images: width of Conv4.")] = 16,
+    n_way: Annotated[int, typer.Option(help="Images: classes of a task.", min=2)] = 5,
+    k_shot: Annotated[
+        int | None, typer.Option(help="Labelled points (10), or images of a class (1).", min=1)
+    ] = None,
+    meta_steps: Annotated[int | None, typer.Option(help="By default what takes a minute or two.", min=1)] = None,
+    channels: Annotated[int, typer.Option(help="Images: width of Conv4.", min=1)] = 16,
+    colour: Annotated[bool, typer.Option("--colour", help="A folder: keep the colours of its pictures.")] = False,
+    dark_ink: Annotated[bool, typer.Option("--dark-ink", help="A folder: dark on light; ink becomes 1.")] = False,
     seed: Annotated[int, typer.Option(help="Of the start and of the tasks.")] = 0,
     models: Models = Path("models"),
     checkpoint: Annotated[Path | None, typer.Option(help="A stopped run goes on from this file.")] = None,
+    promote: Annotated[bool, typer.Option(help="Let the new version answer at once where none is named.")] = True,
 ) -> None:
     """Meta-train, judge on 600 new tasks, and register the result as a model's next version."""
     from mlcourse.serving import plans
 
-    choices = plans.Choices(
-        method=method, n_way=n_way, k_shot=k_shot, meta_steps=meta_steps, channels=channels, seed=seed
-    )
+    images = {"n_way": n_way, "channels": channels, "colour": colour, "dark_ink": dark_ink}
+    choices = plans.Choices(method=method, k_shot=k_shot, meta_steps=meta_steps, seed=seed, **images)
     where = plans.carry_out(
         data,
         choices,
@@ -53,6 +57,7 @@ def train(
         checkpoint=checkpoint,
         command=shlex.join(["python", "-m", "mlcourse", *sys.argv[1:]]),
         progress=sys.stderr.isatty(),
+        promote_it=promote,
     )
     judged = json.loads((where / "model.json").read_text(encoding="utf-8"))["judged"]
     typer.echo(f"{where}: {judged['metric']} {judged['mean']:.4g} ± {judged['half_width']:.2g} on 600 new tasks")
@@ -64,9 +69,7 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in; then give --tokens.")] = "127.0.0.1",
     port: int = 8000,
     workers: Annotated[int, typer.Option(help="Processes; one for each core.", min=1)] = 1,
-    models: Annotated[
-        Path | None, typer.Option(help="A registry's folder; by default models/, if it is there.")
-    ] = None,
+    models: Models = Path("models"),
     store: Annotated[str, typer.Option(help="File of the adapters, or redis://HOST:PORT/N.")] = "adapters.sqlite",
     tokens: Annotated[
         Path | None, typer.Option(help="A file with a bearer token in each line.", exists=True)
@@ -83,11 +86,9 @@ def serve(
 
     from mlcourse.serving.settings import Settings, read_tokens
 
-    if models is None and Path("models").is_dir():
-        models = Path("models")
     read_tokens(str(tokens) if tokens else None)  # a bad file is told here, not by every worker
     Settings(
-        models=str(models) if models else None,
+        models=str(models),
         store=store,
         tokens=str(tokens) if tokens else None,
         device=device,
@@ -130,13 +131,16 @@ def adapt(
     tasks: Annotated[list[Path], typer.Argument(help="Files of numpy.savez with x, y and query.", exists=True)],
     model: Annotated[str, typer.Option(help="The model's name.")] = "sines",
     version: Annotated[int | None, typer.Option(help="By default the current one.")] = None,
-    models: Annotated[Path | None, typer.Option(help="A registry's folder.")] = None,
+    models: Models = Path("models"),
 ) -> None:
     """Adapt to support sets in files and print a line of JSON for each: a short job, without a server."""
     from mlcourse.serving.jobs import run
 
+    failed = 0
     for line in run(tasks, model, version, models):
+        failed += "error" in line
         typer.echo(json.dumps(line, ensure_ascii=False))
+    raise typer.Exit(1 if failed else 0)
 
 
 @models_app.command("list")
@@ -146,9 +150,11 @@ def models_list(models: Models = Path("models")) -> None:
 
     registry = Registry(models)
     for name in registry.names():
-        judged = registry.record(name)["judged"]
-        score = f"{judged['metric']} {judged['mean']:.4g} ± {judged['half_width']:.2g}"
-        typer.echo(f"{name}: version {registry.current(name)} of {registry.versions(name)}, {score}")
+        for version in registry.versions(name):
+            judged = registry.record(name, version)["judged"]
+            score = f"{judged['metric']} {judged['mean']:.4g} ± {judged['half_width']:.2g}"
+            answers = " (answers)" if version == registry.current(name) else ""
+            typer.echo(f"{name} {version}{answers}: {score}")
 
 
 @models_app.command("promote")

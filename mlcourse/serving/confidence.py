@@ -15,7 +15,7 @@ from mlcourse.serving.servable import CLASSES, Servable
 from mlcourse.tasks.task import Examples, TaskFamily, each
 
 BINS = 12  # of equally many validation examples each
-TARGET = 0.99  # of the predictions that are given, so many shall be right
+TARGET = 0.95  # of the predictions that are given, so many shall be right
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,24 @@ def chance_of(scores: np.ndarray, right: np.ndarray) -> Chance:
 
 @dataclass(frozen=True)
 class Confidence:
-    """What a registered model knows of its own reliability.
+    """What a registered model knows of its own reliability, for tasks of so many shots.
 
     task, prediction: from a score to a chance. threshold: below this score of a prediction a server abstains; None
-    where it always does. tolerance: for numbers, how far off still counts as right; None for classes.
+    where it always does.
     """
 
     task: Chance
     prediction: Chance
     threshold: float | None
-    tolerance: float | None
 
     def given(self, scores: np.ndarray) -> np.ndarray:
         """Which predictions of these scores are given, and not abstained from: of bool."""
         return np.zeros(np.shape(scores), bool) if self.threshold is None else scores >= self.threshold
 
-    def right(self, kind: str, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Which predictions are right, (Q,) of bool: the class, or every number within the tolerance."""
-        if kind == CLASSES:
-            return outputs.argmax(axis=1) == y
-        return (np.abs(outputs - y) <= self.tolerance).all(axis=1)
+
+def right(kind: str, outputs: np.ndarray, y: np.ndarray, tolerance: float | None) -> np.ndarray:
+    """Which predictions are right, (Q,) of bool: the class, or every number at most `tolerance` off."""
+    return outputs.argmax(axis=1) == y if kind == CLASSES else (np.abs(outputs - y) <= tolerance).all(axis=1)
 
 
 def scores_of(kind: str, outputs: np.ndarray, task_score: float) -> np.ndarray:
@@ -73,7 +71,7 @@ def from_plain(held: dict[str, Any]) -> Confidence:
     task, prediction = (
         Chance(tuple(c["scores"]), tuple(c["chances"])) for c in (held["task"], held["prediction"])
     )
-    return Confidence(task, prediction, held["threshold"], held["tolerance"])
+    return Confidence(task, prediction, held["threshold"])
 
 
 @dataclass(frozen=True)
@@ -90,30 +88,28 @@ def try_tasks(
 ) -> Tried:
     """Adapt to each of `n_tasks` tasks as the server would, and note what came out."""
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
-    unscaled = Chance((0.0, 1.0), (0.0, 1.0))
-    raw = Confidence(unscaled, unscaled, None, tolerance)
     for support, query in each(family.sample(n_tasks, rng)):
         (adapted,) = model.adapt(Examples(support.x[None], support.y[None]))
         outputs = model.predict(adapted.arrays, query.x)
         sure = scores_of(model.form.kind, outputs, adapted.score)
-        found.append((adapted.score, sure, raw.right(model.form.kind, outputs, query.y)))
+        found.append((adapted.score, sure, right(model.form.kind, outputs, query.y, tolerance)))
     return Tried(*(np.array(part) for part in zip(*found, strict=True)))
 
 
-def fitted(tried: Tried, *, tolerance: float | None, target: float = TARGET) -> Confidence:
+def fitted(tried: Tried, *, target: float = TARGET) -> Confidence:
     """Chances from validation tasks, and the lowest score from which on `target` of the predictions is right.
 
     Equal scores are answered together or not at all. Where no score reaches the target, nothing is answered.
     """
     task = chance_of(tried.task_scores, tried.right.mean(axis=1))
-    scores, right = tried.scores.ravel(), tried.right.ravel()
-    prediction = chance_of(scores, right)
+    scores, good = tried.scores.ravel(), tried.right.ravel()
+    prediction = chance_of(scores, good)
     order = np.argsort(-scores, kind="stable")
-    so_far = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    so_far = np.cumsum(good[order]) / np.arange(1, len(order) + 1)
     last_of_equals = np.append(np.diff(scores[order]) != 0, True)
     enough = np.flatnonzero((so_far >= target) & last_of_equals)
     threshold = float(scores[order][enough[-1]]) if len(enough) else None
-    return Confidence(task, prediction, threshold, tolerance)
+    return Confidence(task, prediction, threshold)
 
 
 def answered(confidence: Confidence, tried: Tried) -> tuple[float, float]:

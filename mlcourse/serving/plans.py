@@ -27,6 +27,7 @@ from mlcourse.training import Trained, train
 METHODS = ("maml", "anil", "meta-sgd", "protonet")
 MLP, CONV4 = "mlcourse.fast.networks:mlp", "mlcourse.fast.networks:conv4"
 SIZES = (1, 40, 40, 1)
+FEWER = (2, 3, 5, 7)  # points of a sine with which confidence is found, too, beside those of training
 SERVED_STEPS = 5  # of sines: one step in training, five when it is used, as in the MAML paper's figures
 CANDIDATES = (1, 2, 3, 4, 5, 7, 10, 12, 15)  # labels of a class with which the rival is tried
 
@@ -40,6 +41,8 @@ class Choices:
     k_shot: int | None = None  # 10 points of a sine, 1 image of a class
     meta_steps: int | None = None
     channels: int = 16
+    colour: bool = False
+    dark_ink: bool = False
     seed: int = 0
 
 
@@ -70,11 +73,20 @@ def plan(data: str, choices: Choices) -> Plan:
         return _images({"glyphs": glyphs, "omniglot": omniglot}[data].splits(), choices)
     if not Path(data).is_dir():
         raise ValueError(f"data is {data!r}; give sines, glyphs, omniglot, or a folder of pictures")
-    return _images(_three_parts(own.read_folder(data), choices), choices)
+    pictures = own.read_folder(data, colour=choices.colour, dark_ink=choices.dark_ink)
+    return _images(_three_parts(pictures, choices), choices)
 
 
 def carry_out(
-    data: str, choices: Choices, *, name: str, folder: Path, checkpoint: Path | None, command: str, progress: bool
+    data: str,
+    choices: Choices,
+    *,
+    name: str,
+    folder: Path,
+    checkpoint: Path | None,
+    command: str,
+    progress: bool,
+    promote_it: bool = True,
 ) -> Path:
     """Train, judge, register; the folder of the new version."""
     require_name(name)
@@ -93,17 +105,18 @@ def carry_out(
     )
     learner = chosen.learner(trained)
     saved = _saved(learner, chosen) if chosen.rival else None
-    made = provenance(command, [choices.seed], started)
-    settings = {"method": chosen.method.name, **how}
-    return register(
-        learner, name, chosen.recipe, chosen.families, folder=folder, labels_saved=saved, made={**made, **settings}
-    )
+    settings = {"method": chosen.method.name, **how, "colour": choices.colour, "dark_ink": choices.dark_ink}
+    made = {**provenance(command, [choices.seed], started), **settings}
+    more = {"folder": folder, "labels_saved": saved, "made": made, "promote_it": promote_it}
+    return register(learner, name, chosen.recipe, chosen.families, **more)
 
 
 def _sines(choices: Choices) -> Plan:
     network = networks.mlp(SIZES)
     loss = losses.squared_error(network)
-    family = Sinusoids(k_shot=choices.k_shot or 10, n_query=10)
+    shots = choices.k_shot or 10
+    family = Sinusoids(k_shot=shots, n_query=10)
+    fewer = [Sinusoids(k_shot=k, n_query=10) for k in FEWER if k < shots]
     by_name = {
         "maml": lambda: methods.MAML(loss, inner_lr=0.01),
         "anil": lambda: methods.ANIL(loss, inner_lr=0.01, head=("w2", "b2")),
@@ -116,7 +129,9 @@ def _sines(choices: Choices) -> Plan:
         network,
         Recipe(MLP, {"sizes": list(SIZES)}),
         family,
-        Families(family, family),  # every sine is drawn anew: there are no training tasks to know by heart
+        Families(
+            [*fewer, family], family
+        ),  # every sine is drawn anew: there are no training tasks to know by heart
         choices.meta_steps or 10_000,
         25,
         lambda trained: trained.learner(inner_steps=SERVED_STEPS),

@@ -61,22 +61,34 @@ class Recipe:
 
 
 class Families(NamedTuple):
-    """Tasks to judge on: `validation` shows what confidence is worth, `test` is told, `train` gives the gap."""
+    """Tasks to judge on: `validation` shows what confidence is worth, `test` is told, `train` gives the gap.
 
-    validation: TaskFamily
+    validation: one family, or a list of some that differ in their shots, the examples of a task or of each class.
+    """
+
+    validation: Any  # once settled: by shots
     test: TaskFamily
     train: TaskFamily | None = None
 
 
 @dataclass(frozen=True)
 class Model:
-    """A version of a model, ready to answer. record: all that model.json holds."""
+    """A version of a model, ready to answer. confidence: by shots. record: all that model.json holds."""
 
     name: str
     version: int
     servable: Servable
-    confidence: Confidence
+    confidence: Mapping[int, Confidence]
     record: Mapping[str, Any]
+
+    def confidence_at(self, shots: int) -> Confidence | None:
+        """What validation tasks of so many shots, or else of the next fewer, showed; None below the fewest."""
+        known = [number for number in self.confidence if number <= shots]
+        return self.confidence[max(known)] if known else None
+
+    def right(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Which predictions are right, (Q,) of bool."""
+        return worth.right(self.servable.form.kind, outputs, y, self.record["judged"]["tolerance"])
 
     @property
     def labels(self) -> str:
@@ -111,20 +123,19 @@ def register(
     learner: what `trained.learner()` gives. recipe: a `Recipe`, or the "module:function" that builds the network.
     tolerance: for numbers, how far off still counts as right; by default half of the root of the mean squared
     error that predicting zero has. made: where it comes from, command, seeds, date. labels_saved: what
-    `evaluation.labels_saved` found, {"labels": 7, "or_more": False, "rival": "..."}.
+    `evaluation.labels_saved` found, {"labels": 7, "or_more": False, "rival": "..."}. promote_it: let the new
+    version answer at once where none is named.
 
     Raises ValueError for a learner that is transductive, that cannot be served, or that the recipe does not give
     again, DataError where nothing can be written.
     """
     require_name(name)
     recipe = Recipe(recipe) if isinstance(recipe, str) else recipe
-    families = Families(
-        *(as_family(which, f) if f is not None else None for which, f in families._asdict().items())
-    )
-    form = _form(learner, families.test, seed)
+    families = _settled(families, seed)
+    form = _form(learner, families, seed)
     model = servable(learner, form)
     if form.kind == NUMBERS and tolerance is None:
-        tolerance = _usual_size(families.validation, seed) / 2
+        tolerance = _usual_size(families.test, seed) / 2
     learner_record, params = _plain(learner)
     record = {
         "name": name,
@@ -170,11 +181,15 @@ def _judged(
     test = score(families.test)
     how = {"n_tasks": n_tasks, "tolerance": tolerance}
     rngs = np.random.default_rng(seed + 1).spawn(2)
-    tried = worth.try_tasks(model, families.validation, rng=rngs[0], **how)
-    sure = worth.fitted(tried, tolerance=tolerance)
+    sure = {
+        shots: worth.fitted(worth.try_tasks(model, family, rng=rngs[0], **how))
+        for shots, family in sorted(families.validation.items())
+    }
+    shots = _shots(families.test, seed)
+    judged_by = sure[max((number for number in sure if number <= shots), default=min(sure))]
     on_test = worth.try_tasks(model, families.test, rng=rngs[1], **how)
     right, spread, half_width = worth.interval(on_test.right.mean(axis=1))
-    given, right_of_given = worth.answered(sure, on_test)
+    given, right_of_given = worth.answered(judged_by, on_test)
     deploy = time_to_deploy(model, families.test, rng=np.random.default_rng(seed))
     gap = None if families.train is None else score(families.train).mean - test.mean
     return {
@@ -182,13 +197,15 @@ def _judged(
         "mean": test.mean,
         "half_width": test.half_width,
         "n_tasks": n_tasks,
+        "shots": shots,
+        "tolerance": tolerance,
         "right": {"mean": right, "spread": spread, "half_width": half_width, "n_tasks": n_tasks},
         "answered": {"share": given, "right": None if np.isnan(right_of_given) else right_of_given},
         "gap": gap,
         "inner_steps": getattr(model.learner, "inner_steps", 0),
         "seconds_to_deploy": deploy.seconds,
         "labels_saved": labels_saved,
-        "confidence": asdict(sure),
+        "confidence": {str(number): asdict(one) for number, one in sure.items()},
     }
 
 
@@ -286,9 +303,10 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Model:
         raise DataError(f"{path} does not hold what model.json describes; register the model again")
     try:
         model = _rebuilt(record, params, torch.device(device))
-        return Model(record["name"], record["version"], model, worth.from_plain(record["confidence"]), record)
+        confidence = {int(shots): worth.from_plain(one) for shots, one in record["confidence"].items()}
+        return Model(record["name"], record["version"], model, confidence, record)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder} cannot be built again ({error!r}); register the model again") from error
+        raise DataError(f"{folder} cannot be built again: {error}; start where its modules are") from error
 
 
 def _rebuilt(record: Mapping[str, Any], stored: Mapping[str, torch.Tensor], device: torch.device) -> Servable:
@@ -329,8 +347,10 @@ def _plain(learner: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 def _named(path: str) -> Callable:
     """What "module:function" names; modules beside the place where the command was called count, too."""
     module, _, function = path.partition(":")
-    if not module or not function:
-        raise ValueError(f'{path!r} names no function; give "module:function", such as {LOSS[NUMBERS]!r}')
+    if not module or not function or module == "__main__":
+        raise ValueError(
+            f'{path!r} names nothing that a server can import; give "module:function", such as {LOSS[NUMBERS]!r}'
+        )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -341,14 +361,37 @@ def _named(path: str) -> Callable:
         ) from error
 
 
-def _form(learner: Any, family: TaskFamily, seed: int) -> Form:
-    """What the tasks of a family look like, and how many classes this learner asks for."""
-    support = family.sample(1, np.random.default_rng(seed)).support
-    features, y = tuple(support.x.shape[2:]), np.asarray(support.y)
+def _settled(families: Families, seed: int) -> Families:
+    """The families that were meant, those of validation by their shots."""
+    if not isinstance(families, Families):
+        raise ValueError(f"families is a {type(families).__name__}; give Families(validation, test)")
+    validation, test, train = families
+    several = validation if isinstance(validation, list | tuple) else [validation]
+    by_shots = {_shots(one, seed): one for one in (as_family("validation", one) for one in several)}
+    return Families(by_shots, as_family("test", test), None if train is None else as_family("train", train))
+
+
+def _form(learner: Any, families: Families, seed: int) -> Form:
+    """What tasks look like, between which numbers inputs lie, and how many classes the learner asks for."""
+    drawn = [f.sample(100, np.random.default_rng(seed)) for f in (families.test, *families.validation.values())]
+    inputs = [np.asarray(part.x) for tasks in drawn for part in tasks]
+    bounds = float(min(x.min() for x in inputs)), float(max(x.max() for x in inputs))
+    features, y = tuple(inputs[0].shape[2:]), np.asarray(drawn[0].support.y)
     if y.dtype.kind == "f":
-        return Form(features, NUMBERS, int(y.shape[-1]))
+        return Form(features, NUMBERS, int(y.shape[-1]), *bounds)
     fixed = int(y.max()) + 1 if isinstance(learner, GradientLearner) else None
-    return Form(features, CLASSES, fixed)
+    return Form(features, CLASSES, fixed, *bounds)
+
+
+def _shots(family: TaskFamily, seed: int) -> int:
+    """The examples of a task of this family; of classes those of the class that has fewest."""
+    y = np.asarray(family.sample(1, np.random.default_rng(seed)).support.y[0])
+    return shots_of(y)
+
+
+def shots_of(y: np.ndarray) -> int:
+    """The examples in a support set with labels y (S,) or outputs (S, outputs); of classes, of the rarest one."""
+    return len(y) if y.dtype.kind == "f" else int(np.unique(y, return_counts=True)[1].min())
 
 
 def _usual_size(family: TaskFamily, seed: int) -> float:

@@ -42,19 +42,29 @@ class Form:
     """What a model takes and gives.
 
     features: the shape of one example. kind: "classes" or "numbers". outputs: how many numbers, or how many
-    classes every task must have; None where a task may have any number of classes, from two.
+    classes every task must have; None where a task may have any number of classes, from two. low, high: the
+    smallest and the largest number in the inputs of validation tasks; half of their distance beyond them is taken.
     """
 
     features: tuple[int, ...]
     kind: str
     outputs: int | None
+    low: float = -float(LARGEST)
+    high: float = float(LARGEST)
 
     def require_x(self, name: str, x: np.ndarray) -> None:
-        """ValueError unless x is (n, *features), finite, n at least 1."""
+        """ValueError unless x is (n, *features), n at least 1, finite, and on the scale of the tasks."""
         if x.ndim != 1 + len(self.features) or x.shape[1:] != self.features or not len(x):
             wanted = ", ".join(["n", *map(str, self.features)]) + ("," if not self.features else "")
             raise ValueError(f"{name} has shape {x.shape}; give ({wanted}), n at least 1")
         _require_finite(name, x)
+        room = self.high / 2 - self.low / 2
+        for found in (x.min(), x.max()):
+            if not self.low - room <= found <= self.high + room:
+                raise ValueError(
+                    f"{name} holds {found:g}; this model was meta-trained on numbers from {self.low:g} to "
+                    f"{self.high:g}: bring x to that scale"
+                )
 
     def require_numbers(self, name: str, y: np.ndarray, n: int) -> None:
         """ValueError unless y is (n, outputs), finite."""

@@ -18,7 +18,7 @@ from mlcourse.serving.bodies import array
 from mlcourse.serving.confidence import scores_of
 from mlcourse.serving.lanes import Batched, Pooled
 from mlcourse.serving.meters import Meters
-from mlcourse.serving.registry import Model, Registry
+from mlcourse.serving.registry import Model, Registry, shots_of
 from mlcourse.serving.servable import CLASSES, Adapted, Form
 from mlcourse.serving.settings import Settings
 from mlcourse.serving.store import Adapter, Damaged, Feedback, Store, Summary
@@ -128,21 +128,26 @@ class Service:
         else:
             true = _numbers("y", y, form, len(x))
         outputs = await self.pooled.submit(model.servable.predict, adapter.arrays, x)
-        right = int(model.confidence.right(form.kind, outputs, true).sum())
-        await self.store.note(Feedback(model.name, model.version, id, right, len(x), time.time()))
-        return {"adapter": id, "right": right, "asked": len(x)}
+        right = int(model.right(outputs, true).sum())
+        counted = adapter.about["shots"] >= model.record["judged"]["shots"]  # others may be worse
+        if counted:
+            await self.store.note(Feedback(model.name, model.version, id, right, len(x), time.time()))
+        return {"adapter": id, "right": right, "asked": len(x), "counted": counted}
 
     async def watched(self) -> list[tuple[str, Watch, dict[str, Any]]]:
-        """Of every current model what feedback shows, and its record."""
+        """What feedback shows of every current version, and of others that got some; and its record."""
         found = []
         for name in self.registry.names():
-            try:
-                model = await self._model(name, None)
-            except DataError:
-                continue  # it answers nobody, so there is nothing to watch
-            window = await self.store.window(name, model.version, self.settings.feedback_window)
-            judged = dict(model.record["judged"])
-            found.append((model.labels, watch(window, judged["right"]), judged))
+            for version in self.registry.versions(name):
+                window = await self.store.window(name, version, self.settings.feedback_window)
+                if not window and version != self.registry.current(name):
+                    continue
+                try:
+                    model = await self._model(name, version)
+                except DataError:
+                    continue  # it answers nobody, so there is nothing to watch
+                judged = dict(model.record["judged"])
+                found.append((model.labels, watch(window, judged["right"]), judged))
         return found
 
     async def newest(self, owner: str, limit: int, before: float | None) -> list[Summary]:
@@ -202,6 +207,7 @@ class Service:
             y = np.array([names.index(label) for label in labels])
         else:
             y = _numbers("support.y", y, form, len(x))
+        about["shots"] = shots_of(y)
         adapted = await self._compute(model, x.astype(np.float32), y)
         if not np.isfinite(adapted.score) or not all(np.isfinite(a).all() for a in adapted.arrays.values()):
             raise ValueError(
@@ -209,7 +215,8 @@ class Service:
                 "that the model was meta-trained on"
             )
         about["score"] = adapted.score
-        about["confidence"] = float(model.confidence.task(adapted.score))
+        known = model.confidence_at(about["shots"])  # of fewer examples than validation had nothing is known
+        about["confidence"] = float(known.task(adapted.score)) if known else 0.0
         return adapted, about
 
     async def _compute(self, model: Model, x: np.ndarray, y: np.ndarray) -> Adapted:
@@ -238,7 +245,9 @@ class Service:
         if not np.isfinite(outputs).all():
             raise ValueError("the predictions left the finite numbers; bring x to the scale of the support set")
         scores = scores_of(form.kind, outputs, about["score"])
-        sure, given = model.confidence.prediction(scores), model.confidence.given(scores)
+        known = model.confidence_at(about["shots"])
+        sure = known.prediction(scores) if known else np.zeros(len(scores))
+        given = known.given(scores) if known else np.zeros(len(scores), bool)
         for word, number in (("yes", given.sum()), ("no", (~given).sum())):
             self.meters.predictions.labels(model.labels, word).inc(int(number))
         answer: dict[str, Any] = {"model": model.name, "version": model.version}

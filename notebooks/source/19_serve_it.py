@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Serve it, and capstones
 #
-# Five labelled points come in over HTTP. **Less than a tenth of a second** later the answer goes out, with the chance that it is right. On this page the course's meta-learners become a service: it keeps what it learns, it says when it does not know, and it raises an alarm when the tasks change.
+# Five labelled points come in over HTTP. If nobody else is asking, the answer goes out in **less than a tenth of a second**, with the chance that it is right. On this page the course's meta-learners become a service: it keeps what it learns, it says when it does not know, and it raises an alarm when the tasks change.
 #
 # > **Recall.** [Notebook 03b](03b_time_to_deploy.ipynb) measured the *time to deploy*. Which seconds does it count: those of meta-training, of adapting, or of the first prediction?
 # >
@@ -48,7 +48,7 @@ maml, proto = (known.model(name).servable.learner for name in ("sines", "glyphs"
 # %% [markdown] slide=["A learner cut in two", "Until now: `learner(support, query_x)`, one call.", "A server gets the support set now and the questions tomorrow. What must it keep?"]
 # ## A learner cut in two
 #
-# So far a learner was one call, `learner(support, query_x)`. A server gets the support set now and the questions later, perhaps in another process. So cut the call in two. `adapt` makes an **adapter**: the arrays that this task adds to the model. `predict` takes them up again.
+# So far a learner was one call, `learner(support, query_x)`. A server gets the support set now and the questions later, perhaps in another process. So cut the call in two. `adapt` makes an **adapter**: the arrays that this task adds to the model. `predict` takes them up again. (In notebook 18 the word had another meaning: a module with the names of another library.) Three more words: a **worker** is one process of the server, the **registry** is the folder of its models, and each training of a model is a **version** of it.
 #
 # Here are the halves of two learners that come with the course: MAML on sines, with five steps, and a prototypical network on letters.
 
@@ -103,9 +103,9 @@ assert rows["sines"][2] == "1,761" and rows["glyphs"][2] == "80"
 
 # %% [markdown]
 # ### Exercise 19.1 ●●○○○ Keep only what moved
-# *10 minutes. Why it matters: a million adapters of ANIL take as little room as a million heads.*
+# *10 minutes. Why it matters: where only the last layer adapts, a million adapters take no more room than a million last layers.*
 #
-# Parameters are dicts of arrays. `keep` returns those arrays of `phi` that differ from `theta`'s, by name. `back` makes all of `phi` again from `theta` and what was kept, and leaves `theta` as it is.
+# Parameters are dicts of arrays. `keep` returns those arrays of `phi` that differ from `theta`'s, by name, however little they differ. `back` makes all of `phi` again from `theta` and what was kept, and leaves `theta` as it is.
 
 # %% tags=["exercise"]
 def keep(theta, phi):
@@ -244,7 +244,7 @@ assert best["sines", 16] < 2 * best["sines", 1], best
 assert best["glyphs", 16] > 6 * best["glyphs", 1], best
 
 # %% [markdown]
-# **What you saw.** Sixteen sines take less than twice as long as one: a step of so small a network is mostly the price of *calling* torch. Convolutions are arithmetic from end to end, so their price grows with the number of images, and little is saved. That is why the server has two lanes. `Batched` waits at most 3 ms for others that may run together, which is called **micro-batching**. `Pooled` hands each request to one of a few threads.
+# **What you saw.** Sixteen sines take less than twice as long as one: a step of so small a network is mostly the price of *calling* torch. (Where sixteen come out a little *faster* than one, that is noise.) Convolutions are arithmetic from end to end, so their price grows with the number of images, and little is saved. That is why the server has two lanes. `Batched` waits at most 3 ms for others that may run together, which is called **micro-batching**. `Pooled` hands each request to one of a few threads.
 #
 # Here is the server's own lane, with 64 callers at the same moment. Each gets its own adapter back:
 
@@ -275,15 +275,20 @@ Markdown(results.caption(load))
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert sum(sizes) == 64 and max(sizes) == 16
 assert 3 < rate["adapt, sines, micro-batched"] / rate["adapt, sines, one at a time"] < 5
+assert rate["adapt, sines, two workers"] < 1.1 * rate["adapt, sines, micro-batched"]
+cost = {row["method"]: row["values"].get("CPU, ms") for row in load["rows"]}
+assert cost["adapt, 25 glyphs, JSON"] > 1.3 * cost["adapt, 25 glyphs, npy"]
+kept = {row["method"]: row["values"].get("memory, MB") for row in load["rows"]}
+assert kept["10,000 adapters made"] - kept["2,000 adapters made"] < 1
 assert all(np.allclose(alone.arrays[n], a, atol=1e-3) for n, a in answers[7].arrays.items())
 
 # %% [markdown]
-# A real server with 16 clients adapts to about four times as many sines a second by micro-batching.
+# The program `hey` sent the requests, 16 at a time. By micro-batching the server adapts to about four times as many sines a second. Two workers bring no more here, since the clients run on the same two cores. The time of letters is that of their convolutions, so it matters less how they are sent; still, JSON of 25 images costs more than the same numbers in `npy`, the format of `numpy.save`. And from 2,000 kept adapters to 10,000 the server's memory grew by less than 1 MB.
 #
 # ### Exercise 19.2 ●●○○○ Who may run together
 # *15 minutes. Why it matters: a batch that mixes two versions answers half of its callers wrongly.*
 #
-# `waiting` lists requests in the order in which they came: `(id, model, version, examples)`, the last being the size of the support set. Return lists of ids. Only requests with the same model, version and size run together, at most `most` of them. Groups come in the order of their first request. A group that is too large is cut into lists one after the other.
+# `waiting` lists requests in the order in which they came: `(id, model, version, examples)`, the last being the size of the support set. Return lists of ids. Only requests with the same model, version and size run together, at most `most` of them. Groups come in the order of their first request. A group that is too large is cut into lists one after the other. If `a`, `b` and `c` are of one kind, `d` is of another, and they come in the order a d b c, then `most=2` gives `[[a, b], [c], [d]]`.
 
 # %% tags=["exercise"]
 def batches(waiting, most):
@@ -352,9 +357,9 @@ print(f"{len(said)} acknowledged, {sum(a is not None for a in there)} there afte
 assert len(said) >= 50 and all(a is not None and (a.arrays["w"] == n).all() for n, a in zip(said, there))
 
 # %% [markdown] slide=["Deleted", "Worker B has just answered from its cache. Worker A deletes the adapter.", "How long does B go on answering?"]
-# Forgetting is as hard as keeping. A user may ask for it, and it must hold in all workers.
+# Forgetting is as hard as keeping. `DELETE /adapters/ID` asks for it.
 #
-# **Predict.** Worker B has just used adapter 7, and holds it in its cache. Worker A, another process, deletes it. Does B go on answering: until its cache is full, for a few seconds, or not at all?
+# **Predict.** Two stores on one file, as two workers have them. B has just used adapter 7, and holds it in its cache. A deletes it. Does B go on answering: until its cache is full, for a few seconds, or not at all?
 
 # %% slide=["Not once more"]
 print("B before:", (await worker_b.get("task-7", "")) is not None)
@@ -364,9 +369,10 @@ print("B after: ", (await worker_b.get("task-7", "")) is not None)
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert (await worker_b.get("task-7", "")) is None and (await worker_b.get("task-8", "")) is not None
 assert all(row["values"]["lost"] == 0 for row in results.load("serving_faults")["rows"])
+assert [row["values"]["damaged"] for row in results.load("serving_faults")["rows"]] == [0, 0, 0, 1, 0, 0]
 
 # %% [markdown]
-# **What you saw.** Not once more. B's cache saves reading and decoding the arrays, but before each answer B asks the file whether the adapter is still there. No process holds state that counts, so any of them may be killed. The table shows a whole server under load when things break: nothing that it acknowledged was lost. On several machines Redis takes the file's place (`--store redis://…`), and Ray can start and stop the processes: `mlcourse/serving/ray_app.py`.
+# **What you saw.** Not once more. B's cache saves reading and decoding the arrays, but before each answer B asks the file whether the adapter is still there. No process holds state that counts, so any of them may be killed. The table shows a whole server under load when things break: nothing that it acknowledged was lost. One adapter lay on the page that we damaged. Its caller is told so, with status 410 and the advice to adapt again, and never gets a wrong number. On several machines Redis, a store that all can reach, takes the file's place (`--store redis://…`), and Ray can start and stop the processes: `mlcourse/serving/ray_app.py`.
 
 # %% tags=["hide-input"]
 faults = results.load("serving_faults")
@@ -381,7 +387,11 @@ await worker_b.close()
 # %% [markdown] slide=["How sure?", "An answer that is wrong one time in forty: give it, or ask a person?"]
 # ## How sure
 #
-# The model of the letters is wrong about 3 times in 100. *Which* times? A prediction's score is its largest probability. On validation tasks you see how often each score was right, so you can choose a **threshold**: below it the model **abstains**, and a person is asked.
+# The model of the letters is wrong about 3 times in 100. *Which* times? A prediction's **score** is its largest probability. Where a model gives numbers, the score is that of the whole task: minus the loss on the support set after adapting. And a number counts as *right* when it is at most a **tolerance** off: for the sines of this page about 1, half of what it costs to predict zero.
+#
+# A score is no chance yet. When a model is registered, its predictions on validation tasks with as many examples are sorted by score and cut into twelve groups. The share right in each group is the **chance**, with straight lines between the groups. So a `confidence` of 1.0 means: of some 500 predictions with scores like this, none was wrong.
+#
+# You can also choose a **threshold**: below this score the model **abstains**, and a person is asked.
 
 # %%
 def tried(part, seed):
@@ -389,7 +399,7 @@ def tried(part, seed):
                                 rng=default_rng(seed), tolerance=None)
 
 validation, test = tried(letters.val, 0), tried(letters.test, 1)         # other scripts
-sure = confidence.fitted(validation, tolerance=None, target=0.995)       # right 199 times in 200
+sure = confidence.fitted(validation, target=0.995)       # right 199 times in 200
 share, right = confidence.answered(sure, test)
 print(f"all answered: {test.right.mean():.1%} right; above the threshold: {share:.0%} answered, {right:.1%} right")
 
@@ -407,15 +417,17 @@ figures.show(figure, alt="Two falling curves, the share right against the share 
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 0.965 < test.right.mean() < 0.975 and 0.9 < share < 0.96 and 0.9885 < right < 0.9915, (share, right)
-surest = order[: int(0.9 * order.size)]                 # `order` is that of the new scripts
-assert 0.1 < (1 - test.right.ravel()[surest].mean()) / (1 - test.right.mean()) < 0.3
+assert 0.25 < share * (1 - right) / (1 - test.right.mean()) < 0.4
+sines_sure = known.model("sines")
+assert abs(sines_sure.record["judged"]["tolerance"] - 1) < 0.05 and 5 in sines_sure.confidence and confidence.TARGET == 0.95
+assert len(sines_sure.confidence[5].prediction.chances) == confidence.BINS == 12
 
 # %% [markdown]
-# Without the tenth that it is least sure of, the model makes only about a fifth of its errors. The curve of the new scripts lies a little below that of validation: we asked for 99.5 %, and got 99.0. A threshold is an estimate from other tasks, so measure again on tasks that it has not seen, as the registry does. In the server's answers this is `abstain`. Where a model gives numbers, the score belongs to the whole task: minus the loss on the support set after adapting.
+# At the dot the model answers 93 % of the questions and makes about a third of its errors. The curve of the new scripts lies a little below that of validation: we asked for 99.5 %, and got 99.0. A threshold is an estimate from other tasks, so measure again on tasks that it has not seen, as `register` does. In the server's answers this is `abstain`, for a share of 95 %.
 
 # %% [markdown]
 # ### Exercise 19.3 ●●●●○ Below which score to abstain
-# *25 minutes. Why it matters: one wrong comparison, and the model is silent, or sure of everything.*
+# *20 minutes. Why it matters: one wrong comparison, and the model is silent, or sure of everything.*
 #
 # `scores` and `right` are arrays `(n,)` of validation predictions. Answered are all predictions whose score is **at least** the threshold, so equal scores are answered together or not at all. Return the lowest of the scores for which the answered ones are right in a share of at least `target`. If there is none, return `np.inf`: nothing is answered.
 
@@ -442,7 +454,7 @@ checks.nb19.threshold(threshold)
 #
 # ```python
 # def threshold(scores, right, target):
-#     order = np.argsort(-scores)
+#     order = np.argsort(-scores, kind="stable")
 #     scores, right = scores[order], right[order]
 #     share = np.cumsum(right) / np.arange(1, len(right) + 1)
 #     last = np.append(scores[1:] != scores[:-1], True)
@@ -457,15 +469,15 @@ checks.nb19.threshold(threshold)
 #
 # A caller who learns the truth sends it to `POST /feedback`. What was right of one adapter's answers is one observation. The server keeps the last 50, and compares their mean with what such windows show at meta-test.
 #
-# Meta-test left a mean share right $p$, and a standard deviation $s$ over tasks. If each adapter is asked $q$ questions, chance adds $p(1-p)/q$ to the variance. So the mean of $n$ adapters has the standard deviation $\sigma_n$, and the alarm rises below
+# Meta-test measured the share right of each task. Let $p$ be its mean over tasks, and $s$ its standard deviation. If each adapter is asked $q$ questions, chance adds $p(1-p)/q$ to the variance. So the mean of $n$ adapters has the standard deviation $\sigma_n$, and the alarm rises below
 #
 # $$p - 3\,\sigma_n, \qquad \sigma_n = \sqrt{\frac{s^2 + p(1-p)/q}{n}}.$$
 #
-# One window in 700 falls so low by chance. Since $s$ was itself measured with a limited number of questions, the range is a little too wide: an alarm means something.
+# One window in 700 falls so low by chance. In fact it is fewer: at meta-test, too, each task was asked a limited number of questions, so $s$ already holds some of this chance.
 
 # %% [markdown] slide=["Mean over meta-test, spread over tasks, questions, adapters.", "Below which mean of a window is it no chance?"]
-# ### Exercise 19.4 ●●●○○ The lowest that is still chance
-# *15 minutes. Why it matters: an alarm that rises every day is switched off.*
+# ### Exercise 19.4 ●●○○○ The lowest that is still chance
+# *10 minutes. Why it matters: an alarm that rises every day is switched off.*
 #
 # Return the bound above for `mean` $p$, `spread` $s$, `asked` $q$ and `window` $n$. A share cannot be below zero.
 
@@ -515,11 +527,11 @@ def measures():
     return {line.split("{")[0]: float(line.split()[-1]) for line in lines if '{model="sines/' in line}
 
 def use(task):
-    """One task through the server; what the measures say after it, and the share of abstentions."""
+    """One task through the server; what the measures say after it, its chance, and the share that was right."""
     adapter = ask("/adapt", model="sines", support=plain(task.support))["adapter"]
-    silent = ask("/predict", adapter=adapter, x=task.query.x.tolist())["abstain"]
-    ask("/feedback", adapter=adapter, **plain(task.query))
-    history.append(measures() | {"silent": np.mean(silent)})
+    chance = np.mean(ask("/predict", adapter=adapter, x=task.query.x.tolist())["confidence"])
+    told = ask("/feedback", adapter=adapter, **plain(task.query))
+    history.append(measures() | {"chance": chance, "right": told["right"] / told["asked"]})
     return adapter
 
 def over_time(name):
@@ -529,17 +541,18 @@ def over_time(name):
 history, adapters = [], []
 for number, task in enumerate(each(sines.sample(90, default_rng(1)))):
     adapters.append(use(task if number < 60 else turned(task, -1)))
-silent, alarm = over_time("silent"), over_time("mlcourse_few_shot_alarm")
+chance, alarm = over_time("chance"), over_time("mlcourse_few_shot_alarm")
 rose = int(np.argmax(alarm[60:])) + 1
 print(f"the alarm rose {rose} tasks after the sensor was turned")
-print(f"abstained: {silent[:60].mean():.0%} before, {silent[60:].mean():.0%} after")
+print(f"its own chance to be right: {chance[:60].mean():.0%} before, {chance[60:].mean():.0%} after")
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 assert 4 <= rose <= 18 and not alarm[:60].any() and alarm[76:].all(), rose
-assert silent[:60].mean() < 0.4 and silent[60:].mean() > 0.75
+assert 0.96 < chance[:60].mean() < 0.98 and 0.86 < chance[60:].mean() < 0.9, (chance[:60].mean(), chance[60:].mean())
+assert 0.6 < over_time("right")[60:].mean() < 0.75
 
 # %% [markdown]
-# **What you saw.** About ten: each bad task pulls the mean of the window down a little, until chance no longer explains it. But the model itself noticed at once. It fits these support sets badly, so its own chance of being right falls, and it abstains from most answers without having seen a true label. Watch both: abstaining is quick, and feedback is certain.
+# **What you saw.** About ten: each bad task pulls the mean of the window down a little, until chance no longer explains it. And the model's own chance fell before it had seen a true label, from 97 % to 88 % on average: it fits these support sets badly, so its scores are low. But only about two thirds of its answers are right now. A chance is read off validation tasks, and it is too high for tasks that are not like them. Watch both: scores are quick, and feedback is certain.
 
 # %% [markdown]
 # ## The next version
@@ -555,7 +568,7 @@ def either(n_tasks, rng):
 
 network = networks.mlp((1, 40, 40, 1))
 recipe = registry.Recipe("mlcourse.fast.networks:mlp", {"sizes": [1, 40, 40, 1]})
-how = {"folder": models, "tolerance": known.model("sines").confidence.tolerance, "n_tasks": 150, "promote_it": False}
+how = {"folder": models, "tolerance": known.record("sines")["judged"]["tolerance"], "n_tasks": 150, "promote_it": False}
 second = train(MetaSGD(losses.squared_error(network), inner_lr=0.01), maml.params, either, meta_steps=1200,
                capture="eager", device="cpu", progress=False)
 registry.register(second.learner(inner_steps=5), "sines", recipe, registry.Families(either, either), **how)
@@ -568,7 +581,7 @@ for task in each(sines.sample(50, default_rng(2))):
     use(turned(task, -1))
 now = history[-1]
 print(f"version 2 on upside-down sines: {now['mlcourse_few_shot_accuracy']:.0%} right, alarm: {now['mlcourse_few_shot_alarm']:.0f}")
-print(f"abstained: {over_time('silent')[90:].mean():.0%}")
+print(f"its own chance to be right: {over_time('chance')[90:].mean():.0%}")
 print("an adapter from before is answered by version", ask("/predict", adapter=adapters[0], x=[[0.5]])["version"])
 
 # %% tags=["hide-input"] slide=["A shift, an alarm, a cure"]
@@ -596,14 +609,16 @@ assert alarmed[80:90].all() and not alarmed[90:].any()
 assert known.versions("sines") == [1, 2] and known.current("sines") == 2
 assert ask("/predict", adapter=adapters[0], x=[[0.5]])["version"] == 1
 one_family, two_families = (known.record("sines", v)["judged"]["right"]["mean"] for v in (1, 2))
-assert over_time("silent")[90:].mean() < 0.6 < silent[60:90].mean(), over_time("silent")[90:].mean()
-old_sines = confidence.try_tasks(known.model("sines", 2).servable, sines, n_tasks=100, rng=default_rng(9), tolerance=how["tolerance"]).right
-assert 0.9 < two_families < one_family and 0.9 < old_sines.mean() < one_family, (one_family, two_families, old_sines.mean())
+assert over_time("chance")[90:].mean() > chance[60:].mean() + 0.04, over_time("chance")[90:].mean()
+old = [confidence.try_tasks(known.model("sines", version).servable, sines, n_tasks=100, rng=default_rng(9), tolerance=how["tolerance"])
+       for version in (1, 2)]
+assert 0.9 < two_families < one_family and 0 < old[0].right.mean() - old[1].right.mean() < 0.04, (one_family, two_families)
+assert bands[2][-1] < bands[2][89] - 2, bands[2][[89, -1]]
 
 # %% [markdown]
-# The dotted lines are the bounds. Version 2 begins with an empty window and a bound of its own: it was judged on *both* families, where it is right more than 9 times in 10 after a few seconds of training. On the old sines alone it is a little less accurate than version 1: two families are more to know than one. Adapters from before are still answered by version 1, which made them. If version 2 disappoints, `promote` brings version 1 back.
+# The dotted lines are the bounds, the bands are the 95 % intervals of the windows. Version 2 begins with an empty window and a bound of its own: it was judged on *both* families, where it is right more than 9 times in 10 after a few seconds of training. Its tasks differ more from each other than version 1's, so its bound is lower: the alarm has become blunter. On the old sines alone it is right a little less often than version 1: two families are more to know than one. Adapters from before are still answered by version 1, which made them. If version 2 disappoints, `promote` brings version 1 back.
 #
-# `GET /metrics` tells all this to Prometheus, beside the five measures of [notebook 03](03_measuring_adaptation.ipynb): adaptation speed, few-shot accuracy, task generalisation gap, labels saved and time to deploy. The page at `/` draws them, and `mlcourse/serving/page/grafana.json` does so in Grafana.
+# `GET /metrics` tells all this to Prometheus, a program that collects such numbers, beside the five measures of [notebook 03](03_measuring_adaptation.ipynb): adaptation speed, few-shot accuracy, task generalisation gap, labels saved and time to deploy. The page at `/` draws them, and `mlcourse/serving/page/grafana.json` does so in Grafana, a program that draws them.
 
 # %% [markdown]
 # ## From task data to a request
@@ -648,18 +663,18 @@ print("loss while training from the files:", short.curve["loss"].round(2))
 
 # %% tags=["hide-input"]
 streamed = results.load("stream")
-Markdown(results.table(streamed) + "\n\n" + results.caption(streamed))
+Markdown(results.table(streamed))
 
 # %% tags=["claims", "remove-cell"] jupyter={"source_hidden": true}
 memory = {row["method"]: row["values"]["own memory, MB"] for row in streamed["rows"]}
 rates = {row["method"]: row["values"].get("tasks a second, first", 0) for row in streamed["rows"]}
 assert memory["mapped: Streamed"] - memory["nothing but the imports"] < 100 and memory["loaded whole"] > 2000
 letters_made = known.record("glyphs")["made"]
-assert letters_made["meta_steps"] == 1500 and letters_made["meta_batch_size"] == 1 and 30 < letters_made["wall_seconds"] < 60
+assert letters_made["meta_steps"] == 1500 and letters_made["meta_batch_size"] == 1 and 30 < letters_made["wall_seconds"] < 120
 assert rates["mapped: Streamed"] > 1000 and short.curve["loss"][-1] < short.curve["loss"][0]
 
 # %% [markdown]
-# Mapped, 2 GB of tasks cost the process almost no memory of its own. The pages that it reads are the system's, which takes them back when others need the room. Loaded whole, every byte is the process's. Memory is faster, but this is not where the time goes: the files give more than a thousand tasks a second, and the model of the letters took most of a minute for its 1,500. torch's `DataLoader` reads in processes beside yours. That pays where a task must be decoded or cut out of something larger; here the way between the processes costs more than the reading.
+# Mapped, 2 GB of tasks cost the process almost no memory of its own. The pages that it reads are the system's, which takes them back when others need the room. Loaded whole, every byte is the process's. Memory is faster, but this is not where the time goes: the files give more than a thousand tasks a second, and the model of the letters took a minute or so for its 1,500 tasks. torch's `DataLoader` reads in processes beside yours. That pays where a task must be decoded or cut out of something larger; here the way between the processes costs more than the reading.
 #
 # Without a server, a batch scheduler can adapt as a short job: `python -m mlcourse adapt tasks/*.npz` prints a line of JSON for each file, and ends.
 
@@ -668,13 +683,13 @@ from mlcourse.serving import jobs
 
 support, query = tasks["sines"]
 np.savez(folder / "task.npz", x=support.x, y=support.y, query=query.x)
-for answer in await asyncio.to_thread(lambda: list(jobs.run([folder / "task.npz"], "sines", models=models))):
+for answer in await asyncio.to_thread(lambda: list(jobs.run([folder / "task.npz"], "sines", 1, models=models))):
     print({key: np.round(answer[key], 2).tolist() for key in ("version", "predictions", "confidence")})
 
 # %% [markdown]
 # ## What can go wrong
 #
-# **A cache that answers for the dead.** Ten lines save a trip to the store, and break the promise of `DELETE`:
+# **A cache that answers for the dead.** One line saves a trip to the store, and break the promise of `DELETE`:
 
 # %%
 import functools
@@ -711,7 +726,7 @@ assert share_right(new, new) == share_right(proto.params, proto.params) > 0.95 a
 assert worker_b("7") is not None
 
 # %% [markdown]
-# **What you saw.** Near guessing: no error, no warning, wrong numbers. So an adapter carries the version that made it, and a version is never written over.
+# **What you saw.** Near guessing: no error, no warning, wrong numbers. So an adapter carries the version that made it and a fingerprint of its weights, and a version is never written over. With other weights the server answers 410.
 #
 # **Statistics that mix callers.** Batch normalisation that looks at its batch makes your answer depend on whoever asks at the same moment. Take away the statistics that were frozen after training, and put another caller's dark images into the batch:
 
@@ -812,7 +827,7 @@ assert mine < first / 3 and apart < 1e-2 and exact < 1e-6, (errors, apart)
 #
 # </details>
 #
-# **3.** You want to batch the embeddings of letters on a *GPU*. This page says that batching buys nothing. Do you believe it?
+# **3.** You want to batch the embeddings of letters on a *GPU*. This page says that batching buys little. Do you believe it?
 #
 # <details><summary>Answer</summary>
 #

@@ -15,6 +15,7 @@ from mlcourse.serving.app import create_app
 from mlcourse.serving.lanes import Busy
 from mlcourse.serving.settings import Settings
 from mlcourse.serving.store import Damaged, StoreDown, StoreFull
+from mlcourse.tasks import Sinusoids, each
 from mlcourse.tasks.store import digest_of
 from mlcourse.tasks.task import Examples
 from tests.serving.conftest import characters, sines
@@ -106,7 +107,8 @@ def test_adapters_are_listed_described_and_deleted(client, sine):
         assert answer.status_code == 404 and "no such adapter" in answer.json()["error"]
 
 
-def test_feedback_is_counted_and_watched(client, sine):
+def test_feedback_is_counted_and_watched(client):
+    sine = {"x": np.linspace(-4, 4, 10)[:, None].tolist(), "y": (2 * np.sin(np.linspace(-4, 4, 10))).tolist()}
     made = adapted(client, sine)["adapter"]
     x = [[0.5], [1.0], [2.0]]
     said = client.post("/predict", json={"adapter": made, "x": x}).json()["predictions"]
@@ -119,9 +121,32 @@ def test_feedback_is_counted_and_watched(client, sine):
     assert 'mlcourse_feedback_tasks{model="sines/1"} 2.0' in text
 
 
+def test_of_fewer_examples_than_validation_had_nothing_is_known(client):
+    short = {"x": [[1.0]], "y": [1.68]}
+    made = adapted(client, short)
+    assert made["confidence"] == 0.0
+    told = client.post("/predict", json={"adapter": made["adapter"], "x": [[1.0]]}).json()
+    assert told["confidence"] == [0.0] and told["abstain"] == [True]
+    assert (
+        client.post("/feedback", json={"adapter": made["adapter"], "x": [[1.0]], "y": [1.68]}).json()["counted"]
+        is False
+    )
+
+
+@pytest.mark.parametrize("shots", [2, 5, 10, 20])
+def test_the_chance_holds_at_every_number_of_points(client, shots):
+    said, right = [], []
+    for task in each(Sinusoids(shots, 10).sample(60, np.random.default_rng(7))):
+        body = {"model": "sines", "support": {"x": task.support.x.tolist(), "y": task.support.y.tolist()}}
+        told = client.post("/predict", json=body | {"x": task.query.x.tolist()}).json()
+        said.append(np.mean(told["confidence"]))
+        right.append(np.mean(np.abs(np.array(told["predictions"]) - task.query.y) <= 1))
+    assert abs(np.mean(said) - np.mean(right)) < 0.06, (np.mean(said), np.mean(right))
+
+
 def test_models_are_listed_and_described(client):
     listed = {one["name"]: one for one in client.get("/models").json()["models"]}
-    assert listed["sines"]["form"] == {"features": [1], "kind": "numbers", "outputs": 1}
+    assert {"features": [1], "kind": "numbers", "outputs": 1}.items() <= listed["sines"]["form"].items()
     assert client.get("/models/glyphs").json()["judged"]["metric"] == "accuracy"
     assert client.get("/models/glyph").status_code == 404
     assert client.get("/models/glyphs", params={"version": 7}).status_code == 404
@@ -168,9 +193,13 @@ MISTAKES = {
     "labels that are fractions": ({"model": "glyphs", "support": {"x": "IMAGES", "y": [0.5, 1.5]}}, "support.y"),
     "one class": ({"model": "glyphs", "support": {"x": "IMAGES", "y": ["a", "a"]}}, "at least two"),
     "a long label": ({"model": "glyphs", "support": {"x": "IMAGES", "y": ["a" * 101, "b"]}}, "100 characters"),
+    "another scale": (
+        {"model": "sines", "support": {"x": [[255.0]], "y": [1]}},
+        "support.x holds 255; this model was meta-trained on numbers from -4.99",
+    ),
     "too many": ({"model": "sines", "support": {"x": [[1]] * 101, "y": [1] * 101}}, "at most 100"),
     "a version of text": ({"model": "sines", "version": "1", "support": {"x": [[1]], "y": [1]}}, "version: "),
-    "so large that it diverges": ({"model": "sines", "support": {"x": [[1e30]], "y": [1e30]}}, "finite numbers"),
+    "so large that it diverges": ({"model": "sines", "support": {"x": [[1.0]], "y": [1e30]}}, "finite numbers"),
 }
 
 
@@ -183,8 +212,15 @@ def test_a_mistake_is_told(client, body, told):
 
 def test_a_prediction_is_asked_in_one_way(client, sine):
     both = {"adapter": "a", "model": "sines", "support": sine, "x": [[1]]}
-    for body in (both, {"x": [[1]]}, {"adapter": "a", "model": "sines", "x": [[1]]}):
+    for body in (
+        both,
+        {"x": [[1]]},
+        {"adapter": "a", "model": "sines", "x": [[1]]},
+        {"adapter": "a", "version": 7, "x": [[1]]},
+    ):
         assert client.post("/predict", json=body).status_code == 422
+    half = client.post("/predict", json={"x": [[1]]}, params={"adapter": "a"})
+    assert half.status_code == 422 and "into the body" in half.json()["error"]
 
 
 def test_bodies_are_bounded_in_size_kind_and_packing(client, sine):
@@ -236,7 +272,8 @@ def test_what_was_not_foreseen_tells_nothing_about_itself(client, monkeypatch, s
 
 
 def test_an_address_that_there_is_not_is_counted_as_other(client):
-    assert client.get("/no/such/page").json() == {"error": "Not Found"}
+    assert "no such address" in client.get("/no/such/page").json()["error"]
+    assert "another method" in client.get("/adapt").json()["error"]
     assert client.get("/adapt").status_code == 405
     text = client.get("/metrics").text
     assert 'path="other",status="404"' in text and "no/such" not in text

@@ -36,9 +36,11 @@ def test_train_list_promote_and_adapt_in_a_job(tmp_path, monkeypatch):
     for _ in range(2):
         told = run("train", "--meta-steps", 3, "--name", "mine")
     assert "models/mine/2: squared error" in told and "serve --models models" in told
-    assert "mine: version 2 of [1, 2]" in run("models", "list")
+    assert "mine 1: squared error" in (told := run("models", "list")) and "mine 2 (answers): squared" in told
     assert "version 1 answers now" in run("models", "promote", "mine", 1)
-    assert "mine: version 1 of [1, 2]" in run("models", "list")
+    assert "mine 1 (answers)" in run("models", "list")
+    run("train", "--meta-steps", 3, "--name", "mine", "--no-promote")
+    assert "mine 1 (answers)" in run("models", "list") and "mine 3: squared" in run("models", "list")
     record = json.loads((tmp_path / "models/mine/1/model.json").read_text())
     assert record["made"]["command"].startswith("python -m mlcourse") and record["made"]["meta_steps"] == 3
 
@@ -48,15 +50,16 @@ def test_train_list_promote_and_adapt_in_a_job(tmp_path, monkeypatch):
     np.savez("wrong.npz", x=x[:, 0], y=y, query=x)
     (tmp_path / "broken.npz").write_bytes(b"PK")
     names = ["good.npz", "short.npz", "wrong.npz", "broken.npz"]
-    lines = [
-        json.loads(line) for line in run("adapt", *names, "--model", "mine", "--models", "models").splitlines()
-    ]
+    done = CliRunner().invoke(app, ["adapt", *names, "--model", "mine"])
+    assert done.exit_code == 1  # a batch scheduler shall see that some failed
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["file"] for line in lines] == names
     assert len(lines[0]["predictions"]) == 1 and lines[0]["version"] == 1
     assert "no array query" in lines[1]["error"] and "support.x has shape" in lines[2]["error"]
     assert "broken.npz" in lines[3]["error"]
+    assert CliRunner().invoke(app, ["adapt", "good.npz", "--model", "mine"]).exit_code == 0
     nobody = CliRunner().invoke(app, ["adapt", "good.npz", "--model", "nobody"])
-    assert nobody.exit_code == 1 and "there are: glyphs, sines" in nobody.output
+    assert nobody.exit_code == 1 and "there are: glyphs, mine, sines" in nobody.output
 
 
 REGISTER = plans.register

@@ -40,6 +40,8 @@ def keep_and_back(keep, back):
         ],
     )
     yield compare(keep(theta, dict(theta)), {}, name="what is kept of a task in which nothing moved")
+    if set(keep(theta, {**theta, "b1": np.array([0.0, 1e-12])})) != {"b1"}:
+        yield "an array that moved by 1e-12 is not kept: a small step is a step, so compare exactly"
     yield compare(
         back(theta, moved),
         phi,
@@ -142,6 +144,13 @@ def threshold(answer):
         name="the threshold for a target of 5 / 6",
         diagnoses=[(0.97, "a share that is equal to the target reaches it: compare by `>=`")],
     )
+    for tied in ([True, True, False], [True, False, True]):  # in either order
+        yield compare(
+            answer(np.array([0.9, 0.6, 0.6]), np.array(tied), 0.99),
+            0.9,
+            name="the threshold where two scores are equal",
+            diagnoses=[(0.6, "one of the two at 0.6 is wrong, and both would be answered: stop at the last of equals")],
+        )
     got = answer(np.array([0.9, 0.4]), np.array([False, True]), 0.9)
     if np.ndim(got) == 0 and got == -np.inf:
         yield "minus infinity lets *everything* be answered: where the target is out of reach, nothing is"
@@ -174,6 +183,9 @@ def alarm_below(answer):
             (p - 3 * (s**2 + chance) / n, "this subtracts three variances: take the root first"),
             (p - 3 * (s + np.sqrt(chance)) / np.sqrt(n), "standard deviations do not add up, variances do"),
             (p - 1.96 * np.sqrt((s**2 + chance) / n), "1.96 is too little: one window in 40 would raise an alarm"),
+            (p - np.sqrt((s**2 + chance) / n), "this is one standard deviation below the mean: subtract three"),
+            (p - 3 * np.sqrt(s**2 / n + chance), "both variances are of one adapter: divide their sum by `window`"),
+            (p - 3 * np.sqrt(s**2 + chance / n), "both variances are of one adapter: divide their sum by `window`"),
             (p + 3 * np.sqrt((s**2 + chance) / n), "this is the upper end: the alarm rises when the mean falls"),
         ],
     )  # fmt: skip

@@ -42,14 +42,16 @@ export function dashboard(place, models) {
   async function draw() {
     if (document.hidden) return;
     const found = await metrics();
-    const parts = models.map(({ name, judged }) => {
-      const mine = found.filter(({ labels }) => labels.model?.startsWith(`${name}/`));
+    const versions = found.filter(({ name }) => name === "mlcourse_feedback_tasks").map(({ labels }) => labels.model);
+    const parts = versions.map((label) => {
+      const mine = found.filter(({ labels }) => labels.model === label);
+      const known = models.find(({ name, current }) => `${name}/${current}` === label);
       const of = (what) => mine.find((one) => one.name === `mlcourse_${what}`)?.value;
       const list = document.createElement("dl");
       list.className = "cards";
-      list.append(...cards(of, judged));
+      list.append(...cards(of, known?.judged ?? {}));
       const heading = document.createElement("h3");
-      heading.textContent = mine[0]?.labels.model ?? name;
+      heading.textContent = label;
       return [heading, list];
     });
     const total = (name, path) =>

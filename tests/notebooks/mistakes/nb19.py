@@ -11,6 +11,7 @@ MISTAKES = {
         Mistake(
             old="not np.array_equal(phi[name], theta[name])", new="(phi[name] != theta[name]).all()", says="*any*"
         ),
+        Mistake(old="np.array_equal", new="np.allclose", says="a small step is a step"),
         Mistake(old="{**theta, **kept}", new="{**kept}", says="only the names that moved"),
         Mistake(old="{**theta, **kept}", new="{**kept, **theta}", says="the kept arrays must win"),
         Mistake(old="return {**theta, **kept}", new="theta.update(kept); return theta", says="changed theta in place"),
@@ -30,8 +31,9 @@ MISTAKES = {
         Mistake(old="tuple(kind), []", new="(*kind, id < 'c'), []", says="more batches than needed"),
     ],
     "19.3": [
-        Mistake(old="np.argsort(-scores)", new="np.argsort(scores)", says="sort the highest first"),
-        Mistake(old="last & (share >= target)", new="share >= target", says="last of equal scores"),
+        Mistake(old="np.argsort(-scores,", new="np.argsort(scores,", says="sort the highest first"),
+        Mistake(old="last & (share >= target)", new="share >= target", says="stop at the last of equals"),
+        Mistake(old="scores[1:] != scores[:-1], True", new="scores[1:] != scores[:-1], False", says="the threshold"),
         Mistake(old="good[-1]", new="good[0]", says="the strictest threshold"),
         Mistake(
             old="last & (share >= target)",
