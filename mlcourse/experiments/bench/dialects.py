@@ -26,8 +26,8 @@ INNER_LR = 0.01
 Contender = Callable[[], Gradient]  # computes the meta-gradient of the same tasks from the same weights, anew
 
 
-def torch_func(params: Params, tasks: Task, inner_steps: int) -> Contender:
-    """Plain torch.func: what one task needs, then `vmap` over the tasks and `grad` of the whole."""
+def torch_func(params: Params, tasks: Task, inner_steps: int, *, in_turn: bool = False) -> Contender:
+    """Plain torch.func: what one task needs, then `vmap` over the tasks (or a loop) and `grad` of the whole."""
 
     def loss(params, x, y):
         for layer in range(3):
@@ -41,6 +41,8 @@ def torch_func(params: Params, tasks: Task, inner_steps: int) -> Contender:
         return loss(params, *query)
 
     def meta_loss(params):
+        if in_turn:  # one task after the other, as the libraries below do it
+            return torch.stack([after_adapting(params, *task) for task in each(tasks)]).mean()
         return vmap(after_adapting, (None, 0, 0))(params, *tasks).mean()
 
     return lambda: grad(meta_loss)(params)

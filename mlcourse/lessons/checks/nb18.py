@@ -23,6 +23,7 @@ def split(answer):
         number = torch.arange(len(labels)) % each_class
         first, more = number < shots, number < shots + 1
         right = (data[first], labels[first]), (data[~first], labels[~first])
+        front = shots * n_way
         yield compare(
             answer(data, labels, shots),
             right,
@@ -37,6 +38,11 @@ def split(answer):
                 (
                     ((data[:shots], labels[:shots]), (data[shots:], labels[shots:])),
                     "these are the first images of the whole task, all of one class: take the first of EACH class",
+                ),
+                (
+                    ((data[:front], labels[:front]), (data[front:], labels[front:])),
+                    "the support set lacks classes: images of one class stand together, so the first "
+                    "shots × classes are of one or two classes; take the first `shots` of EACH class",
                 ),
                 (
                     ((data[more], labels[more]), (data[~more], labels[~more])),
@@ -142,7 +148,19 @@ def meta_gradient(answer):
                 "at a φ without its graph",
             ),
             (wrong(inner_steps=0), "this is the gradient before any step: φ is never used in the query loss"),
-            (wrong(inner_steps=1), "this is the gradient after one inner step: take `inner_steps` of them"),
+            *(
+                (
+                    wrong(inner_steps=1, inner_lr=0.2, first_order=cut),  # two steps, both with the slope at θ
+                    "every slope is taken at θ: right for one inner step, wrong for more; take each at the φ of "
+                    "the step before",
+                )
+                for cut in (False, True)
+            ),
+            (
+                wrong(inner_steps=1),
+                "this is the gradient after one inner step: take `inner_steps` of them, each from the φ of the "
+                "step before",
+            ),
             (
                 wrong(Task(tasks.support, tasks.support)),
                 "the meta-loss is computed on the support set: adapt on it, and judge on the query set",
@@ -270,8 +288,8 @@ def _differentiated(answer: Callable, start: dict[str, torch.Tensor]) -> Any:
     gradient = torch.autograd.grad(total, list(inputs.values()))
     if any(not torch.isfinite(part).all() for part in gradient):
         yield (
-            "the step is right, but its gradient is NaN where a slope is zero: the root must not see a zero, so "
-            "put a 1 in its place before the root, and a 0 after it"
+            "the step is right, but its gradient is NaN where a slope is zero: the way back goes through the "
+            "derivative of the root, even where a later line does not use the root"
         )
         return
     yield compare(

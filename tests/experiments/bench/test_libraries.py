@@ -23,10 +23,10 @@ def test_a_small_run_makes_a_sound_table(tmp_path):
     rows = {row["method"]: row["values"] for row in table["rows"]}
     assert list(rows) == ROWS
     assert float(rows["higher"]["off by"]) < 1e-12 and rows["higher"]["version"] == "higher 0.2.1"
-    assert rows["higher"]["2 steps, ms"] > 0 and rows["higher"]["1 step, first call, s"] > 0
-    assert rows["this course, compiled"]["off by"].startswith("not measured: ")
-    assert rows["learn2learn"] == {"version": "learn2learn 0.2.0", "off by": "does not install"}
-    assert "learn2learn 0.2.0, since its C files include longintrepr.h" in table["protocol"]
+    assert rows["higher"]["2 steps, ms"] > 0 and float(rows["higher"]["first call, s"]) >= 0
+    assert rows["this course, compiled"]["version"].startswith("not measured: ")
+    assert rows["learn2learn"] == {"version": "0.2.0 does not install"}
+    assert "learn2learn, since its C files include longintrepr.h" in table["protocol"]
     assert "--inner-steps 1 --inner-steps 2 --repeats 1" in table["command"]
 
 
@@ -35,6 +35,12 @@ def test_a_dialect_that_is_not_here_says_so(dialect, monkeypatch):
     monkeypatch.setitem(sys.modules, dialect, None)
     name = {"jax": "JAX", "tensorflow": "TensorFlow", "torchopt": "TorchOpt"}[dialect]
     assert libraries.make_contenders(1)[name] == f"not measured: {name} is not installed"
+
+
+def test_the_loop_over_the_tasks_gives_what_all_at_once_give():
+    params, tasks = libraries.draw(0)
+    at_once, in_turn = (dialects.torch_func(params, tasks, 2, in_turn=one) for one in (False, True))
+    assert 0 < distance(in_turn(), at_once()) < 1e-14
 
 
 @pytest.mark.parametrize("name", ["torch_func", "higher", "learn2learn", "torchopt"])
@@ -62,4 +68,4 @@ def test_what_the_stored_table_promises():
     assert list(rows) == ROWS
     for name in libraries.MAKERS:
         assert float(rows[name]["off by"]) <= libraries.AGREEMENT, name
-        assert {"1 step, ms", "5 steps, ms", "1 step, first call, s", "5 steps, first call, s"} <= set(rows[name])
+        assert {"1 step, ms", "5 steps, ms", "first call, s"} <= set(rows[name])

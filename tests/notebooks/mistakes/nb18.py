@@ -10,6 +10,11 @@ MISTAKES = {
             new="number = torch.arange(len(labels))",
             says="all of one class",
         ),
+        Mistake(
+            old="number = torch.arange(len(labels)) % images_of_a_class",
+            new="number = torch.arange(len(labels)) // (len(labels) // images_of_a_class)",
+            says="lacks classes",
+        ),
         Mistake(old="number < shots", new="number <= shots", says="one image too many"),
         Mistake(old="number < shots", new="number >= shots", says="exchanged"),
         Mistake(old="(data[first], labels[first])", new="(data[first], labels)", says="their labels are not"),
@@ -44,6 +49,7 @@ MISTAKES = {
             new="grad(loss)({name: p.detach() for name, p in phi.items()}, *support)",
             says="first-order gradient",
         ),
+        Mistake(old="grad(loss)(phi, *support)", new="grad(loss)(theta, *support)", says="taken at θ"),
         Mistake(old="for _ in range(inner_steps):", new="for _ in range(1):", says="after one inner step"),
         Mistake(old="functional_call(model, phi, (x,))", new="model(x)", says="must use the"),
         Mistake(old="phi[name] - inner_lr", new="phi[name] + inner_lr", says="goes uphill"),
@@ -53,7 +59,7 @@ MISTAKES = {
         Mistake(
             old="torch.where(still, 0.0, torch.where(still, 1.0, square).sqrt())",
             new="torch.where(still, 0.0, square.sqrt())",
-            says="NaN where a slope is zero",
+            says="derivative of the root",
         ),
         Mistake(old="steps = steps + 1", new="steps = 1", says="after three steps"),
         Mistake(old="return new, (first, second, steps)", new="return new, state", says="return the new means"),
