@@ -31,10 +31,9 @@ from mlcourse.fast.metric import Classify
 from mlcourse.fast.networks import Network, Params
 from mlcourse.fast.padding import filled, require_unmoved
 from mlcourse.fast.pure import Watch
+from mlcourse.fast.queries import QUERIES, judge
 from mlcourse.rates import InnerRate, each_step, require_inner
 from mlcourse.tasks.task import Examples
-
-QUERIES = ("together", "alone")
 
 
 @dataclass(frozen=True)
@@ -186,15 +185,6 @@ def by_prototype(embed: Callable[[np.ndarray], torch.Tensor]) -> Callable:
         return protonet.classify(embed(query_x), embed(support.x), labels, int(labels.max()) + 1).numpy()
 
     return learner
-
-
-def judge(
-    network: Network, params: Params, support_x: torch.Tensor, query_x: torch.Tensor, queries: str
-) -> torch.Tensor:
-    """Outputs for the queries, (Q, outputs): in one batch, or each beside the support set alone."""
-    if queries == "together":
-        return network.apply(params, query_x)
-    return torch.vmap(lambda x: network.apply(params, torch.cat([support_x, x[None]]))[-1])(query_x)
 
 
 def _run(function: Callable, loss: Callable | None, params: Params, support: Examples, query_x: Any) -> np.ndarray:

@@ -15,9 +15,10 @@ import torch
 from mlcourse.fast import protonet, ready
 from mlcourse.fast.arrays import arrays, tensors
 from mlcourse.fast.batching import choose, over_tasks
-from mlcourse.fast.learners import GradientLearner, MetricLearner, judge
+from mlcourse.fast.learners import GradientLearner, MetricLearner
 from mlcourse.fast.maml import inner_step
 from mlcourse.fast.pure import Watch, at_once, trusting
+from mlcourse.fast.queries import judge
 from mlcourse.rates import each_step
 from mlcourse.tasks.task import Examples
 
