@@ -13,7 +13,8 @@ import pkgutil
 from collections.abc import Callable
 from types import ModuleType
 
-WINGS = ("lessons", "experiments", "assignments", "serving", "cli", "__main__")  # on top of the package: no reference
+# On top of the package: no reference
+WINGS = ("lessons", "experiments", "assignments", "serving", "cli", "__main__")
 # Page: the rooms on it. The two twins' common modules have a page of their own, side by side.
 PAGES = {
     "tasks": ("tasks",),

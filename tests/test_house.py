@@ -17,7 +17,8 @@ FLOORS = [  # ground first; a module may import from its own floor and from thos
     {"evaluation"},
     {"methods", "baselines"},
     {"training", "checkpoints"},
-    {"lessons", "experiments", "assignments", "adapters", "serving", "doctor"},  # the wings, and what looks whether all is there
+    # the wings, and what looks whether all is there
+    {"lessons", "experiments", "assignments", "adapters", "serving", "doctor"},
     {"cli", "__main__", "__init__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

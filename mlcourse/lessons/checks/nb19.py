@@ -149,7 +149,9 @@ def threshold(answer):
             answer(np.array([0.9, 0.6, 0.6]), np.array(tied), 0.99),
             0.9,
             name="the threshold where two scores are equal",
-            diagnoses=[(0.6, "one of the two at 0.6 is wrong, and both would be answered: stop at the last of equals")],
+            diagnoses=[
+                (0.6, "one of the two at 0.6 is wrong, and both would be answered: stop at the last of equals")
+            ],
         )
     got = answer(np.array([0.9, 0.4]), np.array([False, True]), 0.9)
     if np.ndim(got) == 0 and got == -np.inf:
@@ -184,8 +186,8 @@ def alarm_below(answer):
             (p - 3 * (s + np.sqrt(chance)) / np.sqrt(n), "standard deviations do not add up, variances do"),
             (p - 1.96 * np.sqrt((s**2 + chance) / n), "1.96 is too little: one window in 40 would raise an alarm"),
             (p - np.sqrt((s**2 + chance) / n), "this is one standard deviation below the mean: subtract three"),
-            (p - 3 * np.sqrt(s**2 / n + chance), "both variances are of one adapter: divide their sum by `window`"),
-            (p - 3 * np.sqrt(s**2 + chance / n), "both variances are of one adapter: divide their sum by `window`"),
+            (p - 3 * np.sqrt(s**2 / n + chance), "both variances are of one adapter: divide their sum"),
+            (p - 3 * np.sqrt(s**2 + chance / n), "both variances are of one adapter: divide their sum"),
             (p + 3 * np.sqrt((s**2 + chance) / n), "this is the upper end: the alarm rises when the mean falls"),
         ],
     )  # fmt: skip

@@ -14,7 +14,9 @@ MISTAKES = {
         Mistake(old="np.array_equal", new="np.allclose", says="a small step is a step"),
         Mistake(old="{**theta, **kept}", new="{**kept}", says="only the names that moved"),
         Mistake(old="{**theta, **kept}", new="{**kept, **theta}", says="the kept arrays must win"),
-        Mistake(old="return {**theta, **kept}", new="theta.update(kept); return theta", says="changed theta in place"),
+        Mistake(
+            old="return {**theta, **kept}", new="theta.update(kept); return theta", says="changed theta in place"
+        ),
     ],
     "19.2": [
         Mistake(old="tuple(kind)", new="kind[0]", says="different version"),
@@ -33,7 +35,9 @@ MISTAKES = {
     "19.3": [
         Mistake(old="np.argsort(-scores,", new="np.argsort(scores,", says="sort the highest first"),
         Mistake(old="last & (share >= target)", new="share >= target", says="stop at the last of equals"),
-        Mistake(old="scores[1:] != scores[:-1], True", new="scores[1:] != scores[:-1], False", says="the threshold"),
+        Mistake(
+            old="scores[1:] != scores[:-1], True", new="scores[1:] != scores[:-1], False", says="the threshold"
+        ),
         Mistake(old="good[-1]", new="good[0]", says="the strictest threshold"),
         Mistake(
             old="last & (share >= target)",
