@@ -27,7 +27,7 @@ import mlcourse
 from mlcourse.errors import DataError
 from mlcourse.serving import documents
 from mlcourse.serving.bodies import BadBody, array, several
-from mlcourse.serving.incoming import JSON, Refused, body_of, kind_of, owner_of, read
+from mlcourse.serving.incoming import JSON, Refused, body_of, digest, kind_of, owner_of, read
 from mlcourse.serving.lanes import Busy
 from mlcourse.serving.registry import Registry
 from mlcourse.serving.service import Lane, NotThere, Service
@@ -76,7 +76,7 @@ def open_store(settings: Settings) -> Store:
 def create_app(settings: Settings, *, lane: Lane | None = None) -> FastAPI:
     """The whole app. lane: see `Service`."""
     registry = Registry(settings.models, device=settings.device, embedded=settings.embedded)
-    tokens = read_tokens(settings.tokens)
+    owners = frozenset(map(digest, read_tokens(settings.tokens)))
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -94,7 +94,7 @@ def create_app(settings: Settings, *, lane: Lane | None = None) -> FastAPI:
         lifespan=life,
         responses={422: {"model": documents.Problem}},
     )
-    app.state.settings, app.state.tokens = settings, tokens
+    app.state.settings, app.state.owners = settings, owners
     _add_errors(app)
     app.add_middleware(Counting)
     _add_requests(app)
@@ -113,7 +113,7 @@ def service_of(request: Request) -> Service:
 
 def owner(request: Request) -> str:
     """Whose request it is."""
-    return owner_of(request, request.app.state.tokens)
+    return owner_of(request, request.app.state.owners)
 
 
 async def body(request: Request) -> bytes:
@@ -378,7 +378,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
         found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         found.setdefault("components", {}).setdefault("schemas", {}).update(documents.components())
-        if app.state.tokens:
+        if app.state.owners:
             found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             found["security"] = [{"token": []}]
         app.openapi_schema = found

@@ -5,12 +5,13 @@ to expect of this task. That of a prediction, the largest probability, says what
 model gives numbers, a prediction's chance is that of its task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mlcourse.evaluation import Z95
 from mlcourse.serving.servable import CLASSES, Servable
 from mlcourse.tasks.task import Examples, TaskFamily, each
 
@@ -54,6 +55,15 @@ class Confidence:
     def given(self, scores: np.ndarray) -> np.ndarray:
         """Which predictions of these scores are given, and not abstained from: of bool."""
         return np.zeros(np.shape(scores), bool) if self.threshold is None else scores >= self.threshold
+
+
+# Of fewer examples than validation had: no chance, no answer
+NOTHING_KNOWN = Confidence(Chance((0.0,), (0.0,)), Chance((0.0,), (0.0,)), None)
+
+
+def at_shots(by_shots: Mapping[int, Confidence], shots: int) -> Confidence:
+    """What validation tasks of so many shots, or else of the next fewer, showed."""
+    return by_shots.get(max((number for number in by_shots if number <= shots), default=0), NOTHING_KNOWN)
 
 
 def right(kind: str, outputs: np.ndarray, y: np.ndarray, tolerance: float | None) -> np.ndarray:
@@ -121,4 +131,4 @@ def answered(confidence: Confidence, tried: Tried) -> tuple[float, float]:
 def interval(right: Sequence[float]) -> tuple[float, float, float]:
     """Mean, standard deviation over tasks, and half of the 95 % interval of the mean; of at least two tasks."""
     spread = float(np.std(right, ddof=1))
-    return float(np.mean(right)), spread, 1.96 * spread / len(right) ** 0.5
+    return float(np.mean(right)), spread, Z95 * spread / len(right) ** 0.5

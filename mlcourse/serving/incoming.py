@@ -70,21 +70,22 @@ def read(model: type[BaseModel], body: bytes) -> Any:
         raise BadBody(f"{path}: {told}") from None
 
 
-def owner_of(request: Request, tokens: frozenset[str]) -> str:
-    """Whose request it is: a digest of the token, since the store shall hold none; "" where none is asked for."""
-    if not tokens:
+def owner_of(request: Request, owners: frozenset[str]) -> str:
+    """Whose request it is, one of `owners` by the token's digest; "" where no token is asked for."""
+    if not owners:
         return ""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     # compared as digests: how long that takes tells nothing about a token
-    given = _digest(token.strip())
-    if scheme.lower() != "bearer" or given not in {_digest(known) for known in tokens}:
+    given = digest(token.strip())
+    if scheme.lower() != "bearer" or given not in owners:
         raise Refused(
             401, "send a token of this server: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
         )
     return given
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """What a token's owner is called: the store shall hold no token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

@@ -81,10 +81,9 @@ class Model:
     confidence: Mapping[int, Confidence]
     record: Mapping[str, Any]
 
-    def confidence_at(self, shots: int) -> Confidence | None:
-        """What validation tasks of so many shots, or else of the next fewer, showed; None below the fewest."""
-        known = [number for number in self.confidence if number <= shots]
-        return self.confidence[max(known)] if known else None
+    def confidence_at(self, shots: int) -> Confidence:
+        """What validation tasks of so many shots, or else of the next fewer, showed."""
+        return worth.at_shots(self.confidence, shots)
 
     def right(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which predictions are right, (Q,) of bool."""
@@ -186,10 +185,9 @@ def _judged(
         for shots, family in sorted(families.validation.items())
     }
     shots = _shots(families.test, seed)
-    judged_by = sure[max((number for number in sure if number <= shots), default=min(sure))]
     on_test = worth.try_tasks(model, families.test, rng=rngs[1], **how)
     right, spread, half_width = worth.interval(on_test.right.mean(axis=1))
-    given, right_of_given = worth.answered(judged_by, on_test)
+    given, right_of_given = worth.answered(worth.at_shots(sure, max(shots, min(sure))), on_test)
     deploy = time_to_deploy(model, families.test, rng=np.random.default_rng(seed))
     gap = None if families.train is None else score(families.train).mean - test.mean
     return {

@@ -97,6 +97,7 @@ class Service:
         """Answer questions by an adapter that is there."""
         started = time.perf_counter()
         adapter, model = await self._adapter(owner, id)
+        model.servable.form.require_x("x", self._few("x", x))
         return await self._predicted(model, adapter.arrays, adapter.about, x, started)
 
     async def predict_at_once(
@@ -168,15 +169,20 @@ class Service:
     async def _model(self, name: str, version: int | None) -> Model:
         """A version of a model, loaded on a thread where it is not here yet."""
         try:
-            if version is None:
-                known, at = self._current.get(name, (0, -np.inf))
-                version = known if time.monotonic() - at < FRESH else self.registry.current(name)
-                self._current[name] = version, time.monotonic()
+            version = self._current_version(name) if version is None else version
             return self.registry.loaded(name, version) or await self.pooled.submit(
                 self.registry.model, name, version
             )
         except KeyError as error:
             raise NotThere(error.args[0]) from None
+
+    def _current_version(self, name: str) -> int:
+        """From the registry's file where what is known is older than `FRESH`, however often it is asked for."""
+        version, read_at = self._current.get(name, (0, -np.inf))
+        if time.monotonic() - read_at >= FRESH:
+            version = self.registry.current(name)
+            self._current[name] = version, time.monotonic()
+        return version
 
     async def _adapter(self, owner: str, id: str) -> tuple[Adapter, Model]:
         """An adapter and the model that made it; `Damaged` where other weights have its name and version now."""
@@ -215,8 +221,7 @@ class Service:
                 "that the model was meta-trained on"
             )
         about["score"] = adapted.score
-        known = model.confidence_at(about["shots"])  # of fewer examples than validation had nothing is known
-        about["confidence"] = float(known.task(adapted.score)) if known else 0.0
+        about["confidence"] = float(model.confidence_at(about["shots"]).task(adapted.score))
         return adapted, about
 
     async def _compute(self, model: Model, x: np.ndarray, y: np.ndarray) -> Adapted:
@@ -238,16 +243,14 @@ class Service:
         x: np.ndarray,
         started: float,
     ) -> dict[str, Any]:
-        """The answer to questions x (Q, *features)."""
+        """The answer to questions x (Q, *features), which have been looked at."""
         form = model.servable.form
-        form.require_x("x", self._few("x", x))
         outputs = await self.pooled.submit(model.servable.predict, dict(arrays), x.astype(np.float32))
         if not np.isfinite(outputs).all():
             raise ValueError("the predictions left the finite numbers; bring x to the scale of the support set")
         scores = scores_of(form.kind, outputs, about["score"])
         known = model.confidence_at(about["shots"])
-        sure = known.prediction(scores) if known else np.zeros(len(scores))
-        given = known.given(scores) if known else np.zeros(len(scores), bool)
+        sure, given = known.prediction(scores), known.given(scores)
         for word, number in (("yes", given.sum()), ("no", (~given).sum())):
             self.meters.predictions.labels(model.labels, word).inc(int(number))
         answer: dict[str, Any] = {"model": model.name, "version": model.version}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlcourse.evaluation import Z95
 from mlcourse.serving.store import Feedback
 
 ENOUGH = 20  # adapters before anything is said
@@ -40,5 +41,5 @@ def watch(window: Sequence[Feedback], judged: Mapping[str, Any]) -> Watch:
     # few answers of an adapter scatter more than the many of a meta-test task
     sigma = float(np.sqrt(spread**2 + expected * (1 - expected) / asked))
     lowest = max(0.0, expected - SIGMAS * sigma / len(window) ** 0.5)
-    mean, half_width = float(share.mean()), 1.96 * float(share.std(ddof=1)) / len(window) ** 0.5
+    mean, half_width = float(share.mean()), Z95 * float(share.std(ddof=1)) / len(window) ** 0.5
     return Watch(len(window), mean, half_width, expected, lowest, len(window) >= ENOUGH and mean < lowest)

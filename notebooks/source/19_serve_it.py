@@ -728,7 +728,7 @@ assert worker_b("7") is not None
 # %% [markdown]
 # **What you saw.** Near guessing: no error, no warning, wrong numbers. So an adapter carries the version that made it and a fingerprint of its weights, and a version is never written over. With other weights the server answers 410.
 #
-# **Statistics that mix callers.** Batch normalisation that looks at its batch makes your answer depend on whoever asks at the same moment. Take away the statistics that were frozen after training, and put another caller's dark images into the batch:
+# **Statistics that mix callers.** Batch normalisation that looks at its batch makes your answer depend on who else asks at the same moment. Take away the statistics that were frozen after training, and put another caller's dark images into the batch:
 
 # %%
 unfrozen = {name: p for name, p in proto.params.items() if not name.startswith(("mean", "variance"))}

@@ -339,3 +339,18 @@ def test_an_adapter_never_meets_other_weights(tmp_path, sine):
         told = client.post("/predict", json={"adapter": made, "x": [[1.0]]})
         assert told.status_code == 410 and "adapt again" in told.json()["error"]
         assert client.delete(f"/adapters/{made}").status_code == 204
+
+
+def test_a_promoted_version_answers_within_a_second_however_many_ask(client, monkeypatch):
+    now = [1000.0]
+    service = client.app.state.service
+    monkeypatch.setattr("mlcourse.serving.service.time.monotonic", lambda: now[0])
+    service._current.clear()
+    assert service._current_version("sines") == 1
+    monkeypatch.setattr(service.registry, "current", lambda name: 2)
+    seen = []
+    for _ in range(4):
+        now[0] += 0.4  # never a second without a request
+        seen.append(service._current_version("sines"))
+    service._current.clear()
+    assert seen == [1, 1, 2, 2]

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -159,9 +160,14 @@ def test_what_waits_goes_into_one_commit(path):
             store._writer._database.set_trace_callback(
                 lambda said: commits.append(said) if said == "COMMIT" else None
             )
-            first = asyncio.ensure_future(store._writer.do(lambda database: time.sleep(0.1)))
-            await asyncio.sleep(0.05)
-            await asyncio.gather(first, *(store.put(adapter(str(n))) for n in range(30)))
+            begun, may_end = threading.Event(), threading.Event()
+            first = asyncio.ensure_future(store._writer.do(lambda database: begun.set() or may_end.wait(30)))
+            await asyncio.to_thread(begun.wait, 30)
+            others = [asyncio.ensure_future(store.put(adapter(str(n)))) for n in range(30)]
+            while store._writer._asked.qsize() < 30:
+                await asyncio.sleep(0)
+            may_end.set()
+            await asyncio.gather(first, *others)
             assert len(commits) == 2
 
     asyncio.run(scene())

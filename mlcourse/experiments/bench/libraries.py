@@ -3,7 +3,6 @@
 Run it with `python -m mlcourse bench libraries`, where `pip install -e ".[libraries]"` was run before.
 """
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +25,7 @@ from mlcourse.experiments.bench.sinusoid import (
     reference,
     rounded,
 )
-from mlcourse.experiments.bench.timing import require_rounds
+from mlcourse.experiments.bench.timing import as_command, require_rounds
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast.arrays import tensors
 from mlcourse.fast.threads import threads_of_torch
@@ -71,14 +70,11 @@ def libraries(
         found = {
             number: measure(make_contenders(number, seed), number_of(number), repeats, say) for number in steps
         }
-    command = ["python", "-m", "mlcourse", "bench", "libraries"]
-    command += [word for number in steps for word in ("--inner-steps", str(number))] if steps != [1, 5] else []
-    for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
-        command += [f"--{flag}", str(value)] if value != default else []
+    command = as_command("libraries", inner_steps=steps, repeats=repeats, threads=threads, seed=seed)
     return {
         "name": "bench_libraries",
         "title": "One meta-gradient of MAML by every library that installs",
-        **provenance(shlex.join(command), [seed], started),
+        **provenance(command, [seed], started),
         "protocol": _protocol(repeats, threads),
         "rows": _rows(off, found),
     }

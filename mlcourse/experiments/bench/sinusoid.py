@@ -1,6 +1,5 @@
 """One meta-gradient of MAML's sinusoid experiment: ours beside JAX, `higher` and the loops that libraries run."""
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from mlcourse.experiments.bench import dialects
 from mlcourse.experiments.bench.agreement import Gradient, disagreement, require_higher
 from mlcourse.experiments.bench.conv4_jax import NotHere
 from mlcourse.experiments.bench.dialects import INNER_LR, SIZES, Contender
-from mlcourse.experiments.bench.timing import interleaved_medians, require_rounds
+from mlcourse.experiments.bench.timing import as_command, interleaved_medians, require_rounds
 from mlcourse.experiments.results import cpu_cores, provenance
 from mlcourse.fast import capture, losses, maml, networks
 from mlcourse.fast.arrays import arrays, tensors
@@ -51,14 +50,11 @@ def meta_gradient(
     started = time.perf_counter()
     with threads_of_torch(threads):
         found = [measure(make_contenders(number, seed), number_of(number), repeats, say) for number in steps]
-    command = ["python", "-m", "mlcourse", "bench", "meta-gradient"]
-    command += [word for number in steps for word in ("--inner-steps", str(number))] if steps != [1, 5] else []
-    for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
-        command += [f"--{flag}", str(value)] if value != default else []
+    command = as_command("meta-gradient", inner_steps=steps, repeats=repeats, threads=threads, seed=seed)
     return {
         "name": "bench_meta_gradient_sinusoid",
         "title": f"Time of one meta-gradient: sinusoid, {N_TASKS} tasks",
-        **provenance(shlex.join(command), [seed], started),
+        **provenance(command, [seed], started),
         "protocol": _protocol(repeats, threads),
         "rows": _rows(steps, found),
     }

@@ -1,6 +1,7 @@
 """Medians of many calls: contenders take turns, so that whatever else the machine does falls on all alike."""
 
 import gc
+import shlex
 import signal
 import threading
 import time
@@ -26,6 +27,15 @@ def require_rounds(*, inner_steps: Sequence[int], repeats: int, threads: int, se
     if not steps or len(set(steps)) < len(steps):
         raise ValueError(f"inner_steps is {steps}; give one number or more, each once")
     return steps
+
+
+def as_command(name: str, *, inner_steps: list[int], repeats: int, threads: int, seed: int) -> str:
+    """The command `bench NAME` that does the same again: what is not its default is named."""
+    words = ["python", "-m", "mlcourse", "bench", name]
+    words += [word for number in inner_steps for word in ("--inner-steps", str(number))] * (inner_steps != [1, 5])
+    for flag, value, default in (("repeats", repeats, 40), ("threads", threads, 1), ("seed", seed, 0)):
+        words += [f"--{flag}", str(value)] * (value != default)
+    return shlex.join(words)
 
 
 def synchronise(device: torch.device | str) -> None:
